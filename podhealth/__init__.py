@@ -1,0 +1,1 @@
+"""PodHealth watches pods by what their applications answer and heals them by policy, carefully."""

@@ -1,0 +1,196 @@
+"""The words of the field, each once: used in code, tables, pages, API and docs.
+
+Every enum here is also a database constraint (see models), so a word that is
+not listed cannot be stored (behaviour §1).
+"""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a check does to find out how its pod is (behaviour §3)."""
+
+    PING = "ping"
+    TCP = "tcp"
+    HTTP = "http"
+    AGENT = "agent"
+    RUNNING = "running"
+
+
+class Outcome(StrEnum):
+    """What one probe found. Only ``fail`` ever counts against a pod."""
+
+    OK = "ok"
+    SLOW = "slow"
+    FAIL = "fail"
+    ERROR = "error"
+    INVALID = "invalid"
+
+
+class FailClass(StrEnum):
+    """Why a probe failed. Only ``down`` heals by itself; ``content`` where the check says so; ``tls`` never."""
+
+    DOWN = "down"
+    CONTENT = "content"
+    TLS = "tls"
+
+
+class Status(StrEnum):
+    """How a check or a pod is, as far as fresh evidence tells."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+class Phase(StrEnum):
+    """How to read a pod's status."""
+
+    MONITORED = "monitored"
+    STARTING = "starting"
+    MAINTENANCE = "maintenance"
+    UNREACHABLE = "unreachable"
+    STOPPED = "stopped"
+
+
+class Severity(StrEnum):
+    """Whether a check alone can make its pod unhealthy."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class HealOn(StrEnum):
+    """Which failures of a check may start a heal: those of class down only, or content too."""
+
+    DOWN = "down"
+    CONTENT = "content"
+
+
+class DesiredState(StrEnum):
+    """What the owner wants of a pod."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class ActualState(StrEnum):
+    """What a pod's provider last reported of it; ``unknown`` where none reports."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+class ProviderKind(StrEnum):
+    """Who can act on a pod."""
+
+    NONE = "none"
+    PROCESS = "process"
+    WEBHOOK = "webhook"
+    PROXMOX = "proxmox"
+    DOCKER = "docker"
+
+
+class Action(StrEnum):
+    """What one step of a ladder does."""
+
+    RESTART = "restart"
+    STOP = "stop"
+    MIGRATE = "migrate"
+    NOTIFY_ONLY = "notify_only"
+
+
+class Mode(StrEnum):
+    """How far a policy may go."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+class HealState(StrEnum):
+    """Where a heal is on its way. The first three are open: at most one such row a pod."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+OPEN_HEAL_STATES = (HealState.PLANNED, HealState.RUNNING, HealState.VERIFYING)
+
+
+class Answer(StrEnum):
+    """What a decision says."""
+
+    ACT = "act"
+    HOLD = "hold"
+    NOTHING = "nothing"
+
+
+class Gate(StrEnum):
+    """The questions asked before a heal, in the order of behaviour §6; the first closed one is the reason."""
+
+    RUNNING = "running"
+    POLICY = "policy"
+    MODE_OFF = "mode_off"
+    KILL_SWITCH = "kill_switch"
+    SNOOZE = "snooze"
+    EVIDENCE = "evidence"
+    STARTING = "starting"
+    TRIGGER = "trigger"
+    SETTLING = "settling"
+    OPEN_HEAL = "open_heal"
+    LADDER = "ladder"
+    COOLDOWN = "cooldown"
+
+
+class Role(StrEnum):
+    """What a person or token may do inside its tenant; ``platform`` is the platform admin of all tenants."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+    PLATFORM = "platform"
+
+
+class KillScope(StrEnum):
+    """How much a kill switch stops."""
+
+    SYSTEM = "system"
+    TENANT = "tenant"
+    POD = "pod"
+
+
+class SnoozeHolds(StrEnum):
+    """What a snooze holds back."""
+
+    HEALS_AND_ALERTS = "heals_and_alerts"
+    ALERTS = "alerts"
+
+
+class Actor(StrEnum):
+    """Who did an audited thing."""
+
+    USER = "user"
+    TOKEN = "token"
+    HEALER = "healer"
+    SYSTEM = "system"
+
+
+class FeedKind(StrEnum):
+    """What kind of thing on a screen a feed row says has changed."""
+
+    POD = "pod"
+    CHECK = "check"
+    HEAL = "heal"
+    DECISION = "decision"
+    POLICY = "policy"
+    INVENTORY = "inventory"

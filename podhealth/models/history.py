@@ -1,0 +1,82 @@
+"""What was found and when it changed: results, transitions, changes of phase."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from podhealth.core.words import FailClass, Outcome, Phase, Status
+from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+
+
+class Result(Base):
+    """The stored outcome of one probe. No foreign keys: rows are dropped by day, not one by one.
+
+    ``claim_token`` is negative for a manual probe (run now), which holds no claim.
+    On PostgreSQL the table is partitioned by the day of ``scheduled_at``.
+    """
+
+    __tablename__ = "cloud_pod_health_results"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("check_id", "claim_token", "scheduled_at"),
+        {"sqlite_with_rowid": True, "postgresql_partition_by": "RANGE (scheduled_at)"},
+    )
+
+    check_id: Mapped[int] = mapped_column(BigId, autoincrement=False)
+    claim_token: Mapped[int]
+    scheduled_at: Mapped[datetime]
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    pod_id: Mapped[int] = mapped_column(BigId)
+    begun_at: Mapped[datetime]
+    checked_at: Mapped[datetime]
+    outcome: Mapped[Outcome] = mapped_column(word(Outcome))
+    fail_class: Mapped[FailClass | None] = mapped_column(word(FailClass))
+    code: Mapped[str | None] = mapped_column(sa.String(40))
+    latency_ms: Mapped[float | None] = mapped_column(sa.Double)
+    error: Mapped[str | None] = mapped_column(sa.String(200))
+    size: Mapped[int | None]
+    body_hash: Mapped[str | None] = mapped_column(sa.String(16))
+    excerpt: Mapped[str | None] = mapped_column(sa.String(500))
+    is_late: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
+    is_manual: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
+    generation: Mapped[int]
+    worker_id: Mapped[str | None] = mapped_column(sa.String(64))
+
+
+class Transition(Base):
+    """A stored change of status: of a check where ``check_id`` is set, else of the pod."""
+
+    __tablename__ = "transitions"
+    __table_args__ = (
+        owned_by_pod(),
+        sa.Index("ix_transitions_pod_at", "pod_id", "at"),
+        sa.Index("ix_transitions_check_at", "check_id", "at"),
+        sa.CheckConstraint("from_status <> to_status", name="a_change"),
+    )
+
+    id: Mapped[int] = big_id()
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    pod_id: Mapped[int] = mapped_column(BigId)
+    check_id: Mapped[int | None] = mapped_column(BigId)
+    from_status: Mapped[Status] = mapped_column(word(Status, "from_status"))
+    to_status: Mapped[Status] = mapped_column(word(Status, "to_status"))
+    cause_check_id: Mapped[int | None] = mapped_column(BigId)
+    reason: Mapped[str | None] = mapped_column(sa.String(300))
+    at: Mapped[datetime]
+    bad_since: Mapped[datetime | None]
+
+
+class PhaseChange(Base):
+    """A stored change of the phase a pod shows; uptime reads it beside the transitions (behaviour §8)."""
+
+    __tablename__ = "phase_changes"
+    __table_args__ = (owned_by_pod(), sa.Index("ix_phase_changes_pod_at", "pod_id", "at"))
+
+    id: Mapped[int] = big_id()
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    pod_id: Mapped[int] = mapped_column(BigId)
+    from_phase: Mapped[Phase] = mapped_column(word(Phase, "from_phase"))
+    to_phase: Mapped[Phase] = mapped_column(word(Phase, "to_phase"))
+    reason: Mapped[str | None] = mapped_column(sa.String(200))
+    until: Mapped[datetime | None]
+    at: Mapped[datetime]

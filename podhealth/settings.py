@@ -1,0 +1,65 @@
+"""One frozen Settings object. The environment is read here and nowhere else; a bad value is named."""
+
+from functools import cached_property
+from ipaddress import ip_network
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from podhealth.core.errors import SetupError
+
+
+class Settings(BaseSettings):
+    """What the operator may set, by environment variable (docs/settings.md).
+
+    ``DATABASE_URL``, ``REDIS_URL`` and ``SECRET_KEY`` go by these names; all others start with ``PODHEALTH_``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PODHEALTH_", frozen=True, extra="ignore")
+
+    database_url: str = Field(validation_alias="DATABASE_URL")
+    redis_url: str = Field(validation_alias="REDIS_URL")
+    secret_key: str = Field(validation_alias="SECRET_KEY", min_length=32, repr=False)
+    public_url: str = Field("http://127.0.0.1:8700", description="Scheme, host and port people reach the dashboard by.")
+    vantage: str = Field("local", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    allowed_networks: Annotated[tuple[str, ...], NoDecode] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    demo_loopback: bool = Field(False, description="Let the demo probe its own pods on 127.0.0.0/8.")
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(8700, ge=1, le=65535)
+    web_threads: int = Field(16, ge=2, le=256)
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    max_in_flight: int = Field(6000, ge=1, le=60000)
+    max_sockets: int = Field(4000, ge=1, le=100000)
+    max_sockets_per_tenant: int = Field(4000, ge=1, le=100000)
+
+    @field_validator("allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        for part in value if isinstance(value, tuple | list) else ():
+            ip_network(part)  # ValueError becomes a named error
+        return value
+
+    @cached_property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file on this host."""
+        return self.database_url.startswith("sqlite")
+
+
+_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL", "secret_key": "SECRET_KEY"}
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises SetupError that names the first bad variable and what is wrong with it.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "environment"
+        name = _NAMES.get(field.lower(), field if field.isupper() else f"PODHEALTH_{field.upper()}")
+        raise SetupError(f"{name}: {first['msg']}") from None
