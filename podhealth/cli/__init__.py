@@ -1,0 +1,61 @@
+"""The ``podhealth`` command: one file a subcommand, loaded only when it is asked for.
+
+Errors that the caller can mend (SetupError, InputError, NotFound, Conflict) end in one line and exit code 2.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from podhealth.core.errors import PodHealthError
+
+_COMMANDS = {
+    "bench": "podhealth.cli.bench:bench",
+    "demo": "podhealth.cli.demo:demo",
+    "demo-host": "podhealth.cli.demo_host:demo_host",
+    "migrate": "podhealth.cli.migrate:migrate",
+    "scheduler": "podhealth.cli.scheduler:scheduler",
+    "sign-in-link": "podhealth.cli.user:sign_in_link",
+    "token": "podhealth.cli.token:token",
+    "up": "podhealth.cli.up:up",
+    "user": "podhealth.cli.user:user",
+    "web": "podhealth.cli.web:web",
+    "worker": "podhealth.cli.worker:worker",
+}
+
+
+class _LazyGroup(click.Group):
+    # A worker should not import the benchmark's or the demo's modules, nor they the worker's.
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{_COMMANDS[cmd_name]} is no click command")
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="podhealth")
+def podhealth() -> None:
+    """Watch pods by what their applications answer, heal them by policy, and say why."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; what the caller can mend is one line on stderr and exit code 2."""
+    try:
+        podhealth.main(args=args, prog_name="podhealth", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except PodHealthError as error:
+        click.echo(f"podhealth: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,59 @@
+"""What ``up`` does before anything runs: migrate, make the first tenant and person, and a one-time way in."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from podhealth.cli.installation import Installation
+from podhealth.cli.supervision import Program
+from podhealth.core.words import Role
+from podhealth.models import Tenant, User
+from podhealth.settings import Settings
+from podhealth.store import accounts
+from podhealth.store.db import make_engine, write
+from podhealth.store.schema import migrate
+
+_LINK_LIVES = timedelta(hours=24)
+
+
+def prepare(installation: Installation, settings: Settings, demo: bool) -> tuple[str, list[Program]]:
+    """Make the database ready; return the path of a one-time sign-in link and the demo's programs, if asked."""
+    migrate(settings.database_url)
+    engine = make_engine(settings.database_url)
+    try:
+        programs: list[Program] = []
+        if demo:
+            from podhealth.cli.demo_setup import prepare_demo
+
+            programs = prepare_demo(engine, installation, settings)
+        return sign_in_path(engine, "demo" if demo else None), programs
+    finally:
+        engine.dispose()
+
+
+def sign_in_path(engine: sa.Engine, tenant_name: str | None) -> str:
+    """Return the path of a fresh one-time link for the first admin of ``tenant_name`` (made where there is none).
+
+    Without a name: the first tenant, which on an empty installation is made and called ``main``.
+    """
+    with write(engine) as conn:
+        tenant_id = _tenant(conn, tenant_name)
+        user_id = conn.scalar(
+            sa.select(User.id)
+            .where(User.tenant_id == tenant_id, User.role == Role.ADMIN, User.active)
+            .order_by(User.id)
+            .limit(1)
+        )
+        if user_id is None:
+            name = conn.scalar(sa.select(Tenant.name).where(Tenant.id == tenant_id))
+            user_id = accounts.create_user(conn, tenant_id, f"admin@{name}.example", "Admin", Role.ADMIN)
+        token = accounts.create_sign_in_link(conn, user_id, _LINK_LIVES)
+    return f"/sign-in/link/{token}"
+
+
+def _tenant(conn: sa.Connection, name: str | None) -> int:
+    wanted = sa.select(Tenant.id).where(Tenant.deleted_at.is_(None)).order_by(Tenant.id).limit(1)
+    if name:
+        wanted = wanted.where(Tenant.name == name)
+    tenant_id = conn.scalar(wanted)
+    return tenant_id if tenant_id is not None else accounts.create_tenant(conn, name or "main")

@@ -1,0 +1,118 @@
+"""``podhealth up``: everything on this machine, on one command, until Ctrl-C.
+
+Prints one line on stdout when people can come in; what happens to the programs is said on stderr.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from podhealth import clock
+from podhealth.cli.installation import Installation, data_option, open_installation
+from podhealth.cli.redis_program import redis_command
+from podhealth.cli.supervision import Program, Supervision, programs_of, quoted, write_configuration
+from podhealth.core.errors import SetupError
+
+_PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+_READY_WITHIN_S = 60
+_DEFAULT_PORT = 8700
+
+
+@click.command()
+@data_option
+@click.option("--port", type=click.IntRange(1, 65535), default=_DEFAULT_PORT, show_default=True, help="Port of the dashboard.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address the dashboard listens on.")
+@click.option("--demo", is_flag=True, help="Add a tenant 'demo' with real local pods that can be broken and heal.")
+def up(data: str | None, port: int, host: str, demo: bool) -> None:
+    """Run web, scheduler and workers from the Procfile, with a private Redis and SQLite unless URLs are set."""
+    installation = open_installation(data, create=True)
+    with _sole_use(installation.folder):
+        _require_free_port(host, port)
+        public_url = os.environ.get("PODHEALTH_PUBLIC_URL") or f"http://{_in_url(host)}:{port}"
+        more = {
+            "PODHEALTH_WEB_HOST": host,
+            "PODHEALTH_WEB_PORT": str(port),
+            "PODHEALTH_PUBLIC_URL": public_url,
+            "PODHEALTH_DATA": str(installation.folder),
+        }
+        if demo:
+            more["PODHEALTH_DEMO_LOOPBACK"] = "true"
+        _run(installation, more, public_url, demo)
+
+
+def _run(installation: Installation, more: dict[str, str], public_url: str, demo: bool) -> None:
+    # Imported here: --help and a refused start need none of the database's modules.
+    from podhealth.cli.first_start import prepare
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    settings = installation.settings(**more)
+    sign_in_path, extra_programs = prepare(installation, settings, demo)
+    programs = programs_of(_PROCFILE) + extra_programs
+    if installation.has_own_redis:
+        command = quoted(redis_command(installation.redis_socket, installation.folder))
+        programs.insert(0, Program("redis", command, is_base=True))
+    configuration = write_configuration(programs, installation.folder)
+    supervision = Supervision(configuration, installation.environment(**more), _tell)
+    try:
+        if _wait_until_ready(f"http://{_in_url(settings.web_host)}:{settings.web_port}/healthz", stop, supervision):
+            click.echo(f"PodHealth is ready: {public_url}{sign_in_path}")
+        while not stop.wait(0.5):
+            if not supervision.is_running():
+                raise SetupError(f"the supervisor ended; see {installation.folder / 'logs'}")
+    finally:
+        _tell("stopping")
+        supervision.stop()
+
+
+def _wait_until_ready(url: str, stop: threading.Event, supervision: Supervision) -> bool:
+    deadline = clock.monotonic() + _READY_WITHIN_S
+    while not stop.wait(0.1):
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own http address
+                return True
+        except (urllib.error.URLError, OSError):
+            if not supervision.is_running():
+                raise SetupError("the supervisor ended before the dashboard answered") from None
+            if clock.monotonic() > deadline:
+                raise SetupError(f"the dashboard did not answer within {_READY_WITHIN_S} s; see its log") from None
+    return False
+
+
+@contextmanager
+def _sole_use(folder: Path) -> Iterator[None]:
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SetupError(f"--data: {folder} is in use by another 'podhealth up'") from None
+        yield
+
+
+def _require_free_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SetupError(f"--port: cannot listen on {host}:{port}: {error.strerror}; choose another") from None
+
+
+def _in_url(host: str) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{reachable}]" if ":" in reachable else reachable
+
+
+def _tell(text: str) -> None:
+    click.echo(f"podhealth: {text}", err=True)
