@@ -57,6 +57,8 @@ class Installation:
         if key := os.environ.get("SECRET_KEY"):
             return key
         path = self.folder / "secret_key"
+        if not self.folder.is_dir():
+            return ""
         if not path.exists():
             fresh = path.with_suffix(".new")
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -64,6 +66,18 @@ class Installation:
                 file.write(secrets.token_urlsafe(48))
             fresh.replace(path)
         return path.read_text().strip()
+
+    @property
+    def public_url(self) -> str | None:
+        """Where people reach the dashboard: ``PODHEALTH_PUBLIC_URL``, else what ``up`` last said."""
+        if url := os.environ.get("PODHEALTH_PUBLIC_URL"):
+            return url
+        path = self.folder / "public_url"
+        return path.read_text().strip() if path.exists() else None
+
+    def keep_public_url(self, url: str) -> None:
+        """Remember where people reach the dashboard, for the commands that print a link."""
+        (self.folder / "public_url").write_text(url)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment for our processes: this one's, completed, with our own programs first on PATH."""
@@ -74,11 +88,15 @@ class Installation:
             "REDIS_URL": self.redis_url,
             "SECRET_KEY": self.secret_key,
             "PATH": programs + os.pathsep + os.environ.get("PATH", os.defpath),
+            **({"PODHEALTH_PUBLIC_URL": url} if (url := self.public_url) else {}),
             **more,
         }
 
     def settings(self, **more: str) -> Settings:
-        """Return the settings of this installation; raises SetupError naming a bad variable."""
+        """Return the settings of this installation, which become this process's environment.
+
+        Raises SetupError naming a bad variable.
+        """
         os.environ.update(self.environment(**more))
         return load_settings()
 
@@ -98,7 +116,8 @@ def open_installation(folder: str | None, create: bool = False) -> Installation:
             raise SetupError(f"--data: the folder {path} cannot be written to")
     elif not path.is_dir() and not os.environ.get("DATABASE_URL"):
         raise SetupError(
-            f"--data: there is no PodHealth in {path}: start one with 'podhealth up', name its folder, or set DATABASE_URL"
+            f"--data: there is no PodHealth in {path}: "
+            "start one with 'podhealth up', name its folder, or set DATABASE_URL"
         )
     return Installation(path)
 

@@ -47,7 +47,8 @@ def write_configuration(programs: Iterable[Program], folder: Path) -> Path:
     programs = list(programs)
     parts = [
         "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\nloglevel=info\n"
-        f"pidfile={folder / 'supervisord.pid'}\nchildlogdir={logs}\nminfds=1024\n",
+        f"pidfile={folder / 'supervisord.pid'}\nchildlogdir={logs}\nminfds=1024\n"
+        + ("user=root\n" if os.geteuid() == 0 else ""),  # as root it warns unless it is told to stay so
     ]
     for program in programs:
         parts.append(

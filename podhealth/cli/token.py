@@ -28,7 +28,7 @@ def token() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Days until it expires.")
 def create(data: str | None, tenant_name: str, role: str, name: str, days: int) -> None:
     """Make a token and print it alone: it is shown this once and stored hashed."""
-    engine = make_engine(open_installation(data).settings().database_url)
+    engine = make_engine(open_installation(data).database_url)
     try:
         with write(engine) as conn:
             tenant_id = find_tenant(conn, tenant_name)

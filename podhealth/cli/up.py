@@ -29,7 +29,9 @@ _DEFAULT_PORT = 8700
 
 @click.command()
 @data_option
-@click.option("--port", type=click.IntRange(1, 65535), default=_DEFAULT_PORT, show_default=True, help="Port of the dashboard.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=_DEFAULT_PORT, show_default=True, help="Port of the dashboard."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address the dashboard listens on.")
 @click.option("--demo", is_flag=True, help="Add a tenant 'demo' with real local pods that can be broken and heal.")
 def up(data: str | None, port: int, host: str, demo: bool) -> None:
@@ -46,6 +48,7 @@ def up(data: str | None, port: int, host: str, demo: bool) -> None:
         }
         if demo:
             more["PODHEALTH_DEMO_LOOPBACK"] = "true"
+        installation.keep_public_url(public_url)
         _run(installation, more, public_url, demo)
 
 

@@ -1,0 +1,71 @@
+# `make` alone lists what can be done. Each target is one plain command: see it with `make -n TARGET`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test test-fast lint fmt bench screenshots docs migration lock clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make .venv with the locked packages PodHealth runs on
+install-dev: $(VENV)/.installed-dev ## The same, with what its tests and checks need
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PodHealth needs Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: install ## Start PodHealth with eight real pods to break and watch heal (Ctrl-C ends it)
+	$(BIN)/podhealth up --demo
+
+test: install-dev ## Run every test: SQLite, PostgreSQL, Redis and a browser, all real
+	$(BIN)/python -m tests.support.browser
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+
+test-fast: install-dev ## Run the rules' tests: seconds
+	$(BIN)/python -m pytest -q tests/core -m "not slow"
+
+lint: install-dev ## Format, style, types and import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint templates --quiet
+
+fmt: install-dev ## Write the format that lint asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+bench: install ## Measure the probe path and the live push; prints JSON
+	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 20 --json
+	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 20 --timing-out 30 --timeout 3 --json
+	$(BIN)/podhealth bench probe --targets 1000 --rate 200 --seconds 20 --json
+	$(BIN)/podhealth bench live --sockets 2000 --json
+
+screenshots: install-dev ## Take pictures of the pages, light, dark and phone, into screenshots/
+	$(BIN)/python -m tests.support.browser
+	$(BIN)/python -m tests.browser.screenshots
+
+docs: install-dev ## Check the links and generated parts of the documentation
+	$(BIN)/python -m pytest -q tests/docs
+
+migration: install-dev ## Draft a migration from the models: make migration NAME="add windows"
+	$(BIN)/podhealth migrate --draft "$(NAME)"
+
+lock: ## Choose new versions of all packages and write the lock files (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what the targets above made (not your data)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info screenshots
