@@ -1,6 +1,6 @@
 """The tables: columns and constraints, no rules and no queries."""
 
-from podhealth.models.accounts import ApiToken, SignInLink, User
+from podhealth.models.accounts import ApiToken, Session, SignInLink, User
 from podhealth.models.audit import AuditEntry, AuditHead
 from podhealth.models.base import db
 from podhealth.models.checks import Check, CheckState
@@ -36,6 +36,7 @@ __all__ = [
     "Policy",
     "PolicyVersion",
     "Result",
+    "Session",
     "SignInLink",
     "Snooze",
     "Submission",
