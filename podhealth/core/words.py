@@ -148,8 +148,10 @@ class Gate(StrEnum):
     TRIGGER = "trigger"
     SETTLING = "settling"
     OPEN_HEAL = "open_heal"
+    PROVIDER = "provider"
     LADDER = "ladder"
     COOLDOWN = "cooldown"
+    MODE = "mode"
 
 
 class Role(StrEnum):

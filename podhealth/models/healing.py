@@ -93,7 +93,7 @@ class Episode(Base):
     policy_version: Mapped[int]
     ladder: Mapped[list[Any]]  # [{action, attempts, ...}] pinned at opening
     struck: Mapped[list[Any]] = mapped_column(default=list)  # steps the provider cannot do, with the reason
-    trigger_check_ids: Mapped[list[Any]]
+    triggers: Mapped[list[Any]]  # [{check_id, generation}]: the checks that started it, as they were then
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)  # rungs of the ladder spent
     opened_at: Mapped[datetime]
     exhausted_at: Mapped[datetime | None]
@@ -139,7 +139,9 @@ class Heal(Base):
     triggered_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     action_ended_at: Mapped[datetime | None]
+    start_deadline_at: Mapped[datetime | None]  # until then failures after the action do not count
     verify_until: Mapped[datetime | None]
+    held_since: Mapped[datetime | None]  # a hold pauses its verify deadlines from here on
     completed_at: Mapped[datetime | None]
     next_step_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
