@@ -31,27 +31,13 @@ class Method(StrEnum):
     POST = "POST"
 
 
-# Host has its own field; the framing headers would let a value end the request and begin another; bodies are never
-# decoded, so none may be asked for in a coding; a check is readable by every viewer, so it holds no credentials.
-REFUSED_HEADERS = frozenset(
-    [
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "http2-settings",
-        "accept-encoding",
-        "cookie",
-        "authorization",
-        "proxy-authorization",
-    ]
-)
+# These would let a value end the request and begin another, or ask for another protocol; Host has its own field.
+_FRAMING = {"host", "content-length", "transfer-encoding", "trailer", "te", "expect"}
+_CONNECTION = {"connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings"}
+# Bodies are never decoded, so none may be asked for in a coding. Every viewer can read a check: no credentials in it.
+_CODING = {"accept-encoding"}
+_CREDENTIALS = {"authorization", "proxy-authorization", "cookie"}
+REFUSED_HEADERS = frozenset(_FRAMING | _CONNECTION | _CODING | _CREDENTIALS)
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]{0,498}[\x21-\x7e])?")

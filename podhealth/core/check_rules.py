@@ -21,25 +21,6 @@ MAX_THRESHOLD = 20
 MAX_LATENCY_MS = 60_000.0
 MAX_GRACE_S = 86_400
 
-FIELDS = frozenset(
-    [
-        "checkType",
-        "name",
-        "target",
-        "config",
-        "intervalSeconds",
-        "timeoutSeconds",
-        "failureThreshold",
-        "successThreshold",
-        "severity",
-        "heal",
-        "healOn",
-        "latencyLimitMs",
-        "keepExcerpt",
-        "enabled",
-    ]
-)
-
 # Printable ASCII that may stand in a path and query; everything else is written with a percent sign. No second slash,
 # backslash, space or '#': each has made some client leave the configured host (seed-faults D7).
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/?%\[\]-]*")
@@ -89,6 +70,8 @@ class CheckRules:
 
 # Every pod whose provider reports its state has this one (behaviour §2, Running); nobody creates it by hand.
 RUNNING = CheckRules("running", Kind.RUNNING, interval_seconds=10, timeout_seconds=5.0, failure_threshold=1)
+
+FIELDS = frozenset(RUNNING.as_fields())
 
 
 def parse_check(fields: Mapping[str, object], existing: CheckRules | None = None) -> CheckRules:
