@@ -30,7 +30,8 @@ class Target:
 
     ``address`` is the pod's own IP address or DNS name; ``target`` the check's path, port or grace as text.
     ``config`` holds the camelCase options of the kind. ``networks`` are the networks the pod may lie in.
-    ``heartbeat`` is filled by the claim for kind agent only.
+    ``heartbeat`` is filled by the claim for kind agent only. ``plan`` is where the prober keeps what it worked out
+    from the other fields, for as long as this very object is used again.
     """
 
     check_id: int
@@ -46,6 +47,7 @@ class Target:
     keep_excerpt: bool = False
     networks: tuple[str, ...] = ()
     heartbeat: HeartbeatFacts | None = None
+    plan: Any = field(default=None, init=False, repr=False, compare=False)
 
 
 class Finding(NamedTuple):

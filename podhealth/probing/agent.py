@@ -1,0 +1,53 @@
+"""The kind agent: judges the age of the newest heartbeat that was read with the claim (behaviour §3, Agent).
+
+Opens nothing; the server's clock has already been applied.
+"""
+
+from podhealth.core.probe import Finding, Target
+from podhealth.core.words import Outcome
+from podhealth.probing import findings
+from podhealth.probing.base import Loop, Plan, Probe
+
+MIN_GRACE_S = 30
+
+
+class AgentProber:
+    """Answers at once, from facts."""
+
+    def __init__(self, loop: Loop) -> None:
+        """``loop`` is not needed: nothing is waited for."""
+
+    def plan(self, target: Target) -> Plan:
+        """Return the grace in seconds, None for the default, which depends on the period the agent stated."""
+        grace = target.config.get("graceSeconds")
+        if grace is None and target.target:
+            grace = int(target.target) if target.target.isdecimal() and target.target.isascii() else -1
+        if grace is not None and (type(grace) is not int or not 0 <= grace <= 86_400):
+            return Plan(finding=findings.invalid("grace", "the grace is not a number of seconds from 0 to 86,400"))
+        return Plan(grace)
+
+    def begin(self, probe: Probe) -> Finding | None:
+        """Return ok, the failure of a missing heartbeat, or ``waiting`` where none can be expected yet."""
+        facts = probe.target.heartbeat
+        if facts is None:
+            return findings.fault("prober", "the heartbeat was not read with the claim")
+        if facts.start_missed:
+            return findings.down("no_heartbeat", "no heartbeat since start")
+        if facts.waiting or facts.received_age_s is None:
+            return findings.fault("waiting", "waiting for a heartbeat")
+        grace_s = probe.plan.options
+        if grace_s is None:
+            grace_s = max(MIN_GRACE_S, facts.period_s)
+        if facts.received_age_s <= facts.period_s + grace_s:
+            return Finding(Outcome.OK)
+        return findings.down(
+            "no_heartbeat",
+            f"last heartbeat {facts.received_age_s:,.0f} s ago, wanted one within {facts.period_s + grace_s:,} s",
+        )
+
+    def abandon(self, probe: Probe) -> Finding:
+        """Never needed: begin always answers."""
+        return findings.STALLED
+
+    def close(self) -> None:
+        """Nothing is held."""
