@@ -6,6 +6,7 @@ Every reader asks here (or in SQL by the same comparison); the reaper that store
 from datetime import datetime
 from typing import TypeVar
 
+from podhealth.core.status import FRESH_START, Counters
 from podhealth.core.words import Status
 
 Moment = TypeVar("Moment", int, datetime)
@@ -26,3 +27,13 @@ def effective_status(status: Status, fresh_until: Moment | None, now: Moment) ->
     if fresh_until is None or now >= fresh_until:
         return Status.UNKNOWN
     return status
+
+
+def believed(counters: Counters, fresh_until: Moment | None, now: Moment) -> Counters:
+    """Return what the next result is to be counted upon: the counters, or a fresh start when they are too old.
+
+    A result that comes before the reaper must find what the reaper would have left: old failures do not count on.
+    """
+    if counters.status == Status.UNKNOWN or effective_status(counters.status, fresh_until, now) != Status.UNKNOWN:
+        return counters
+    return FRESH_START

@@ -133,12 +133,19 @@ def edges(range_: Range, now_us: int, zone: tzinfo = UTC) -> tuple[int, ...]:
     bucket is an hour shorter or longer than it is drawn.
     """
     shape = SHAPES[range_]
-    grid = zone if shape.is_local else UTC
-    wall = (_EPOCH + timedelta(microseconds=now_us)).astimezone(grid).replace(tzinfo=None, fold=0)
+    if shape.is_local:
+        return _edges_by_the_wall(shape, now_us, zone)
+    step_us = shape.step // _MICROSECOND
+    last = now_us - now_us % step_us + step_us
+    return tuple(range(last - shape.buckets * step_us, last + 1, step_us))
+
+
+def _edges_by_the_wall(shape: Shape, now_us: int, zone: tzinfo) -> tuple[int, ...]:
+    wall = (_EPOCH + timedelta(microseconds=now_us)).astimezone(zone).replace(tzinfo=None, fold=0)
     midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     last = midnight + (wall - midnight) // shape.step * shape.step + shape.step
     walls = [last - shape.step * i for i in range(shape.buckets, -1, -1)]
-    return _in_order([(w.replace(tzinfo=grid).astimezone(UTC) - _EPOCH) // _MICROSECOND for w in walls], now_us)
+    return _in_order([(w.replace(tzinfo=zone).astimezone(UTC) - _EPOCH) // _MICROSECOND for w in walls], now_us)
 
 
 def _in_order(found: list[int], now_us: int) -> tuple[int, ...]:
@@ -210,6 +217,9 @@ def strip(lane: Lane, range_: Range, now_us: int, zone: tzinfo = UTC) -> Strip:
     buckets = []
     i = 0
     for begin, end in pairwise(grid):
+        if i < len(found) and found[i].begin_us <= begin < end < found[i].end_us:
+            buckets.append(Bucket(begin, end, found[i].mark, None))
+            continue
         spent = dict.fromkeys(Mark, 0)
         while i < len(found) and found[i].begin_us < end:
             spent[found[i].mark] += min(found[i].end_us, end) - max(found[i].begin_us, begin)
