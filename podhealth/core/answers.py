@@ -1,0 +1,35 @@
+"""What a gate may answer, and how its texts name a time.
+
+The questions stand in ``gates``; who walks them is ``decide``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The gate lets the heal pass; ``inputs`` is what it looked at."""
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The gate holds. ``until``: when it may open by itself. ``card`` is the short text.
+
+    ``same_as`` names the answer where ``reason`` changes with every probe although the answer does not.
+    """
+
+    reason: str
+    card: str
+    until: datetime | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    same_as: str | None = None
+
+
+def clock_text(moment: datetime) -> str:
+    """Return a time of day in UTC as hold texts name it, with seconds where there are some."""
+    return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
