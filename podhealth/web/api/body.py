@@ -1,0 +1,84 @@
+"""Reads JSON bodies and query parameters strictly: what is doubtful is refused with the field's name, never guessed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Request
+
+from podhealth.core.errors import InputError
+
+_DEEPEST = 12
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Return the body as an object.
+
+    Raises InputError(body) for another content type, broken JSON, anything but an object, a name given twice,
+    NaN or infinity, NUL or lone surrogates in a text, or more than 12 levels (hazards M13, A64, A66).
+    """
+    if request.mimetype != "application/json":
+        raise InputError("body", "send JSON with Content-Type: application/json", code="not_json")
+    try:
+        value = json.loads(
+            request.get_data(cache=False), object_pairs_hook=_no_name_twice, parse_constant=_no_such_number
+        )
+    except (ValueError, RecursionError):
+        raise InputError("body", "this is not valid JSON", code="not_json") from None
+    if not isinstance(value, dict):
+        raise InputError("body", "must be a JSON object", code="not_an_object")
+    _require_plain(value, "body", _DEEPEST)
+    return value
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(twice[:60], "is given twice", code="given_twice")
+    return dict(pairs)
+
+
+def _no_such_number(text: str) -> None:
+    raise InputError("body", f"{text} is not a JSON number", code="not_json")
+
+
+def _require_plain(value: Any, field: str, levels: int) -> None:
+    if levels == 0:
+        raise InputError(field, "is nested too deeply", code="too_deep")
+    if isinstance(value, str) and ("\x00" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+        raise InputError(field, "contains characters that are no text")
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise InputError(field, "is too large a number")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_plain(name, field, levels)
+            _require_plain(inner, name if field == "body" else field, levels - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _require_plain(inner, field, levels - 1)
+
+
+def refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise InputError naming the first field that is not in ``known``: a misspelt one must not be lost in silence."""
+    for name in fields:
+        if name not in known:
+            raise InputError(str(name)[:60], "there is no such field", code="unknown_field")
+
+
+def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number from the query string; raises InputError naming it out of bounds or given twice."""
+    text = query_text(request, name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
+        raise InputError(name, f"must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def query_text(request: Request, name: str) -> str | None:
+    """Return a query parameter, None when absent or empty; raises InputError when it is given twice."""
+    values = request.args.getlist(name)
+    if len(values) > 1:
+        raise InputError(name, "is given twice", code="given_twice")
+    return values[0] if values and values[0] else None

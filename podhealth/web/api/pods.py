@@ -1,0 +1,80 @@
+"""How one pod is, and how it was: ``/api/cloud-pods/ID/health`` and ``…/health/history``."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import request
+
+from podhealth.core.errors import InputError
+from podhealth.core.words import Kind
+from podhealth.store import heals, health, podpage, tenancy
+from podhealth.store.db import db_now, read
+from podhealth.web.api import api
+from podhealth.web.api.body import query_int, query_text
+from podhealth.web.api.cursors import moment_of, of_moment
+from podhealth.web.api.shapes import check_state_shape, iso, pod_shape, result_shape, status_shape
+from podhealth.web.installed import engine_of
+from podhealth.web.session import current_scope
+
+_RECENT = 10
+_PAGE = 200
+_MAX_HOURS = 720
+
+
+@api.get("/cloud-pods/<id:pod_id>/health")
+def pod_health(pod_id: int) -> dict[str, Any]:
+    """Answer the pod's status row, its checks and its ten newest results."""
+    with read(engine_of()) as conn:
+        pod = tenancy.get_pod(conn, current_scope(), pod_id)
+        now = db_now(conn)
+        found = health.pod_health(conn, pod, now)
+        kinds = health.kinds_of(found.checks)
+        recent = health.newest_results(conn, list(kinds), _RECENT)
+        hold = heals.newest_hold(conn, pod_id)
+    return {
+        **status_shape(found),
+        "pod": pod_shape(pod),
+        "recentResults": [result_shape(r, kinds) for r in recent],
+        "checks": [check_state_shape(c, now) for c in found.checks],
+        "hold": None if hold is None else {"gate": hold.gate, "reason": hold.reason, "until": iso(hold.until)},
+    }
+
+
+@api.get("/cloud-pods/<id:pod_id>/health/history")
+def pod_history(pod_id: int) -> dict[str, Any]:
+    """Answer the results of the last ``hours`` (1–720), newest first, with uptime over the same span."""
+    hours = query_int(request, "hours", 24, 1, _MAX_HOURS)
+    kind = _kind(query_text(request, "checkType"))
+    before = moment_of(query_text(request, "cursor"))
+    with read(engine_of()) as conn:
+        pod = tenancy.get_pod(conn, current_scope(), pod_id)
+        now = db_now(conn)
+        since = now - timedelta(hours=hours)
+        kinds = health.kinds_of(health.checks_of(conn, pod.id))
+        wanted = [check_id for check_id, of in kinds.items() if kind in (None, of)]
+        page = health.history(conn, wanted, since, before, _PAGE)
+        up = podpage.uptime_of(conn, pod, since, now)
+    return {
+        "podId": pod.id,
+        "period": f"{hours}h",
+        "from": iso(max(since, pod.created_at)),
+        "to": iso(now),
+        "uptimePercentage": up.uptime_percent,
+        "coveragePercentage": up.coverage_percent,
+        "avgLatencyMs": page.avg_latency_ms,
+        "totalChecks": page.total,
+        "healthyChecks": page.healthy,
+        "unhealthyChecks": page.unhealthy,
+        "unknownChecks": page.unknown,
+        "results": [result_shape(r, kinds) for r in page.results],
+        "nextCursor": None if page.next_before is None else of_moment(page.next_before),
+    }
+
+
+def _kind(text: str | None) -> Kind | None:
+    if text is None:
+        return None
+    try:
+        return Kind(text)
+    except ValueError:
+        raise InputError("checkType", "must be one of " + ", ".join(Kind)) from None

@@ -1,0 +1,38 @@
+"""The tenant's policies as the seed has them: a list, and one POST that makes or changes."""
+
+from typing import Any
+
+from flask import jsonify, request
+from flask.typing import ResponseReturnValue
+
+from podhealth.core.errors import InputError
+from podhealth.store import policies
+from podhealth.store.db import read, write
+from podhealth.web.api import api
+from podhealth.web.api.body import json_object
+from podhealth.web.api.shapes import policy_shape
+from podhealth.web.installed import engine_of
+from podhealth.web.session import current_scope
+from podhealth.web.telling import tell_browsers
+
+
+@api.get("/cloud-pods/auto-heal/policies")
+def list_policies() -> ResponseReturnValue:
+    """Answer all policies of the tenant as a bare array."""
+    with read(engine_of()) as conn:
+        return jsonify([policy_shape(row) for row in policies.list_policies(conn, current_scope())])
+
+
+@api.post("/cloud-pods/auto-heal/policies")
+def save_policy() -> dict[str, Any]:
+    """Make a policy, or change the tenant's own one that ``id`` names; another's or an unknown id is 404."""
+    fields = json_object(request)
+    policy_id = fields.pop("id", None)
+    version = fields.pop("version", None)
+    for name, value in (("id", policy_id), ("version", version)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise InputError(name, "must be a whole number")
+    with write(engine_of()) as conn:
+        row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
+    tell_browsers()
+    return policy_shape(row)
