@@ -26,6 +26,7 @@ from podhealth.models import (
 )
 from podhealth.models.base import to_us
 from podhealth.store.db import db_now
+from podhealth.store.partitions import ensure_day
 
 
 def a_tenant(conn: sa.Connection, name: str = "acme", **columns: Any) -> int:
@@ -112,7 +113,7 @@ def a_result(
         "outcome": Outcome(outcome),
         "generation": check.generation,
     } | columns
-    _ensure_day(conn, values["scheduled_at"])
+    ensure_day(conn, values["scheduled_at"].date())
     conn.execute(sa.insert(Result).values(**values))
     return int(values["claim_token"])
 
@@ -156,10 +157,6 @@ def with_provider(run_dir: str) -> dict[str, Any]:
 
 def _tenant_of(conn: sa.Connection, pod_id: int) -> int:
     return int(conn.execute(sa.select(Pod.tenant_id).where(Pod.id == pod_id)).scalar_one())
-
-
-def _ensure_day(conn: sa.Connection, at: datetime) -> None:
-    return None
 
 
 def _of(model: Any, columns: dict[str, Any]) -> dict[str, Any]:

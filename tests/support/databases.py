@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from podhealth.store.db import make_engine
+from podhealth.store.schema import migrate
 from tests.support import guard
 from tests.support.wait import wait_for
 
@@ -135,27 +136,6 @@ def _can_run(program: Path, user: str) -> bool:
     except PermissionError:
         return False
     return ran.returncode == 0
-
-
-def migrate(url: str) -> None:
-    """Bring an empty database to the schema of this checkout."""
-    engine = make_engine(url)
-    import datetime
-
-    from podhealth import clock
-    from podhealth.models import db
-
-    with engine.begin() as conn:
-        db.metadata.create_all(conn)
-        if engine.dialect.name == "postgresql":
-            first = clock.utcnow().toordinal() - 719163 - 2
-            for day in range(first, first + 17):
-                name = (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).strftime("p%Y%m%d")
-                conn.exec_driver_sql(
-                    f"CREATE TABLE cloud_pod_health_results_{name} PARTITION OF cloud_pod_health_results "
-                    f"FOR VALUES FROM ({day * 86_400_000_000}) TO ({(day + 1) * 86_400_000_000})"
-                )
-    engine.dispose()
 
 
 class EmptyPostgres:

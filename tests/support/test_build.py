@@ -55,6 +55,10 @@ def test_redis_is_empty_and_reached_by_its_url(redis_server, redis_url):
 
 
 def test_too_many_queries_are_counted_and_shown(engine, count_queries):
-    with pytest.raises(AssertionError, match="2 statements"), count_queries(engine, at_most=1), read(engine) as conn:
-        conn.execute(sa.text("SELECT 1"))
-        conn.execute(sa.text("SELECT 2"))
+    def ask_twice() -> None:
+        with count_queries(engine, at_most=1), read(engine) as conn:
+            conn.execute(sa.text("SELECT 1"))
+            conn.execute(sa.text("SELECT 2"))
+
+    with pytest.raises(AssertionError, match="2 statements"):
+        ask_twice()

@@ -1,0 +1,47 @@
+"""``podhealth migrate``: bring the database to this program's schema, or draft the next revision from the models."""
+
+import click
+
+from podhealth.cli.installation import data_option, open_installation
+from podhealth.store import schema
+
+
+@click.command()
+@data_option
+@click.option("--check", is_flag=True, help="Only say whether the schema is current; exit code 1 if it is not.")
+@click.option(
+    "--draft", metavar="NAME", help="Write a new revision file from what the models have and the schema lacks."
+)
+def migrate(data: str | None, check: bool, draft: str | None) -> None:
+    """Bring the database to this program's schema (also what 'up' does first). Safe to run twice at once."""
+    url = open_installation(data).database_url
+    if draft is not None:
+        _draft(draft)
+    elif check:
+        _check(url)
+    else:
+        schema.migrate(url)
+        click.echo(f"the schema is at revision {schema.newest()}")
+
+
+def _check(url: str) -> None:
+    from podhealth.store.db import make_engine
+
+    engine = make_engine(url)
+    try:
+        if not schema.is_current(engine):
+            click.echo("the schema is not current: run 'podhealth migrate'", err=True)
+            raise SystemExit(1)
+    finally:
+        engine.dispose()
+    click.echo(f"the schema is at revision {schema.newest()}")
+
+
+def _draft(name: str) -> None:
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'draft.db'}"
+        schema.migrate(url)
+        click.echo(schema.draft(url, name))
