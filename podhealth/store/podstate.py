@@ -4,19 +4,28 @@ Callers open the transaction, lock first, then read the clock, and append the re
 Policies, providers and screens are unknown here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import DesiredState
+from podhealth.core.words import DesiredState, FeedKind, Status
+from podhealth.models.base import to_us
+from podhealth.store import feed, podrows, podsettle
+from podhealth.store.db import db_now_us, write
 from podhealth.store.feed import FeedNote
+from podhealth.store.podrows import PodInHand
+
+_DUE_AT_ONCE = 500
 
 
 class Settled(NamedTuple):
-    """What a change came to: ``notes`` for ``feed.append`` (the caller's last statement), the pods whose status or
-    phase changed, and the pods that the healer must look at (their ``judge_at`` is set already).
+    """What a change came to.
+
+    ``notes``: for ``feed.append``, the caller's last statement. ``changed``: pods of which a screen shows something
+    else now. ``judged``: pods the healer must look at; their ``judge_at`` is set already.
     """
 
     notes: list[FeedNote]
@@ -29,7 +38,42 @@ def lock_pods(conn: sa.Connection, pod_ids: Iterable[int]) -> list[int]:
 
     On SQLite the write transaction already excludes everybody else.
     """
-    raise NotImplementedError
+    return podrows.lock(conn, pod_ids)
+
+
+def keep(conn: sa.Connection, pods: Iterable[PodInHand], now_us: int) -> Settled:
+    """Store pods in hand and say what the change came to."""
+    pods = list(pods)
+    judged = [p.pod_id for p in pods if p.is_judged]
+    for pod in pods:
+        if pod.is_judged and (pod.judge_at is None or pod.judge_at > now_us):
+            pod.judge_at = now_us
+            pod.is_changed = True
+    podrows.put_back(conn, pods, now_us)
+    changed = [p for p in pods if p.is_shown_change]
+    return Settled([_note(p) for p in changed], [p.pod_id for p in changed], judged)
+
+
+def _note(pod: PodInHand) -> FeedNote:
+    own = [t for t in pod.transitions if t["check_id"] is None]
+    ill = (Status.UNHEALTHY.value,)
+    toast = None
+    if own and pod.status in ill and own[0]["from_status"] not in ill:
+        toast = {"text": f"{pod.name} is unhealthy: {pod.reason or 'no answer'}", "tone": "bad"}
+    elif own and pod.status == Status.HEALTHY and any(t["from_status"] in ill for t in own):
+        toast = {"text": f"{pod.name} is healthy again", "tone": "good"}
+    return FeedNote(pod.tenant_id, FeedKind.POD, pod.pod_id, None, toast)
+
+
+def _change(
+    conn: sa.Connection, pod_ids: Iterable[int], now: datetime, do: Callable[[PodInHand, int], None]
+) -> Settled:
+    ids = podrows.lock(conn, pod_ids)
+    now_us = to_us(now)
+    pods = podrows.take(conn, ids, now_us)
+    for pod in pods:
+        do(pod, now_us)
+    return keep(conn, pods, now_us)
 
 
 def settle_pods(conn: sa.Connection, pod_ids: Iterable[int], now: datetime, *, reason: str | None = None) -> Settled:
@@ -37,15 +81,21 @@ def settle_pods(conn: sa.Connection, pod_ids: Iterable[int], now: datetime, *, r
 
     Locks the pods itself. ``reason`` stands in the transitions where the checks themselves give none.
     """
-    raise NotImplementedError
+    return _change(conn, pod_ids, now, lambda pod, at: podsettle.settle(pod, at, reason))
 
 
 def reset_checks(conn: sa.Connection, pod_id: int, now: datetime, reason: str, check_id: int | None = None) -> Settled:
-    """Forget what is known of the pod's checks (or of one) and make all enabled ones due at once (behaviour §4, Reset).
+    """Forget what is known of the pod's checks (or of one); all enabled ones are due at once (behaviour §4, Reset).
 
-    Probes in flight become late: what they bring is stored and changes nothing.
+    Takes over generation and vantage of the check's row, which the caller has changed before. Probes in flight of
+    the forgotten checks become late: what they bring is stored and changes nothing.
     """
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        podsettle.reset(pod, at, reason, check_id)
+        podsettle.settle(pod, at, reason)
+
+    return _change(conn, [pod_id], now, do)
 
 
 def begin_starting(
@@ -56,44 +106,125 @@ def begin_starting(
     ``deadline_s`` null: the pod's own, else 120 s. A third start within 15 min that is not ``own_heal`` gives no
     grace: it counts as a fail, reason ``restart loop``.
     """
-    raise NotImplementedError
+    return _change(conn, [pod_id], now, lambda pod, at: podsettle.start(pod, at, deadline_s, reason, own_heal=own_heal))
 
 
 def end_starting(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's ``starting`` phase now, whatever its checks say; nothing happens to a pod that is not starting."""
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        podsettle.end_starting(pod)
+        podsettle.settle(pod, at)
+
+    return _change(conn, [pod_id], now, do)
 
 
 def set_desired(conn: sa.Connection, pod_id: int, now: datetime, desired: DesiredState, reason: str | None) -> Settled:
     """Store what the owner wants of the pod. ``stopped`` ends its probing; ``running`` again counts as a start."""
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        if desired == DesiredState.STOPPED:
+            pod.stopped_since = pod.stopped_since or at
+            pod.stopped_reason = reason
+            podsettle.end_starting(pod)
+            podsettle.show_phase(pod, at)
+            podsettle.reset(pod, at, reason or "stopped")
+        elif pod.stopped_since is not None:
+            pod.stopped_since = pod.stopped_reason = None
+            podsettle.start(pod, at, None, reason or "wanted running", own_heal=True)
+        pod.is_changed = True
+        podsettle.settle(pod, at, reason)
+
+    settled = _change(conn, [pod_id], now, do)
+    conn.execute(
+        sa.text("UPDATE pods SET desired_state = :state, desired_reason = :reason, updated_at = :at WHERE id = :id"),
+        {"state": desired.value, "reason": reason, "at": to_us(now), "id": pod_id},
+    )
+    return settled
 
 
 def begin_maintenance(conn: sa.Connection, pod_id: int, now: datetime, until: datetime, reason: str) -> Settled:
     """Put the pod into maintenance until then (a snooze or window that begins or is prolonged)."""
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        since = pod.maintenance_since if pod.maintenance_since is not None else at
+        phases = replace(
+            podsettle.phases_of(pod),
+            maintenance_since=since,
+            maintenance_until=to_us(until),
+            maintenance_reason=reason,
+        )
+        podsettle.set_phases(pod, phases)
+        podsettle.settle(pod, at)
+
+    return _change(conn, [pod_id], now, do)
 
 
 def end_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's maintenance: its checks are reset and it is starting (behaviour §4, Reset)."""
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        podsettle.end_maintenance(pod, at)
+        podsettle.settle(pod, at)
+
+    return _change(conn, [pod_id], now, do)
 
 
 def set_unreachable(conn: sa.Connection, pod_id: int, now: datetime, reason: str | None) -> Settled:
     """Mark the pod unreachable because its node is down; ``reason`` null ends it, and the pod is starting."""
-    raise NotImplementedError
+
+    def do(pod: PodInHand, at: int) -> None:
+        if reason is not None:
+            pod.unreachable_since = pod.unreachable_since or at
+            pod.unreachable_reason = reason
+            pod.is_changed = True
+        elif pod.unreachable_since is not None:
+            pod.unreachable_since = pod.unreachable_reason = None
+            podsettle.start(pod, at, None, "reachable again", own_heal=True)
+        podsettle.settle(pod, at)
+
+    return _change(conn, [pod_id], now, do)
 
 
 def judge_by(conn: sa.Connection, pod_ids: Iterable[int], at: datetime) -> None:
-    """See to it that the healer looks at these pods at ``at`` at the latest. Locks nothing; the caller holds the pods."""
-    raise NotImplementedError
+    """See to it that the healer looks at these pods at ``at`` at the latest; the caller holds their locks."""
+    rows = [{"at": to_us(at), "id": pod_id} for pod_id in sorted(set(pod_ids))]
+    if rows:
+        conn.execute(
+            sa.text(
+                "UPDATE cloud_pod_health_status SET judge_at = :at"
+                " WHERE pod_id = :id AND (judge_at IS NULL OR judge_at > :at)"
+            ),
+            rows,
+        )
 
 
 def verify_until(conn: sa.Connection, pod_id: int, now: datetime, until: datetime | None) -> None:
     """Have the pod's checks probed at the pace of verifying until then (null: back to the regular pace)."""
-    raise NotImplementedError
+    ids = podrows.lock(conn, [pod_id])
+    pods = podrows.take(conn, ids, to_us(now))
+    for pod in pods:
+        for check in pod.checks:
+            check.probe_soon_until = None if until is None else to_us(until)
+            check.is_changed = True
+        if until is not None:
+            podsettle.make_due(pod, to_us(now))
+    podrows.put_back(conn, pods, to_us(now))
 
 
 def settle_due(engine: sa.Engine) -> dict[int, int]:
     """End the phases whose time is over (tick). Returns each tenant's newest feed number, to publish."""
-    raise NotImplementedError
+    query = sa.text(
+        "SELECT pod_id FROM cloud_pod_health_status WHERE phase_until IS NOT NULL AND phase_until <= :now"
+        " ORDER BY phase_until LIMIT :most"
+    )
+    with write(engine) as conn:
+        due = [pod_id for (pod_id,) in conn.execute(query, {"now": db_now_us(conn), "most": _DUE_AT_ONCE})]
+        if not due:
+            return {}
+        ids = podrows.lock(conn, due)
+        now_us = db_now_us(conn)
+        pods = podrows.take(conn, ids, now_us)
+        for pod in pods:
+            podsettle.settle(pod, now_us, "the start deadline is over" if pod.phase == "starting" else None)
+        return feed.append(conn, keep(conn, pods, now_us).notes)
