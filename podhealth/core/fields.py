@@ -98,7 +98,7 @@ def _weight(field: str, value: object, deepest: int) -> int:
         return 2 + (len(text(field, value, 100_000)) if value else 0)
     if isinstance(value, list):
         return 2 + sum(1 + _weight(field, part, deepest - 1) for part in value)
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return 2 + sum(2 + _weight(field, k, 0) + _weight(field, part, deepest - 1) for k, part in value.items())
     raise InputError(field, "must be JSON data")
 
