@@ -1,0 +1,138 @@
+"""The audit trail: one hash chain a tenant, chain 0 the installation's own. Rows are added, never changed.
+
+The database itself refuses UPDATE and DELETE (migration 0001); a chain shows what was done to it around the database.
+Who may do a thing is not asked here.
+"""
+
+import json
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from podhealth.models import AuditEntry, AuditHead
+from podhealth.models.base import to_us
+from podhealth.store.db import db_now
+from podhealth.store.tenancy import Scope
+
+INSTALLATION = 0
+START = "0" * 64
+
+_BATCH = 1_000
+_COVERED = ("actor", "actor_name", "address", "what", "object_type", "object_id", "before", "after")
+
+
+class Link(NamedTuple):
+    """Where a chain stands: how many entries, and the hash of the newest."""
+
+    seq: int
+    hash: str
+
+
+def write(
+    conn: sa.Connection,
+    scope: Scope,
+    what: str,
+    object_type: str,
+    object_id: object,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Add what was done to the tenant's chain, in the transaction that did it.
+
+    ``what`` is a past-tense word or two ("created", "policy saved"). Called after all other locks and just before the
+    feed: the chain's head stays locked until COMMIT. Secrets do not belong into ``before`` and ``after``.
+    """
+    _append(conn, scope.tenant_id, scope, (what, object_type, str(object_id), _plain(before), _plain(after)))
+
+
+def write_installation(
+    conn: sa.Connection, scope: Scope, what: str, object_type: str, object_id: object, after: dict[str, Any]
+) -> None:
+    """Add what concerns no single tenant (tenants made, system kill switches) to the installation's chain."""
+    _append(conn, INSTALLATION, scope, (what, object_type, str(object_id), None, _plain(after)))
+
+
+def verify(conn: sa.Connection, chain: int) -> int | None:
+    """Return the number of the first entry of ``chain`` that is missing, changed or out of order; None if all is well.
+
+    A cut tail shows, because the head knows how long the chain is.
+    """
+    link = Link(0, START)
+    while rows := conn.execute(
+        sa.select(AuditEntry.__table__)
+        .where(AuditEntry.chain == chain, AuditEntry.seq > link.seq)
+        .order_by(AuditEntry.seq)
+        .limit(_BATCH)
+    ).all():
+        for row in rows:
+            if row.seq != link.seq + 1 or row.prev_hash != link.hash or row.hash != _hash_of(row._mapping):
+                return link.seq + 1
+            link = Link(row.seq, row.hash)
+    head = conn.execute(sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain)).one_or_none()
+    if (Link(0, START) if head is None else Link(*head)) != link:
+        return link.seq + 1
+    return None
+
+
+def chains(conn: sa.Connection) -> list[int]:
+    """Return the numbers of all chains."""
+    heads = conn.scalars(sa.select(AuditHead.chain))
+    return sorted({*heads, *conn.scalars(sa.select(AuditEntry.chain).distinct())})
+
+
+def _append(conn: sa.Connection, chain: int, scope: Scope, done: tuple[Any, ...]) -> None:
+    head = _lock_head(conn, chain)
+    what, object_type, object_id, before, after = done
+    row: dict[str, Any] = {
+        "chain": chain,
+        "seq": head.seq + 1,
+        "at": db_now(conn),
+        "actor": scope.actor,
+        "actor_name": scope.actor_name[:200],
+        "address": scope.address,
+        "what": what,
+        "object_type": object_type,
+        "object_id": object_id,
+        "before": before,
+        "after": after,
+        "prev_hash": head.hash,
+    }
+    row["hash"] = _hash_of(row)
+    conn.execute(sa.insert(AuditEntry).values(**row))
+    new_head = sa.update(AuditHead).where(AuditHead.chain == chain).values(seq=row["seq"], hash=row["hash"])
+    conn.execute(new_head)
+
+
+def _lock_head(conn: sa.Connection, chain: int) -> Link:
+    query = sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain).with_for_update()
+    head = conn.execute(query).one_or_none()
+    if head is None:
+        insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+        conn.execute(insert(AuditHead).values(chain=chain, seq=0, hash=START).on_conflict_do_nothing())
+        head = conn.execute(query).one()
+    return Link(head.seq, head.hash)
+
+
+def _hash_of(row: Any) -> str:
+    covered = {name: _canonical(row[name]) for name in _COVERED}
+    covered |= {"chain": row["chain"], "seq": row["seq"], "at": to_us(row["at"]), "prev_hash": row["prev_hash"]}
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return sha256(text.encode()).hexdigest()
+
+
+def _plain(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    # What comes back must hash as what went in: words become text, moments ISO text.
+    return None if values is None else json.loads(json.dumps(values, default=str))
+
+
+def _canonical(value: Any) -> Any:
+    # JSONB keeps a number's value, not its spelling: 1e22 comes back as a whole number.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_canonical(inner) for inner in value]
+    return value

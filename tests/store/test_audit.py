@@ -1,0 +1,131 @@
+"""The audit trail: chained, append-only, and whoever tampers is named by the first bad entry."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth.core.words import Actor, Role
+from podhealth.models import AuditEntry
+from podhealth.store import audit
+from podhealth.store.db import read, write
+from podhealth.store.tenancy import Scope
+from tests.support.build import a_tenant
+
+SCOPE = Scope(1, Role.ADMIN, Actor.USER, "ann@acme.example", "10.1.2.3")
+
+
+def _three_entries(engine):
+    with write(engine) as conn:
+        audit.write(
+            conn, SCOPE, "created", "pod", 7, None, {"name": "wéb", "interval": 10.0, "big": 1e22, "small": 1e-7}
+        )
+        audit.write(conn, SCOPE, "edited", "pod", 7, {"tags": ["a"]}, {"tags": ["a", "b"], "note": None})
+    with write(engine) as conn:
+        audit.write(conn, SCOPE, "deleted", "pod", 7)
+
+
+def _tamper(engine, statement):
+    """Do to the database what somebody with its files could do."""
+    with write(engine) as conn:
+        if engine.dialect.name == "postgresql":
+            conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        else:
+            for name in ("update", "delete", "replace"):
+                conn.exec_driver_sql(f"DROP TRIGGER audit_entries_no_{name}")
+        conn.exec_driver_sql(statement)
+
+
+def test_a_chain_that_nobody_touched_verifies(engine):
+    _three_entries(engine)
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) is None
+        assert conn.scalars(sa.select(AuditEntry.seq).order_by(AuditEntry.seq)).all() == [1, 2, 3]
+
+
+def test_an_empty_chain_verifies(engine):
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "bad"),
+    [
+        pytest.param("UPDATE audit_entries SET actor_name = 'bob' WHERE seq = 2", 2, id="changed"),
+        pytest.param("UPDATE audit_entries SET after = '{}' WHERE seq = 1", 1, id="detail changed"),
+        pytest.param("UPDATE audit_entries SET at = at + 1 WHERE seq = 3", 3, id="time changed"),
+        pytest.param("DELETE FROM audit_entries WHERE seq = 2", 2, id="cut out"),
+        pytest.param("DELETE FROM audit_entries WHERE seq = 1", 1, id="head cut off"),
+        pytest.param("DELETE FROM audit_entries WHERE seq = 3", 3, id="tail cut off"),
+        pytest.param("DELETE FROM audit_entries", 1, id="emptied"),
+    ],
+)
+def test_verify_names_the_first_bad_entry(engine, statement, bad):
+    _three_entries(engine)
+    _tamper(engine, statement)
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) == bad
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entries SET what = 'nothing'",
+        "DELETE FROM audit_entries",
+        "UPDATE audit_entries SET seq = seq",
+    ],
+)
+def test_the_database_refuses_to_change_an_entry(engine, statement):
+    _three_entries(engine)
+    with pytest.raises(sa.exc.DatabaseError, match="only grows"), write(engine) as conn:
+        conn.exec_driver_sql(statement)
+
+
+def test_sqlite_refuses_to_replace_an_entry(sqlite_engine):
+    _three_entries(sqlite_engine)
+    with pytest.raises(sa.exc.IntegrityError, match="only grows"), write(sqlite_engine) as conn:
+        conn.exec_driver_sql("INSERT OR REPLACE INTO audit_entries SELECT * FROM audit_entries WHERE seq = 1")
+
+
+def test_postgresql_refuses_to_truncate(postgres_engine):
+    _three_entries(postgres_engine)
+    with pytest.raises(sa.exc.DatabaseError, match="only grows"), write(postgres_engine) as conn:
+        conn.exec_driver_sql("TRUNCATE audit_entries")
+
+
+def test_a_chain_knows_nothing_of_the_others(engine):
+    with write(engine) as conn:
+        audit.write(conn, SCOPE, "created", "pod", 1)
+        audit.write(conn, SCOPE._replace(tenant_id=2), "created", "pod", 2)
+        audit.write_installation(conn, SCOPE, "tenant made", "tenant", 2, {"name": "zeta"})
+    with read(engine) as conn:
+        assert audit.chains(conn) == [0, 1, 2]
+        assert [audit.verify(conn, chain) for chain in (0, 1, 2)] == [None, None, None]
+        assert set(conn.scalars(sa.select(AuditEntry.seq))) == {1}
+
+
+def test_writers_at_once_make_one_chain(engine):
+    with write(engine) as conn:
+        a_tenant(conn)
+
+    def write_ten() -> None:
+        for number in range(10):
+            with write(engine) as conn:
+                audit.write(conn, SCOPE, "edited", "pod", number)
+
+    threads = [threading.Thread(target=write_ten) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) is None
+        assert conn.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) == 40
+
+
+def test_what_is_rolled_back_left_no_entry(engine):
+    with engine.connect() as conn:
+        audit.write(conn, SCOPE, "created", "pod", 7)
+        conn.rollback()
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) == 0
