@@ -1,0 +1,200 @@
+"""Gathers by plain SQL what the gates ask about one pod, in the judging transaction and under the pod's lock.
+
+Nothing is decided or written here; the provider was asked before, and its answer is passed in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from podhealth.core.aggregate import CheckView, aggregate
+from podhealth.core.expiry import effective_status
+from podhealth.core.facts import (
+    CheckFacts,
+    EpisodeFacts,
+    Facts,
+    LastHeal,
+    OpenHeal,
+    ProviderFacts,
+    SnoozeFacts,
+    Starting,
+    Switch,
+)
+from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
+from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, KillScope, ProviderKind, SnoozeHolds
+from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
+from podhealth.store import holds, policies
+
+Can = Callable[[ProviderKind, Action], bool]
+Row = sa.Row[Any]
+
+_WAITED_FOR = (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT)
+_POD_COLUMNS = [c for c in Pod.__table__.c if c.name not in ("id", "tenant_id")]
+_STATE_COLUMNS = [c for c in CheckState.__table__.c if c.name not in ("tenant_id", "pod_id", "vantage", "generation")]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The facts, and the rows they came from for those who write. ``rules`` are those of the pinned version."""
+
+    facts: Facts
+    pod: Row  # status row and pod in one: pod_id, tenant_id, name, provider, status, phase …
+    checks: Sequence[Row]
+    policy: policies.Effective
+    rules: PolicyRules | None
+    episode: Row | None
+    heal: Row | None
+
+
+def gather(
+    conn: sa.Connection, pod_id: int, now: datetime, can: Can, provider: ProviderFacts | None
+) -> Gathered | None:
+    """Return all that is known of the pod; null where there is no such pod.
+
+    ``can`` says which provider can do which action: a ladder that an episode would open with leaves out the rest.
+    """
+    pod = _pod(conn, pod_id)
+    if pod is None:
+        return None
+    checks = _checks(conn, pod_id)
+    policy = policies.effective_for(conn, pod)
+    episode = open_episode(conn, pod_id)
+    heal = open_heal(conn, pod_id)
+    rules = policy.rules
+    if episode is not None and policy.row is not None and episode.policy_id == policy.row.id:
+        rules = policies.pinned_rules(conn, episode.policy_id, episode.policy_version, policy.rules)
+    views = [_facts_of(row, now) for row in checks]
+    facts = Facts(
+        now=now,
+        status=aggregate(_view(row, now) for row in checks).status,
+        is_deleted=pod.deleted_at is not None,
+        desired=pod.desired_state,
+        desired_reason=pod.desired_reason,
+        checks=tuple(views),
+        policy=rules,
+        policy_why=policy.why,
+        switch=_switch(conn, pod, now),
+        snooze=_snooze(conn, pod_id, now),
+        starting=_starting(pod, now),
+        episode=None if episode is None else episode_facts(episode),
+        ladder=_ladder(episode, rules, pod.provider, can),
+        spent=0 if episode is None else episode.attempts,
+        open_heal=None if heal is None else _open_heal_facts(heal),
+        last_heal=_last_heal(conn, pod),
+        has_provider=pod.provider != ProviderKind.NONE,
+        provider=provider,
+    )
+    return Gathered(facts, pod, checks, policy, rules, episode, heal)
+
+
+def _pod(conn: sa.Connection, pod_id: int) -> Row | None:
+    query = (
+        sa.select(PodStatus.__table__, *_POD_COLUMNS, Tenant.name.label("tenant_name"))
+        .join(Pod, Pod.id == PodStatus.pod_id)
+        .join(Tenant, Tenant.id == PodStatus.tenant_id)
+        .where(PodStatus.pod_id == pod_id)
+    )
+    return conn.execute(query).one_or_none()
+
+
+def _checks(conn: sa.Connection, pod_id: int) -> Sequence[Row]:
+    query = sa.select(Check.__table__, *_STATE_COLUMNS).join(CheckState, CheckState.check_id == Check.id)
+    return conn.execute(query.where(Check.pod_id == pod_id).order_by(Check.id)).all()
+
+
+def _view(row: Row, now: datetime) -> CheckView:
+    status = effective_status(row.status, row.fresh_until, now)
+    return CheckView(
+        row.id, row.name, row.kind, status, row.severity, row.enabled, row.is_flapping, row.failures, row.successes
+    )
+
+
+def _facts_of(row: Row, now: datetime) -> CheckFacts:
+    return CheckFacts(
+        check_id=row.id,
+        name=row.name,
+        status=effective_status(row.status, row.fresh_until, now),
+        stored_status=row.status,
+        is_enabled=row.enabled,
+        severity=row.severity,
+        heal=row.heal,
+        heal_on=row.heal_on,
+        interval_s=row.interval_seconds,
+        failure_threshold=row.failure_threshold,
+        failures=row.failures,
+        generation=row.generation,
+        bad_since=row.bad_since,
+        last_outcome=row.last_outcome,
+        last_class=row.last_class,
+        last_at=row.last_at,
+        fresh_until=row.fresh_until,
+    )
+
+
+def _ladder(episode: Row | None, rules: PolicyRules | None, provider: ProviderKind, can: Can) -> Ladder:
+    if episode is not None:
+        return ladder_of(episode)
+    if rules is None:
+        return ()
+    return strike(ladder(rules), lambda action: can(provider, action), "")[0]
+
+
+def ladder_of(episode: Row) -> Ladder:
+    """Return the ladder that an episode pinned when it opened."""
+    return tuple(Step.from_json(step) for step in episode.ladder)
+
+
+def open_episode(conn: sa.Connection, pod_id: int) -> Row | None:
+    """Return the pod's open episode, if there is one."""
+    query = sa.select(Episode.__table__).where(Episode.pod_id == pod_id, Episode.closed_at.is_(None))
+    return conn.execute(query).one_or_none()
+
+
+def open_heal(conn: sa.Connection, pod_id: int) -> Row | None:
+    """Return the pod's open heal, if there is one."""
+    query = sa.select(Heal.__table__).where(Heal.pod_id == pod_id, Heal.state.in_(OPEN_HEAL_STATES))
+    return conn.execute(query).one_or_none()
+
+
+def episode_facts(episode: Row, closes_at: datetime | None = None) -> EpisodeFacts:
+    """Return what the gates need of an open episode."""
+    triggers = frozenset(trigger["check_id"] for trigger in episode.triggers)
+    return EpisodeFacts(episode.id, triggers, episode.opened_at, closes_at)
+
+
+def _open_heal_facts(heal: Row) -> OpenHeal:
+    until = heal.verify_until if heal.state == HealState.VERIFYING else None
+    return OpenHeal(heal.id, heal.action, heal.nth_of_action, heal.of_attempts, heal.state, until)
+
+
+def _last_heal(conn: sa.Connection, pod: Row) -> LastHeal | None:
+    query = sa.select(Heal.completed_at, Heal.start_deadline_at).where(
+        Heal.pod_id == pod.pod_id, Heal.state.in_(_WAITED_FOR), Heal.completed_at.is_not(None)
+    )
+    if pod.cooldown_cleared_at is not None:
+        query = query.where(Heal.completed_at > pod.cooldown_cleared_at)
+    row = conn.execute(query.order_by(Heal.triggered_at.desc()).limit(1)).one_or_none()
+    return None if row is None else LastHeal(row.completed_at, row.start_deadline_at)
+
+
+def _switch(conn: sa.Connection, pod: Row, now: datetime) -> Switch | None:
+    found = holds.switches_for(conn, pod.tenant_id, pod.pod_id, now)
+    if not found:
+        return None
+    first = found[0]
+    name = pod.name if first.scope == KillScope.POD else pod.tenant_name
+    return Switch(first.scope, name, first.by, first.reason, first.until)
+
+
+def _snooze(conn: sa.Connection, pod_id: int, now: datetime) -> SnoozeFacts | None:
+    found = [s for s in holds.snoozes_of(conn, pod_id, now) if s.holds == SnoozeHolds.HEALS_AND_ALERTS]
+    return SnoozeFacts(found[0].by, found[0].reason, found[0].until) if found else None
+
+
+def _starting(pod: Row, now: datetime) -> Starting | None:
+    if pod.starting_since is None or pod.starting_until is None or pod.starting_until <= now:
+        return None
+    return Starting(pod.starting_since, pod.starting_until, pod.starting_reason)

@@ -1,0 +1,182 @@
+"""Heals: planned as rows before anything is done, cancelled, read for pages; heal now and reset by people.
+
+The row and its attempt are committed before a provider is called (hazards I2). What is due and when is decided
+elsewhere; a partial unique index is the last guard against two open heals of one pod.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, Decision, decide
+from podhealth.core.episode import RESET, triggering
+from podhealth.core.errors import Conflict, NotFound
+from podhealth.core.fields import line
+from podhealth.core.ladder import Rung, Step, next_rung
+from podhealth.core.words import Action, Actor, Answer, FeedKind, HealState, ProviderKind
+from podhealth.crashpoints import crashpoint
+from podhealth.models import Heal, PodStatus
+from podhealth.store import audit, decisions, episodes, podstate, tenancy
+from podhealth.store.db import db_now
+from podhealth.store.decisions import newest_hold
+from podhealth.store.feed import FeedNote, append
+from podhealth.store.healfacts import Can, Gathered, gather, open_episode
+from podhealth.store.tenancy import Scope, system_scope
+
+__all__ = ["cancel", "heal_log", "heal_now", "healer", "newest_hold", "plan", "reset"]
+
+Row = sa.Row[Any]
+
+
+def healer(tenant_id: int) -> Scope:
+    """Return in whose name the healer writes to a tenant's audit."""
+    return system_scope(tenant_id, "healer", Actor.HEALER)
+
+
+def heal_log(
+    conn: sa.Connection, scope: Scope, pod_id: int, limit: int = 20, before: int | None = None
+) -> Sequence[Row]:
+    """Return the pod's heals, newest first; ``before`` is a heal's id to go on from."""
+    query = sa.select(Heal.__table__).where(tenancy.own(scope, Heal.__table__), Heal.pod_id == pod_id)
+    if before is not None:
+        query = query.where(Heal.id < before)
+    return conn.execute(query.order_by(Heal.id.desc()).limit(limit)).all()
+
+
+def plan(
+    conn: sa.Connection, g: Gathered, decided: Decision, decision_id: int | None, requested_by: str | None = None
+) -> tuple[int, list[FeedNote]]:
+    """Store the heal that a decision asks for and spend its attempt; return its id and the notes for the feed.
+
+    Telling people needs nobody to act: such a row is written as done already (behaviour §6, Actions).
+    """
+    assert decided.rung is not None  # a decision to act names what to do
+    crashpoint("heal.before_insert")
+    rung, now = decided.rung, g.facts.now
+    tells_only = rung.step.action == Action.NOTIFY_ONLY
+    values = _row(g, rung, now) | {
+        "decision_id": decision_id,
+        "requested_by": requested_by,
+        "state": HealState.SUCCEEDED if tells_only else HealState.PLANNED,
+        "started_at": now if tells_only else None,
+        "completed_at": now if tells_only else None,
+        "next_step_at": None if tells_only else now,
+        "new_status": g.facts.status.value if tells_only else None,
+        "provider_state_before": None,
+        "evidence": {"gates": decided.inputs["gates"], "graceful": rung.step.graceful}
+        | ({"timeoutSeconds": rung.step.timeout_s} if rung.step.timeout_s else {}),
+    }
+    heal_id = int(conn.execute(sa.insert(Heal).values(**values).returning(Heal.id)).scalar_one())
+    if g.episode is not None:
+        episodes.spend(conn, g.episode.id, g.pod.pod_id, rung.attempt)
+    conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
+    text = f"{g.pod.name}: {rung}"
+    return heal_id, [FeedNote(g.pod.tenant_id, FeedKind.HEAL, g.pod.pod_id, heal_id, {"text": text, "tone": "info"})]
+
+
+def _row(g: Gathered, rung: Rung, now: datetime) -> dict[str, Any]:
+    known = g.facts.episode.trigger_ids if g.facts.episode else frozenset()
+    found = triggering(g.facts.checks, g.rules.trigger_after_failures if g.rules else 1, known)
+    policy = g.policy.row
+    return {
+        "tenant_id": g.pod.tenant_id,
+        "pod_id": g.pod.pod_id,
+        "node_id": g.pod.node_id,
+        "policy_id": None if policy is None else policy.id,
+        "policy_version": g.episode.policy_version if g.episode else None if policy is None else policy.version,
+        "episode_id": None if g.episode is None else g.episode.id,
+        "action": rung.step.action,
+        "attempt": rung.attempt,
+        "of_attempts": rung.of,
+        "nth_of_action": rung.nth,
+        "reason": _reason(g, found),
+        "previous_status": g.facts.status.value,
+        "trigger_check_id": found[0].check_id if found else _best_witness(g),
+        "triggered_at": now,
+        "idempotency_key": secrets.token_hex(16),
+    }
+
+
+def _reason(g: Gathered, found: Sequence[Any]) -> str:
+    if not found:
+        return "asked for by a person"
+    first = found[0]
+    error = next((c.last_error for c in g.checks if c.id == first.check_id), None)
+    said = f": {error}" if error else ""
+    return f"{first.name} failed {first.failures} times in a row{said}"[:300]
+
+
+def _best_witness(g: Gathered) -> int | None:
+    # A heal without a trigger is verified by the check that makes the pod what it is, else by its first one.
+    enabled = [c.id for c in g.checks if c.enabled]
+    return g.pod.cause_check_id if g.pod.cause_check_id in enabled else next(iter(enabled), None)
+
+
+def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[FeedNote]:
+    """Cancel a heal that was planned and not begun, and give its attempt back. Under the pod's lock."""
+    values = {"state": HealState.CANCELLED, "completed_at": now, "next_step_at": None, "lease_until": None}
+    done = conn.execute(
+        sa.update(Heal)
+        .where(Heal.id == heal.id, Heal.state == HealState.PLANNED)
+        .values(**values, error_message=reason[:300], fence=Heal.fence + 1)
+    )
+    if done.rowcount != 1:
+        return []
+    episodes.give_back(conn, heal.episode_id, heal.pod_id)
+    return [FeedNote(heal.tenant_id, FeedKind.HEAL, heal.pod_id, heal.id)]
+
+
+def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str, can: Can) -> int:
+    """Plan the next step of the pod's policy at once, because a person asks for it; return the heal's id.
+
+    It skips policy, mode, trigger, settling, cooldown and exhausted, obeys all other gates, and spends an attempt.
+    Raises Conflict with the closed gate's reason, InputError without a reason, NotFound for another tenant's pod.
+    """
+    tenancy.get_pod(conn, scope, pod_id)
+    why = line("reason", reason, 200)
+    podstate.lock_pods(conn, [pod_id])
+    g = gather(conn, pod_id, db_now(conn), can, None)
+    if g is None:
+        raise NotFound("no such pod")
+    if g.facts.has_provider is False:
+        raise Conflict("the pod has no provider that could act")
+    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, _rung_now(g, can))
+    if decided.answer != Answer.ACT:
+        raise Conflict(decided.reason)
+    decision_id, _ = decisions.keep(conn, g.pod, g.episode.id if g.episode else None, decided, g.facts.now)
+    heal_id, notes = plan(conn, g, decided, decision_id, f"{scope.actor_name}: {why}"[:200])
+    after = {"heal": heal_id, "action": decided.rung.step.action.value if decided.rung else None, "reason": why}
+    audit.write(conn, scope, "heal now", "pod", pod_id, None, after)
+    append(conn, notes)
+    return heal_id
+
+
+def _rung_now(g: Gathered, can: Can) -> Rung:
+    rung = next_rung(g.facts.ladder, g.facts.spent)
+    if rung is not None and rung.step.action != Action.NOTIFY_ONLY:
+        return rung
+    # Exhausted, or nothing but telling is left: a person who asks for a heal means the pod's own first action.
+    kind = ProviderKind(g.pod.provider)
+    doing = [s for s in g.facts.ladder if s.action != Action.NOTIFY_ONLY and can(kind, s.action)]
+    return Rung(doing[0] if doing else Step(Action.RESTART, 1), g.facts.spent + 1, 1, 1)
+
+
+def reset(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
+    """Close the pod's episode, forget its failures and its cooldown; an open heal goes on (behaviour §6, Reset)."""
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    now = db_now(conn)
+    settled = podstate.reset_checks(conn, pod_id, now, "healing was reset")
+    episode = open_episode(conn, pod_id)
+    before = None
+    if episode is not None:
+        before = {"attempts": episode.attempts, "exhausted": episode.exhausted_at is not None}
+        episodes.close(conn, episode.id, pod_id, RESET, now)
+    values = {"cooldown_cleared_at": now, "auto_heal_attempts": 0}
+    conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pod_id).values(**values))
+    podstate.judge_by(conn, [pod_id], now)
+    audit.write(conn, scope, "healing reset", "pod", pod_id, before, None)
+    append(conn, [*settled.notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])

@@ -1,0 +1,186 @@
+"""What people do to hold healing back: snoozes of a pod, kill switches of a pod, a tenant or everything.
+
+Each has a reason and an end. What a hold does to a heal is judged elsewhere; here the pods concerned are marked to be
+judged at once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from podhealth.core.errors import Forbidden, InputError, NotFound
+from podhealth.core.fields import line
+from podhealth.core.words import OPEN_HEAL_STATES, FeedKind, KillScope, Role, SnoozeHolds, Status
+from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
+from podhealth.store import audit, podstate, tenancy
+from podhealth.store.db import db_now
+from podhealth.store.feed import FeedNote, append
+from podhealth.store.tenancy import Scope
+
+LONGEST = timedelta(days=31)
+_REASON = 200
+
+Row = sa.Row[Any]
+
+
+def _checked_end(until: datetime, now: datetime) -> datetime:
+    if until.tzinfo is None:
+        raise InputError("until", "must name its time zone")
+    if not now < until <= now + LONGEST:
+        raise InputError("until", f"must lie within the next {LONGEST.days} days")
+    return until
+
+
+def snooze(
+    conn: sa.Connection,
+    scope: Scope,
+    pod_id: int,
+    until: datetime,
+    reason: str,
+    holds: SnoozeHolds = SnoozeHolds.HEALS_AND_ALERTS,
+) -> int:
+    """Hold a pod's heals and alerts, or its alerts only, until then; return the snooze's id.
+
+    Raises InputError for an end that is past or over 31 days away, NotFound for another tenant's pod.
+    """
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    now = db_now(conn)
+    values = {
+        "tenant_id": scope.tenant_id,
+        "pod_id": pod_id,
+        "holds": holds,
+        "reason": line("reason", reason, _REASON),
+        "by": scope.actor_name,
+        "at": now,
+        "until": _checked_end(until, now),
+    }
+    snooze_id = int(conn.execute(sa.insert(Snooze).values(**values).returning(Snooze.id)).scalar_one())
+    notes = _settle_maintenance(conn, pod_id, now)
+    after = {"until": until.isoformat(), "reason": values["reason"], "holds": holds.value}
+    audit.write(conn, scope, "pod snoozed", "pod", pod_id, None, after)
+    append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
+    return snooze_id
+
+
+def end_snooze(conn: sa.Connection, scope: Scope, pod_id: int) -> int:
+    """End all snoozes of a pod now; return how many there were. The pod is judged at once."""
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    now = db_now(conn)
+    ended = conn.execute(sa.update(Snooze).where(*_in_force(Snooze, now), Snooze.pod_id == pod_id).values(ended_at=now))
+    if not ended.rowcount:
+        return 0
+    notes = _settle_maintenance(conn, pod_id, now)
+    audit.write(conn, scope, "snooze ended", "pod", pod_id, None, None)
+    append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
+    return int(ended.rowcount)
+
+
+def _settle_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> list[FeedNote]:
+    # Several snoozes may overlap: the pod is in maintenance until the last of those that hold heals ends.
+    query = sa.select(Snooze.until, Snooze.reason, Snooze.by).where(
+        *_in_force(Snooze, now), Snooze.pod_id == pod_id, Snooze.holds == SnoozeHolds.HEALS_AND_ALERTS
+    )
+    last = conn.execute(query.order_by(Snooze.until.desc()).limit(1)).one_or_none()
+    if last is None:
+        settled = podstate.end_maintenance(conn, pod_id, now)
+    else:
+        reason = f"snoozed by {last.by}: {last.reason}"[:_REASON]
+        settled = podstate.begin_maintenance(conn, pod_id, now, last.until, reason)
+    podstate.judge_by(conn, [pod_id], now)
+    return settled.notes
+
+
+def _in_force(table: type[Snooze] | type[KillSwitch], now: datetime) -> tuple[Any, ...]:
+    return table.ended_at.is_(None), table.until > now
+
+
+def snoozes_of(conn: sa.Connection, pod_id: int, now: datetime) -> Sequence[Row]:
+    """Return the snoozes of a pod in force, the longest first. The caller's scope owns the pod."""
+    query = sa.select(Snooze.__table__).where(*_in_force(Snooze, now), Snooze.pod_id == pod_id)
+    return conn.execute(query.order_by(Snooze.until.desc())).all()
+
+
+def set_kill_switch(
+    conn: sa.Connection, scope: Scope, what: KillScope, until: datetime, reason: str, pod_id: int | None = None
+) -> int:
+    """Switch healing off for the system, the caller's tenant or one of its pods, until then; return the switch's id.
+
+    Raises Forbidden where anyone but the platform admin asks for the system, InputError for a bad end or reason.
+    """
+    pods = _pods_under(conn, scope, what, pod_id)
+    podstate.lock_pods(conn, pods)
+    now = db_now(conn)
+    values = {
+        "scope": what,
+        "tenant_id": None if what == KillScope.SYSTEM else scope.tenant_id,
+        "pod_id": pod_id if what == KillScope.POD else None,
+        "reason": line("reason", reason, _REASON),
+        "by": scope.actor_name,
+        "at": now,
+        "until": _checked_end(until, now),
+    }
+    switch_id = int(conn.execute(sa.insert(KillSwitch).values(**values).returning(KillSwitch.id)).scalar_one())
+    after = {"scope": what.value, "until": until.isoformat(), "reason": values["reason"], "pod": pod_id}
+    _finish(conn, scope, "kill switch set", switch_id, after, pods)
+    return switch_id
+
+
+def end_kill_switch(conn: sa.Connection, scope: Scope, switch_id: int) -> None:
+    """End a kill switch now. Raises NotFound for one that is over, unknown or another tenant's."""
+    query = sa.select(KillSwitch.__table__).where(*_in_force(KillSwitch, db_now(conn)), KillSwitch.id == switch_id)
+    row = conn.execute(query).one_or_none()
+    if row is None or (row.tenant_id != scope.tenant_id and scope.role != Role.PLATFORM):
+        raise NotFound("no such kill switch")
+    pods = _pods_under(conn, scope, row.scope, row.pod_id)
+    podstate.lock_pods(conn, pods)
+    conn.execute(sa.update(KillSwitch).where(KillSwitch.id == switch_id).values(ended_at=db_now(conn)))
+    _finish(conn, scope, "kill switch ended", switch_id, None, pods)
+
+
+def _finish(
+    conn: sa.Connection, scope: Scope, what: str, switch_id: int, after: dict[str, Any] | None, pods: Sequence[int]
+) -> None:
+    podstate.judge_by(conn, pods, db_now(conn))
+    if conn.execute(sa.select(KillSwitch.tenant_id).where(KillSwitch.id == switch_id)).scalar_one() is None:
+        audit.write_installation(conn, scope, what, "kill_switch", switch_id, after or {})
+    else:
+        audit.write(conn, scope, what, "kill_switch", switch_id, None, after)
+    tenants = conn.execute(sa.select(Pod.tenant_id, Pod.id).where(Pod.id.in_(pods))).all() if pods else []
+    append(conn, [FeedNote(row.tenant_id, FeedKind.POD, row.id) for row in tenants])
+
+
+def _pods_under(conn: sa.Connection, scope: Scope, what: KillScope, pod_id: int | None) -> list[int]:
+    # Only those that have something to judge: all others ask for the switch when their time comes.
+    if what == KillScope.SYSTEM and scope.role != Role.PLATFORM:
+        raise Forbidden("only the platform admin may stop healing everywhere")
+    if what == KillScope.POD:
+        if pod_id is None:
+            raise InputError("podId", "must be given")
+        tenancy.get_pod(conn, scope, pod_id)
+    has_episode = sa.exists().where(Episode.pod_id == PodStatus.pod_id, Episode.closed_at.is_(None))
+    has_heal = sa.exists().where(Heal.pod_id == PodStatus.pod_id, Heal.state.in_(OPEN_HEAL_STATES))
+    in_trouble = sa.or_(PodStatus.status == Status.UNHEALTHY, has_episode, has_heal)
+    query = sa.select(PodStatus.pod_id).where(in_trouble).order_by(PodStatus.pod_id)
+    if what == KillScope.TENANT:
+        query = query.where(PodStatus.tenant_id == scope.tenant_id)
+    elif what == KillScope.POD:
+        query = query.where(PodStatus.pod_id == pod_id)
+    return list(conn.execute(query).scalars())
+
+
+def switches_for(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Sequence[Row]:
+    """Return the kill switches that stop this pod's heals now: system before tenant before pod."""
+    k = KillSwitch
+    concerns = sa.or_(
+        k.scope == KillScope.SYSTEM,
+        sa.and_(k.scope == KillScope.TENANT, k.tenant_id == tenant_id),
+        sa.and_(k.scope == KillScope.POD, k.tenant_id == tenant_id, k.pod_id == pod_id),
+    )
+    widest_first = sa.case((k.scope == KillScope.SYSTEM, 0), (k.scope == KillScope.TENANT, 1), else_=2)
+    return conn.execute(
+        sa.select(k.__table__).where(*_in_force(k, now), concerns).order_by(widest_first, k.until.desc())
+    ).all()
