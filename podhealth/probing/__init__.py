@@ -1,0 +1,1 @@
+"""Probes: sockets out, findings back. Knows no database."""

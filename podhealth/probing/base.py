@@ -3,12 +3,18 @@
 A kind knows the loop by the few calls below and no other kind.
 """
 
+import select
+import struct
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from podhealth.core.probe import Finding, Target
 
-READ, WRITE = 1, 4  # EPOLLIN, EPOLLOUT
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+
+# SO_LINGER: closing with a reset leaves no TIME_WAIT behind, which would run the prober out of ports at 500 probes a
+# second and address. HAProxy's checks close the same way.
+LINGER_NONE = struct.pack("ii", 1, 0)
 
 
 class Plan:
@@ -47,8 +53,10 @@ class Probe:
 class Loop(Protocol):
     """What a kind may ask of the engine, on the engine's thread."""
 
-    def watch(self, fd: int, events: int, ready: Callable[[int], None]) -> None:
-        """Call ``ready(events)`` when a descriptor is ready; a second call replaces the first."""
+    epoll: select.epoll
+
+    def watch(self, fd: int, events: int, ready: Callable[[int], None], probe: "Probe | None" = None) -> None:
+        """Call ``ready(events)`` when a descriptor is ready; if that raises, ``probe`` ends as our error."""
 
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor; before it is closed."""

@@ -6,7 +6,6 @@ Codes are short and stable, for rules and tests; texts are for people. Knows no 
 import errno
 import re
 from hashlib import sha256
-from typing import NoReturn
 
 from podhealth.core.errors import ProbeFault
 from podhealth.core.probe import Finding
@@ -125,7 +124,10 @@ def by_errno(number: int) -> Finding:
     return fault("prober", f"the prober met an unexpected error: {errno.errorcode.get(number, number)}")
 
 
-def raise_fault(number: int) -> NoReturn:
-    """Raise ProbeFault for an error of the operating system that kept us from even trying."""
-    code, error = _OURS.get(number, ("prober", f"unexpected error {errno.errorcode.get(number, number)}"))
-    raise ProbeFault(code, error)
+def by_exception(error: Exception) -> Finding | None:
+    """Return the finding of what kept a probe from starting, or None for an exception nobody foresaw."""
+    if isinstance(error, ProbeFault):
+        return fault(error.code, str(error))
+    if isinstance(error, OSError) and error.errno is not None:
+        return by_errno(error.errno)
+    return None

@@ -74,7 +74,7 @@ class Resolver:
             try:
                 addresses, error = tuple(self._resolve(name))[:MAX_ADDRESSES], None
             except (OSError, UnicodeError, ValueError) as failure:
-                addresses, error = (), str(failure)
+                addresses, error = (), getattr(failure, "strerror", None) or str(failure)
             if not addresses and error is None:
                 error = "no addresses"
             keep_s = KEEP_S if addresses else KEEP_FAILURE_S

@@ -3,8 +3,8 @@
 Connects only to the address the engine checked; knows no names.
 """
 
+import errno
 import socket
-import struct
 from typing import Any
 
 from podhealth.clock import monotonic
@@ -12,13 +12,9 @@ from podhealth.core.check_options import parse_options
 from podhealth.core.probe import Finding, Target
 from podhealth.core.words import Kind
 from podhealth.probing import findings
-from podhealth.probing.base import READ, WRITE, Loop, Plan, Probe
+from podhealth.probing.base import LINGER_NONE, READ, WRITE, Loop, Plan, Probe
 
-# Closing with a reset leaves no TIME_WAIT behind, which would run the prober out of ports at 500 probes a second and
-# address; HAProxy's checks do the same.
-LINGER_NONE = struct.pack("ii", 1, 0)
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_IN_PROGRESS = 115
 # The plain type: socket.socket adds bookkeeping in Python that costs more than the connection.
 _Socket: Any = socket.SocketType
 
@@ -54,11 +50,11 @@ class TcpProber:
         sock = _Socket(family, _STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
         failed = sock.connect_ex((probe.ip, probe.plan.options[0]))
-        if failed not in (0, _IN_PROGRESS):
+        if failed not in (0, errno.EINPROGRESS):
             sock.close()
             return findings.by_errno(failed)
         probe.work = _Work(sock)
-        self._loop.watch(probe.work.fd, WRITE, lambda _events: self._connected(probe))
+        self._loop.watch(probe.work.fd, WRITE, lambda _events: self._connected(probe), probe)
         return None
 
     def abandon(self, probe: Probe) -> Finding:
@@ -74,11 +70,13 @@ class TcpProber:
         work = probe.work
         failed = work.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failed:
-            return self._end(probe, findings.by_errno(failed))
+            self._end(probe, findings.by_errno(failed))
+            return
         work.latency_ms = (monotonic() - probe.begun) * 1000
-        if not probe.plan.options[1]:
-            return self._end(probe, findings.good(work.latency_ms, probe.target.latency_limit_ms))
-        return self._loop.watch(work.fd, READ, lambda _events: self._readable(probe))
+        if probe.plan.options[1]:
+            self._loop.watch(work.fd, READ, lambda _events: self._readable(probe), probe)
+        else:
+            self._end(probe, findings.good(work.latency_ms, probe.target.latency_limit_ms))
 
     def _readable(self, probe: Probe) -> None:
         work, wanted = probe.work, probe.plan.options[1]
@@ -87,7 +85,8 @@ class TcpProber:
         except BlockingIOError:
             return
         except OSError as error:
-            return self._end(probe, findings.by_errno(error.errno or 0))
+            self._end(probe, findings.by_errno(error.errno or 0))
+            return
         work.read += chunk
         if not wanted.startswith(work.read) or (not chunk and work.read != wanted):
             self._end(probe, self._wrong_banner(work.read))
