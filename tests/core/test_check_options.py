@@ -13,13 +13,17 @@ NO_FLAGS = [0, 1, "true", "on", "", [], {}]
 
 
 def shown(value: object) -> str:
-    return ascii(value)[:40]
+    written = ascii(value)
+    return f"{written[:40]} ({len(written)})"
 
 
 def refused_option(option: str, value: object) -> str:
-    with pytest.raises(InputError) as caught:
+    """Return the option that the error names, or "accepted" where there is none."""
+    try:
         parse_options(Kind.HTTP, {"scheme": "https", option: value}, {})
-    return caught.value.field
+    except InputError as error:
+        return error.field
+    return "accepted"
 
 
 @pytest.mark.parametrize(
@@ -117,9 +121,11 @@ BAD_OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("option", "value"), [(o, v) for o, values in BAD_OPTIONS.items() for v in values], ids=shown)
-def test_a_bad_option_is_refused_by_its_name(option: str, value: object) -> None:
-    assert refused_option(option, value) == option
+@pytest.mark.parametrize("option", BAD_OPTIONS)
+def test_every_bad_value_is_refused_by_its_option(option: str) -> None:
+    named = {shown(value): refused_option(option, value) for value in BAD_OPTIONS[option]}
+
+    assert named == dict.fromkeys(named, option)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED_HEADERS))

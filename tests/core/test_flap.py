@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from podhealth.core.flap import change_percent, is_flapping, push
 
-quick = settings(deadline=None, max_examples=150)
-histories = st.lists(st.booleans(), max_size=45)
+quick = settings(deadline=None, max_examples=80)
+# A number written in bits is a history: the first 1 only marks where it begins.
+histories = st.integers(1, 2**46 - 1).map(lambda n: [digit == "1" for digit in bin(n)[3:]])
 
 
 def window_after(history: list[bool]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from podhealth.core.schedule import next_due_us, next_slot_us, recheck_delay_s, slot_offset_us, verify_delay_s
 
 S = 1_000_000
-quick = settings(deadline=None, max_examples=100)
+quick = settings(deadline=None, max_examples=60)
 ids = st.integers(1, 2**63 - 1)
 intervals = st.integers(5, 86_400)
 moments = st.integers(0, 4_000_000_000 * S)

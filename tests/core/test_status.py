@@ -107,7 +107,7 @@ def walk(steps: list[Outcome], failure_threshold: int, success_threshold: int) -
     return seen
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(st.lists(outcomes, max_size=40), thresholds, thresholds)
 def test_what_holds_on_every_way(steps: list[Outcome], failure_threshold: int, success_threshold: int) -> None:
     for now in walk(steps, failure_threshold, success_threshold):
@@ -120,7 +120,7 @@ def test_what_holds_on_every_way(steps: list[Outcome], failure_threshold: int, s
 BADNESS = {UNKNOWN: 0, HEALTHY: 0, DEGRADED: 1, UNHEALTHY: 2}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(st.lists(outcomes, max_size=40), thresholds, thresholds)
 def test_one_failure_never_improves(steps: list[Outcome], failure_threshold: int, success_threshold: int) -> None:
     before = walk(steps, failure_threshold, success_threshold)[-1]
@@ -130,7 +130,7 @@ def test_one_failure_never_improves(steps: list[Outcome], failure_threshold: int
     assert BADNESS[after.status] >= BADNESS[before.status]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(st.lists(outcomes, max_size=40), thresholds, st.integers(2, 5), st.sampled_from([OK, SLOW]))
 def test_one_success_below_the_threshold_never_improves(
     steps: list[Outcome], failure_threshold: int, success_threshold: int, success: Outcome
@@ -142,7 +142,7 @@ def test_one_success_below_the_threshold_never_improves(
     assert after.status == before.status
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(st.lists(outcomes, max_size=30), thresholds, thresholds)
 def test_errors_in_between_change_nothing(steps: list[Outcome], failure_threshold: int, success_threshold: int) -> None:
     without = [o for o in steps if o not in (ERROR, INVALID)]

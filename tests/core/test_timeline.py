@@ -265,7 +265,7 @@ def mark_by_the_text(lane_: Lane, t: int) -> Mark:
     return Mark(before[-1]) if before and not (is_last and is_stale) else UNKNOWN
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(lanes(), st.lists(st.integers(-86_000, -1), min_size=5, max_size=5))
 def test_runs_say_of_every_moment_what_the_text_says(lane_: Lane, seconds: list[int]) -> None:
     found = runs(lane_, NOON - 24 * HOUR, NOON)
@@ -275,7 +275,7 @@ def test_runs_say_of_every_moment_what_the_text_says(lane_: Lane, seconds: list[
     assert held == [mark_by_the_text(lane_, NOON + s * S) for s in seconds]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(lanes(), st.sampled_from(list(Range)))
 def test_a_strip_covers_its_range_without_gap(lane_: Lane, range_: Range) -> None:
     found = strip(lane_, range_, NOON + 7 * MINUTE, BERLIN)
@@ -287,7 +287,7 @@ def test_a_strip_covers_its_range_without_gap(lane_: Lane, range_: Range) -> Non
     assert all(isinstance(b, Block) and a.mark != b.mark for a, b in pairwise(found.blocks))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(lanes())
 def test_no_trouble_is_ever_hidden(lane_: Lane) -> None:
     found = strip(lane_, Range.DAY, NOON)

@@ -164,7 +164,7 @@ def part_by_the_text(course: Course, t: int) -> str:
     return "excluded" if status == "unknown" else "up"
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(courses())
 def test_every_moment_counts_as_the_text_says(course: Course) -> None:
     told = [part_by_the_text(course, t) for t in range(200)]
@@ -174,7 +174,7 @@ def test_every_moment_counts_as_the_text_says(course: Course) -> None:
     assert sums == Uptime(told.count("up"), told.count("down"), told.count("excluded"))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(courses(), st.lists(st.integers(0, 200), max_size=6))
 def test_cut_anywhere_the_pieces_add_up(course: Course, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), 200]
@@ -185,7 +185,7 @@ def test_cut_anywhere_the_pieces_add_up(course: Course, cuts: list[int]) -> None
     assert sum(uptime(0, 200, course)) == 200
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(courses())
 def test_the_parts_follow_each_other_without_gap_or_repeat(course: Course) -> None:
     found = parts(0, 200, course)
