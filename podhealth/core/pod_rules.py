@@ -1,0 +1,110 @@
+"""What a pod may be: every field with its bounds and defaults (behaviour §2).
+
+Field names are those of the API, in and in errors. Whether its policy and node exist is asked where they are stored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from podhealth.core.address import parse_host, why_host_refused
+from podhealth.core.errors import InputError
+from podhealth.core.fields import json_value, line, only_known, text, whole_number, word
+from podhealth.core.phase import MAX_START_DEADLINE_S, MIN_START_DEADLINE_S
+from podhealth.core.words import DesiredState, ProviderKind
+
+MAX_NAME = 63
+MAX_ADDRESS = 253
+MAX_TAGS = 20
+MAX_TAG = 63
+MAX_REF = 253
+MAX_CONFIG = 4_000
+MAX_ID = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PodRules:
+    """One pod as it may be stored; ``address`` in its plain spelling, ``tags`` without doubles, in the order given."""
+
+    name: str
+    address: str
+    tags: tuple[str, ...] = ()
+    provider: ProviderKind = ProviderKind.NONE
+    provider_ref: str | None = None
+    provider_config: Mapping[str, Any] | None = None
+    desired_state: DesiredState = DesiredState.RUNNING
+    start_deadline_s: int | None = None
+    node_id: int | None = None
+    policy_id: int | None = None
+
+
+_Reader = Callable[[str, object], Any]
+
+
+def _or_none(read: _Reader) -> _Reader:
+    return lambda field, value: None if value is None else read(field, value)
+
+
+def _tags(field: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
+        raise InputError(field, f"must be a list of at most {MAX_TAGS} tags")
+    return tuple(dict.fromkeys(line(field, tag, MAX_TAG) for tag in value))
+
+
+def _config(field: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(field, "must be an object")
+    json_value(field, value, MAX_CONFIG)
+    return value
+
+
+def _id(field: str, value: object) -> int:
+    return whole_number(field, value, 1, MAX_ID)
+
+
+_READERS: dict[str, tuple[str, _Reader]] = {
+    "name": ("name", lambda f, v: line(f, v, MAX_NAME)),
+    "tags": ("tags", _tags),
+    "provider": ("provider", lambda f, v: word(f, v, ProviderKind)),
+    "providerRef": ("provider_ref", _or_none(lambda f, v: line(f, v, MAX_REF))),
+    "providerConfig": ("provider_config", _or_none(_config)),
+    "desiredState": ("desired_state", lambda f, v: word(f, v, DesiredState)),
+    "startDeadlineSeconds": (
+        "start_deadline_s",
+        _or_none(lambda f, v: whole_number(f, v, int(MIN_START_DEADLINE_S), int(MAX_START_DEADLINE_S))),
+    ),
+    "nodeId": ("node_id", _or_none(_id)),
+    "policyId": ("policy_id", _or_none(_id)),
+}
+FIELDS = frozenset(_READERS) | {"address"}
+
+
+def parse_pod(
+    fields: Mapping[str, object],
+    networks: Sequence[Sequence[str]],
+    existing: PodRules | None = None,
+) -> PodRules:
+    """Return the pod that ``fields`` ask for: a new one, or ``existing`` with what they change.
+
+    ``networks``: one or more lists of allowed networks, in each of which the address must lie (the platform's, and
+    the tenant's where it has its own). A name is judged by its text now and by its addresses each time it is used.
+
+    Raises InputError that names the first bad field.
+    """
+    only_known(fields, FIELDS, "a pod")
+    if existing is None and "name" not in fields:
+        raise InputError("name", "is missing", code="missing")
+    if existing is None and "address" not in fields:
+        raise InputError("address", "is missing", code="missing")
+    readers: dict[str, tuple[str, _Reader]] = {"address": ("address", partial(_address, networks)), **_READERS}
+    changes = {column: read(field, fields[field]) for field, (column, read) in readers.items() if field in fields}
+    return PodRules(**changes) if existing is None else replace(existing, **changes)
+
+
+def _address(networks: Sequence[Sequence[str]], field: str, value: object) -> str:
+    written = text(field, value, MAX_ADDRESS)
+    for allowed in networks:
+        if why := why_host_refused(written, allowed):
+            raise InputError(field, why)
+    return str(parse_host(written))

@@ -1,0 +1,221 @@
+"""Pods as their owners know them: made, edited, deleted. (What their agents say is in store/heartbeats.py.)
+
+Each act is one call in a transaction of its own: it takes the locks in order and ends with audit and feed. What a
+pod's status becomes is settled by store/podstate.py.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from podhealth.core.check_rules import RUNNING, CheckRules
+from podhealth.core.errors import Conflict, InputError, NotFound
+from podhealth.core.pod_rules import PodRules, parse_pod
+from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
+from podhealth.models import Check, Node, Pod, PodStatus, Tenant
+from podhealth.settings import Settings
+from podhealth.store import audit, checks, feed, podstate, tenancy
+from podhealth.store.accounts import hash_of
+from podhealth.store.db import db_now
+from podhealth.store.feed import FeedNote
+from podhealth.store.heartbeats import record_heartbeat
+from podhealth.store.tenancy import Scope
+
+__all__ = ["create_pod", "delete_pod", "record_heartbeat", "rules_of", "set_agent_token", "update_pod"]
+
+AGENT_PREFIX = "pa_"
+DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].default
+# Providers that say of a guest whether it runs; their pods have the check ``running`` (behaviour §2).
+REPORTING = frozenset({ProviderKind.PROCESS, ProviderKind.PROXMOX, ProviderKind.DOCKER})
+PING = CheckRules("ping", Kind.PING)
+
+_MOVES = ("address", "provider", "provider_ref", "provider_config")
+_NOT_TOLD = "provider_config"  # may hold a secret of the provider
+
+
+def create_pod(
+    conn: sa.Connection,
+    scope: Scope,
+    fields: Mapping[str, object],
+    default_checks: bool = True,
+    *,
+    networks: Sequence[str] = DEFAULT_NETWORKS,
+) -> int:
+    """Make a pod with its status row and checks and return its id; it counts as a start (behaviour §2).
+
+    ``default_checks``: a ping each minute; the check ``running`` comes with a provider that reports, in any case.
+    ``networks``: where the platform allows pods; without it, the settings' defaults.
+
+    Raises InputError naming a bad field.
+    """
+    rules = parse_pod(fields, _networks(conn, scope, networks))
+    _refuse_strangers(conn, scope, rules)
+    _refuse_taken_name(conn, scope, rules.name)
+    now = db_now(conn)
+    values = _columns(rules) | {"tenant_id": scope.tenant_id, "created_at": now, "updated_at": now}
+    pod_id = _insert(conn, Pod, values)
+    status = {"pod_id": pod_id, "tenant_id": scope.tenant_id, "since": now, "phase_since": now, "updated_at": now}
+    conn.execute(sa.insert(PodStatus).values(**status))
+    if rules.provider in REPORTING:
+        checks.insert_check(conn, scope.tenant_id, pod_id, RUNNING, now)
+    if default_checks:
+        checks.insert_check(conn, scope.tenant_id, pod_id, PING, now)
+    settled = _first_phase(conn, pod_id, rules, now)
+    audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules))
+    _tell(conn, scope, pod_id, f"{rules.name} was added", settled.notes)
+    return pod_id
+
+
+def update_pod(
+    conn: sa.Connection,
+    scope: Scope,
+    pod_id: int,
+    fields: Mapping[str, object],
+    version: int | None = None,
+    *,
+    networks: Sequence[str] = DEFAULT_NETWORKS,
+) -> None:
+    """Change the given fields of a pod; another address or provider begins a start and makes old evidence void.
+
+    Raises InputError naming a bad field, NotFound, and Conflict where ``version`` is given and not the stored one.
+    """
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    row = tenancy.get_pod(conn, scope, pod_id)
+    if version is not None and version != row.version:
+        raise Conflict("the pod was changed meanwhile")
+    before = rules_of(row)
+    after = parse_pod(fields, _networks(conn, scope, networks), before)
+    if after == before:
+        return
+    _refuse_strangers(conn, scope, after)
+    if after.name != before.name:
+        _refuse_taken_name(conn, scope, after.name)
+    now = db_now(conn)
+    changed = _columns(after) | {"version": row.version + 1, "updated_at": now}
+    conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(**changed))
+    notes = _consequences(conn, row, before, after, now)
+    old, new = _told(before), _told(after)
+    differing = [name for name in new if old[name] != new[name]] or [_NOT_TOLD]
+    was, now_is = ({name: told.get(name, "…") for name in differing} for told in (old, new))
+    audit.write(conn, scope, "pod edited", "pod", pod_id, was, now_is)
+    _tell(conn, scope, pod_id, None, notes)
+
+
+def delete_pod(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
+    """Delete a pod softly: access and probing end at once, its name is free again (behaviour §2). Raises NotFound."""
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    row = tenancy.get_pod(conn, scope, pod_id)  # again: another may have been faster
+    now = db_now(conn)
+    gone = {"deleted_at": now, "updated_at": now, "agent_token_hash": None, "version": row.version + 1}
+    conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(**gone))
+    _void_checks(conn, pod_id)
+    settled = podstate.reset_checks(conn, pod_id, now, "deleted")
+    podstate.judge_by(conn, [pod_id], now)
+    audit.write(conn, scope, "pod deleted", "pod", pod_id, _told(rules_of(row)))
+    _tell(conn, scope, pod_id, f"{row.name} was deleted", settled.notes)
+
+
+def set_agent_token(conn: sa.Connection, scope: Scope, pod_id: int) -> str:
+    """Give the pod's agent a new token and return its text, shown this once; the one before ends. Raises NotFound."""
+    tenancy.get_pod(conn, scope, pod_id)
+    podstate.lock_pods(conn, [pod_id])
+    plain = AGENT_PREFIX + secrets.token_urlsafe(32)
+    conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(agent_token_hash=hash_of(plain)))
+    audit.write(conn, scope, "agent token made", "pod", pod_id)
+    return plain
+
+
+def rules_of(row: Any) -> PodRules:
+    """Return the stored pod as rules."""
+    return PodRules(
+        name=row.name,
+        address=row.address,
+        tags=tuple(row.tags),
+        provider=row.provider,
+        provider_ref=row.provider_ref,
+        provider_config=row.provider_config,
+        desired_state=row.desired_state,
+        start_deadline_s=row.start_deadline_s,
+        node_id=row.node_id,
+        policy_id=row.policy_id,
+    )
+
+
+def _first_phase(conn: sa.Connection, pod_id: int, rules: PodRules, now: datetime) -> podstate.Settled:
+    if rules.desired_state == DesiredState.STOPPED:
+        return podstate.set_desired(conn, pod_id, now, DesiredState.STOPPED, "created stopped")
+    return podstate.begin_starting(conn, pod_id, now, rules.start_deadline_s, "created", own_heal=False)
+
+
+def _consequences(conn: sa.Connection, row: Any, before: PodRules, after: PodRules, now: datetime) -> list[FeedNote]:
+    notes: list[FeedNote] = []
+    if any(getattr(before, name) != getattr(after, name) for name in _MOVES):
+        _void_checks(conn, row.id)
+        if after.provider in REPORTING and checks.by_name(conn, row.id, RUNNING.name) is None:
+            checks.insert_check(conn, row.tenant_id, row.id, RUNNING, now)
+        notes += podstate.reset_checks(conn, row.id, now, "the pod was edited").notes
+    if before.desired_state != after.desired_state:
+        reason = "wanted " + after.desired_state.value
+        notes += podstate.set_desired(conn, row.id, now, after.desired_state, reason).notes
+    elif before.address != after.address and after.desired_state == DesiredState.RUNNING:
+        notes += podstate.begin_starting(conn, row.id, now, None, "address changed", own_heal=False).notes
+    podstate.judge_by(conn, [row.id], now)
+    return notes
+
+
+def _void_checks(conn: sa.Connection, pod_id: int) -> None:
+    # A new generation: what is in flight, and what workers keep of the old target, counts no more.
+    conn.execute(sa.update(Check).where(Check.pod_id == pod_id).values(generation=Check.generation + 1))
+
+
+def _networks(conn: sa.Connection, scope: Scope, platform: Sequence[str]) -> list[Sequence[str]]:
+    query = sa.select(Tenant.allowed_networks).where(tenancy.own(scope, Tenant), Tenant.deleted_at.is_(None))
+    found = conn.execute(query).one_or_none()
+    if found is None:
+        raise NotFound("there is no such tenant")
+    return [platform] if found.allowed_networks is None else [platform, found.allowed_networks]
+
+
+def _refuse_strangers(conn: sa.Connection, scope: Scope, rules: PodRules) -> None:
+    if rules.policy_id is not None:
+        try:
+            tenancy.get_policy(conn, scope, rules.policy_id)
+        except NotFound as error:
+            raise InputError("policyId", str(error)) from None
+    if rules.node_id is not None:
+        query = sa.select(Node.id).where(Node.id == rules.node_id, Node.deleted_at.is_(None))
+        mine = sa.or_(tenancy.own(scope, Node), Node.tenant_id.is_(None))
+        if conn.scalar(query.where(mine)) is None:
+            raise InputError("nodeId", "there is no such node")
+
+
+def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:
+    query = sa.select(Pod.id).where(tenancy.own(scope, Pod), Pod.name == name, Pod.deleted_at.is_(None))
+    if conn.scalar(query) is not None:
+        raise InputError("name", "there is a pod of this name already", code="taken")
+
+
+def _columns(rules: PodRules) -> dict[str, Any]:
+    columns = asdict(rules)
+    return columns | {"tags": list(rules.tags)}
+
+
+def _told(rules: PodRules) -> dict[str, Any]:
+    return {name: value for name, value in _columns(rules).items() if name != _NOT_TOLD}
+
+
+def _tell(conn: sa.Connection, scope: Scope, pod_id: int, text: str | None, notes: Sequence[FeedNote]) -> None:
+    toast = None if text is None else {"text": text, "tone": "neutral"}
+    feed.append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.INVENTORY, pod_id, None, toast)])
+
+
+def _insert(conn: sa.Connection, model: Any, values: dict[str, Any]) -> int:
+    made = conn.execute(sa.insert(model).values(**values)).inserted_primary_key
+    assert made is not None  # a single row always has its key
+    return int(made[0])
