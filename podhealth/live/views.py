@@ -1,0 +1,102 @@
+"""Which fragments a change of the feed touches, and how those that somebody shows look now.
+
+It reads views and renders them; it knows no sockets, and nobody who watches.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.words import FeedKind
+from podhealth.live.frames import Shown
+from podhealth.live.render import fragment
+from podhealth.store import overview
+from podhealth.store.feed import FeedRow
+
+Part = Literal["nav", "counts", "card", "row", "page"]
+
+
+class Key(NamedTuple):
+    """One thing that may stand on a screen: the navigation's or overview's counts, a pod as card, row or page."""
+
+    part: Part
+    pod_id: int
+
+
+NAV = Key("nav", 0)
+COUNTS = Key("counts", 0)
+_OF_A_POD: tuple[Part, ...] = ("card", "row", "page")
+_SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
+
+
+class Touched(NamedTuple):
+    """What some changes of the feed make old: things on screens, and whether pods came or went."""
+
+    keys: frozenset[Key]
+    is_list_changed: bool
+    toasts: tuple[dict[str, Any], ...]
+
+
+class Rendered(NamedTuple):
+    """Fragments by key, each encoded as a JSON string; ids of elements whose pod is no more."""
+
+    elements: dict[Key, tuple[str, ...]]
+    gone: dict[Key, tuple[str, ...]]
+
+
+def keys_shown(shown: Shown) -> frozenset[Key]:
+    """Return the keys of what a screen shows; each page has the navigation's counts."""
+    keys = [NAV, *(Key("card", i) for i in shown.cards), *(Key("row", i) for i in shown.rows)]
+    if shown.counts:
+        keys.append(COUNTS)
+    if shown.page is not None:
+        keys.append(Key("page", shown.page))
+    return frozenset(keys)
+
+
+def touched(rows: Iterable[FeedRow]) -> Touched:
+    """Return what these changes touch (behaviour §11, Live)."""
+    pods: set[int] = set()
+    is_list_changed = False
+    toasts: list[dict[str, Any]] = []
+    for row in rows:
+        if row.note:
+            toasts.append({"text": row.note.get("text"), "tone": row.note.get("tone"), "pod": row.pod_id})
+        if row.kind not in _SILENT and row.pod_id is not None:
+            pods.add(row.pod_id)
+        is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
+    keys = {Key(part, pod_id) for pod_id in pods for part in _OF_A_POD}
+    if pods or is_list_changed:
+        keys |= {NAV, COUNTS}
+    return Touched(frozenset(keys), is_list_changed, tuple(toasts))
+
+
+def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: datetime) -> Rendered:
+    """Return the fragments of ``keys`` as they look at ``now``, each rendered once for all who watch."""
+    elements: dict[Key, tuple[str, ...]] = {}
+    gone: dict[Key, tuple[str, ...]] = {}
+    if NAV in keys or COUNTS in keys:
+        counts = overview.counts(conn, tenant_id, now)
+        elements |= {NAV: (_piece("nav_counts", counts),), COUNTS: (_piece("overview_counts", counts),)}
+    listed = sorted({key.pod_id for key in keys if key.part in ("card", "row")})
+    cards = {card.pod_id: card for card in overview.pod_cards(conn, tenant_id, now, listed)} if listed else {}
+    for key in keys:
+        if key.part in ("card", "row"):
+            if key.pod_id in cards:
+                elements[key] = (_piece(f"pod_{key.part}", cards[key.pod_id]),)
+            else:
+                gone[key] = (f"pod-{key.part}-{key.pod_id}",)
+        elif key.part == "page":
+            elements[key] = tuple(_page(conn, tenant_id, key.pod_id, now))
+    return Rendered({key: elements[key] for key in keys if key in elements}, gone)
+
+
+def _piece(name: str, view: object) -> str:
+    return json.dumps(str(fragment(name, view)))
+
+
+def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Sequence[str]:
+    return ()
