@@ -1,0 +1,149 @@
+"""What agents say: heard by the server's clock, each boot once."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth import clock
+from podhealth.core.errors import InputError
+from podhealth.core.words import Actor, Kind, Phase, Role
+from podhealth.models import Check, FeedEntry, Heartbeat, Pod, PodStatus, Tenant
+from podhealth.store import inventory
+from podhealth.store.db import db_now, read, write
+from podhealth.store.tenancy import Scope
+from tests.support.build import a_pod, a_tenant
+
+
+@pytest.fixture
+def token(engine):
+    with write(engine) as conn:
+        tenant_id = a_tenant(conn)
+        pod_id = a_pod(conn, tenant_id)
+        return inventory.set_agent_token(conn, Scope(tenant_id, Role.ADMIN, Actor.USER, "ann"), pod_id)
+
+
+def _beat(engine, token, boot_id=None, period_s=None):
+    with write(engine) as conn:
+        return inventory.record_heartbeat(conn, token, boot_id, period_s)
+
+
+def _stored(engine):
+    with read(engine) as conn:
+        return conn.execute(sa.select(Heartbeat.__table__)).one()
+
+
+def _phase(engine):
+    with read(engine) as conn:
+        return conn.execute(sa.select(PodStatus.phase, PodStatus.phase_reason)).one()
+
+
+def test_a_heartbeat_is_stored_at_the_servers_time(engine, token):
+    with read(engine) as conn:
+        before = db_now(conn)
+    known = _beat(engine, token, "b1", 30)
+    row = _stored(engine)
+
+    assert known is True
+    assert row.received_at >= before
+    assert (row.boot_id, row.period_s) == ("b1", 30)
+
+
+def test_an_unknown_token_is_nobody(engine, token):
+    assert _beat(engine, "pa_unknown") is False
+
+
+def test_the_token_is_stored_hashed_only(engine, token):
+    with read(engine) as conn:
+        assert token not in repr(conn.execute(sa.select(Pod.__table__)).one())
+
+
+@pytest.mark.parametrize("gone", [Pod, Tenant])
+def test_a_deleted_pods_or_tenants_agent_is_nobody(engine, token, gone):
+    with write(engine) as conn:
+        conn.execute(sa.update(gone).values(deleted_at=db_now(conn)))
+
+    assert _beat(engine, token) is False
+
+
+def test_the_first_heartbeat_brings_the_check_of_kind_agent(engine, token):
+    _beat(engine, token)
+    _beat(engine, token)
+    with read(engine) as conn:
+        kinds = conn.scalars(sa.select(Check.kind)).all()
+        told = conn.scalar(sa.select(sa.func.count()).select_from(FeedEntry))
+
+    assert kinds == [Kind.AGENT]
+    assert told >= 1
+
+
+def test_the_period_stays_until_another_is_stated(engine, token):
+    _beat(engine, token)
+    first = _stored(engine).period_s
+    _beat(engine, token, period_s=30)
+    _beat(engine, token)
+
+    assert (first, _stored(engine).period_s) == (60, 30)
+
+
+def test_the_first_boot_id_is_no_start(engine, token):
+    _beat(engine, token)
+    _beat(engine, token, "b1")
+
+    assert _phase(engine).phase == Phase.MONITORED
+    assert _stored(engine).boot_id == "b1"
+
+
+def test_a_new_boot_id_is_a_start(engine, token):
+    _beat(engine, token, "b1")
+    _beat(engine, token, "b2")
+
+    assert tuple(_phase(engine)) == (Phase.STARTING, "new boot id")
+    assert (_stored(engine).boot_id, _stored(engine).previous_boot_id) == ("b2", "b1")
+
+
+def test_a_heartbeat_that_tells_of_a_start_counts_after_it(engine, token):
+    _beat(engine, token, "b1")
+    _beat(engine, token, "b2")
+    with read(engine) as conn:
+        started = conn.scalar(sa.select(PodStatus.last_start_at))
+
+    assert _stored(engine).received_at > started
+
+
+def test_an_echo_of_the_boot_before_is_passed_over(engine, token):
+    _beat(engine, token, "b1")
+    _beat(engine, token, "b2")
+    before = _stored(engine)
+    clock.shift(timedelta(seconds=5))
+
+    assert _beat(engine, token, "b1") is True
+    assert _stored(engine) == before
+
+
+def test_a_heartbeat_without_a_boot_id_keeps_the_one_known(engine, token):
+    _beat(engine, token, "b1")
+    _beat(engine, token)
+
+    assert _stored(engine).boot_id == "b1"
+    assert _phase(engine).phase == Phase.MONITORED
+
+
+@pytest.mark.parametrize(
+    ("field", "boot_id", "period_s"),
+    [
+        ("bootId", "", None),
+        ("bootId", "x" * 65, None),
+        ("bootId", "a\x00b", None),
+        ("bootId", 7, None),
+        ("periodSeconds", None, 4),
+        ("periodSeconds", None, 86_401),
+        ("periodSeconds", None, True),
+        ("periodSeconds", None, 30.0),
+    ],
+)
+def test_a_bad_heartbeat_is_refused_by_field(engine, token, field, boot_id, period_s):
+    with pytest.raises(InputError) as refused:
+        _beat(engine, token, boot_id, period_s)
+
+    assert refused.value.field == field
