@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from podhealth.core.aggregate import CheckView
-from podhealth.core.words import Phase, Severity
+from podhealth.core.words import Phase, Severity, Status
 
 Moment = TypeVar("Moment", int, datetime)
 
@@ -90,6 +90,14 @@ def counts_failures(phase: Phase) -> bool:
 def is_probed(phase: Phase) -> bool:
     """Return whether probes go on; only a pod that is stopped on purpose is left alone."""
     return phase != Phase.STOPPED
+
+
+def status_in(phase: Phase, status: Status) -> Status:
+    """Return the status of a pod in a phase whose checks amount to ``status``.
+
+    It is unknown while starting, though some checks may know already, and while stopped, when nobody asks.
+    """
+    return Status.UNKNOWN if phase in (Phase.STARTING, Phase.STOPPED) else status
 
 
 def start_deadline_s(wanted_s: float | None) -> float:

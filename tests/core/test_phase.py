@@ -16,6 +16,7 @@ from podhealth.core.phase import (
     shown,
     start_deadline_s,
     starting_is_over,
+    status_in,
 )
 from podhealth.core.words import Kind, Phase, Severity, Status
 
@@ -84,6 +85,20 @@ def test_stored_integers_do_as_well() -> None:
 )
 def test_what_a_phase_means_for_probes(phase: Phase, counts: bool, probed: bool) -> None:
     assert (counts_failures(phase), is_probed(phase)) == (counts, probed)
+
+
+@pytest.mark.parametrize(
+    ("phase", "status"),
+    [
+        (Phase.MONITORED, Status.DEGRADED),
+        (Phase.MAINTENANCE, Status.DEGRADED),
+        (Phase.UNREACHABLE, Status.DEGRADED),
+        (Phase.STARTING, Status.UNKNOWN),
+        (Phase.STOPPED, Status.UNKNOWN),
+    ],
+)
+def test_a_starting_or_stopped_pod_is_unknown_whatever_its_checks_say(phase: Phase, status: Status) -> None:
+    assert status_in(phase, Status.DEGRADED) == status
 
 
 @pytest.mark.parametrize(
