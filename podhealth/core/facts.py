@@ -102,6 +102,7 @@ class LastHeal:
 
     ended_at: datetime
     start_deadline_at: datetime | None
+    permanent_error: str | None = None  # the provider answered, and refused for good to do it
 
 
 @dataclass(frozen=True, slots=True)

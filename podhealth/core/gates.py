@@ -111,7 +111,7 @@ def settling(facts: Facts) -> Open | Closed:
             return Closed(reason, f"Settling until {clock_text(at)}", at, inputs)
     else:
         inputs = {}
-    if not _needs_provider(facts):
+    if not needs_provider(facts):
         return Open(inputs)
     if facts.provider is None:
         return Closed("The provider is asked how its node is.", "Asking the provider", facts.now, inputs)
@@ -121,9 +121,12 @@ def settling(facts: Facts) -> Open | Closed:
     return Open(inputs | {"nodeIsUp": True})
 
 
-def _needs_provider(facts: Facts) -> bool:
+def needs_provider(facts: Facts) -> bool:
+    """Return whether the provider must be asked: only where its answer could let a heal pass, and not while we wait."""
     rung = next_rung(facts.ladder, facts.spent)
-    return facts.has_provider and rung is not None and rung.step.action != Action.NOTIFY_ONLY
+    if not facts.has_provider or rung is None or rung.step.action == Action.NOTIFY_ONLY:
+        return False
+    return isinstance(open_heal(facts), Open) and isinstance(cooldown(facts), Open)
 
 
 _HEAL_STATES = {
@@ -152,7 +155,11 @@ def open_heal(facts: Facts) -> Open | Closed:
 
 def provider(facts: Facts) -> Open | Closed:
     """Ask whether the provider can act: it answers, accepts us, and does not hold a lock on the guest."""
-    if not _needs_provider(facts) or facts.provider is None:
+    refused = facts.last_heal.permanent_error if facts.last_heal else None
+    if refused is not None and facts.has_provider:
+        reason = f"The provider refused the last heal for good: {refused}. Nothing more until somebody resets healing."
+        return Closed(reason[:300], "Provider refused", None, {"permanent": True})
+    if not needs_provider(facts) or facts.provider is None:
         return Open({"asked": False})
     again = facts.now + ASK_PROVIDER_AGAIN
     if facts.provider.error is not None:

@@ -171,13 +171,17 @@ def _open_heal_facts(heal: Row) -> OpenHeal:
 
 
 def _last_heal(conn: sa.Connection, pod: Row) -> LastHeal | None:
-    query = sa.select(Heal.completed_at, Heal.start_deadline_at).where(
+    columns = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message)
+    query = sa.select(*columns).where(
         Heal.pod_id == pod.pod_id, Heal.state.in_(_WAITED_FOR), Heal.completed_at.is_not(None)
     )
     if pod.cooldown_cleared_at is not None:
         query = query.where(Heal.completed_at > pod.cooldown_cleared_at)
     row = conn.execute(query.order_by(Heal.triggered_at.desc()).limit(1)).one_or_none()
-    return None if row is None else LastHeal(row.completed_at, row.start_deadline_at)
+    if row is None:
+        return None
+    refused = (row.error_message or "refused") if row.was_permanent_error else None
+    return LastHeal(row.completed_at, row.start_deadline_at, refused)
 
 
 def _switch(conn: sa.Connection, pod: Row, now: datetime) -> Switch | None:

@@ -1,0 +1,1 @@
+"""Those who can act on pods, one file each; none knows another."""

@@ -1,0 +1,70 @@
+"""What a provider is to the healer: it tells a pod's state, does one action under a key, and can be asked for it later.
+
+Providers know no policy, no database and no other provider. Calls are short: each has a deadline of a few seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from podhealth.core.words import Action, ActualState
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """As much of a pod as its provider needs; ``config`` is the provider's own part of it."""
+
+    pod_id: int
+    tenant_id: int
+    name: str
+    ref: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ProviderState(NamedTuple):
+    """How the provider sees a pod. ``lock``: what it is busy with there (a backup); ``detail`` is kept as evidence."""
+
+    actual: ActualState
+    node_is_up: bool = True
+    lock: str | None = None
+    detail: Mapping[str, Any] = {}
+
+
+class Options(NamedTuple):
+    """How an action is to be done: let the guest end by itself first, and how long it may take."""
+
+    graceful: bool = True
+    timeout_s: int | None = None
+
+
+class Task(NamedTuple):
+    """An action the provider has taken on; ``ref`` (at most 253 characters) is how to ask for it."""
+
+    ref: str
+
+
+class TaskState(NamedTuple):
+    """Whether a task has ended, and if so whether the provider says that it went well."""
+
+    is_over: bool
+    is_ok: bool = False
+    message: str = ""
+
+
+class Provider(Protocol):
+    """One way to act on pods. Methods raise ProviderError, permanent where asking again cannot help."""
+
+    def can(self, action: Action) -> bool:
+        """Return whether this provider knows the action at all."""
+
+    def state(self, pod: PodRef) -> ProviderState:
+        """Return how the pod is. Raises ProviderError where the answer is missing or unusable."""
+
+    def act(self, pod: PodRef, action: Action, key: str, options: Options) -> Task:
+        """Take on one action. Asked again under the same key, it must be the same action, done once."""
+
+    def look(self, pod: PodRef, task: Task) -> TaskState:
+        """Return how far a task is."""
+
+    def find_task(self, pod: PodRef, key: str) -> Task | None:
+        """Return the task taken on under ``key``; null only where the provider knows that there never was one."""
