@@ -47,7 +47,7 @@ class Ear:
     def _listen(self) -> None:
         # A connection may be lost without a sign (hazards F27), so it must answer a ping now and then.
         answered_at = asked_at = clock.monotonic()
-        with self._client.pubsub() as pubsub:
+        with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(CHANNEL)
             while not self._stopped.is_set():
                 message = pubsub.get_message(timeout=_LISTEN_S)

@@ -71,7 +71,7 @@ def encode(frame: Frame) -> bytes:
     if frame.is_reload:
         more += ',"reload":true'
     text = f'{{"from":{frame.from_seq},"seq":{frame.seq},"now":{frame.now_ms}{more}}}'
-    return FrameProtocol(client=False, extensions=[]).send_data(text, fin=True)
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(text, fin=True))
 
 
 def parse_watch(text: str) -> Watch:

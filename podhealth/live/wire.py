@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -144,10 +145,8 @@ class Wire:
     def _wake(self) -> None:
         if not self._is_awake.is_set():
             self._is_awake.set()
-            try:
+            with suppress(OSError):  # where it is full, the wire wakes anyway
                 self._waker.send(b"\0")
-            except OSError:
-                pass  # the pipe is full, so it wakes anyway
 
     def _run(self) -> None:
         sweep_at = clock.monotonic() + _SWEEP_EVERY_S
@@ -175,12 +174,12 @@ class Wire:
             self._drop(link)
 
     def _drain_waker(self) -> None:
-        self._is_awake.clear()
-        try:
+        # Cleared only once the pipe is empty: the other way round, a byte sent in between would be swallowed while
+        # the flag says that one is on its way. An order given before the flag falls is obeyed in this very round.
+        with suppress(OSError):
             while self._woken.recv(4096):
                 pass
-        except OSError:
-            pass
+        self._is_awake.clear()
 
     def _obey(self) -> None:
         while self._orders:

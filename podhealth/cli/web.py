@@ -1,0 +1,86 @@
+"""``podhealth web``: the dashboard, API and live sockets, served by gunicorn inside this command.
+
+One process with threads (docs/adr/0004): open sockets keep none of them, so a few dozen serve thousands of pages.
+"""
+
+import resource
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from podhealth.settings import Settings, load_settings
+
+_BACKLOG = 2048
+# How long one thread may wait for another to let go of the interpreter: the default of 5 ms, taken for each step of
+# rendering a push beside busy pages, would be most of the 250 ms a push may take.
+_SWITCH_S = 0.001
+
+
+class Server(BaseApplication):
+    """Gunicorn with our settings: it reads no configuration file and no environment of its own."""
+
+    def __init__(self, settings: Settings, worker_class: str = "gthread") -> None:
+        self._settings = settings
+        self._worker_class = worker_class
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults."""
+        host = self._settings.web_host
+        for name, value in {
+            "bind": f"[{host}]:{self._settings.web_port}" if ":" in host else f"{host}:{self._settings.web_port}",
+            "worker_class": self._worker_class,
+            "workers": 1,
+            "threads": self._settings.web_threads,
+            "worker_connections": 2 * _BACKLOG,
+            "backlog": _BACKLOG,
+            "keepalive": 5,
+            "timeout": 30,
+            "graceful_timeout": 3,
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108 - a heartbeat file must not wait for a disk
+            "proc_name": "podhealth web",
+            "post_worker_init": _ready_worker,
+            "worker_exit": _end_worker,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application, made in the worker process."""
+        from podhealth.factory import create_app
+
+        return create_app(self._settings)
+
+
+def _has_shm() -> bool:
+    import os
+
+    return os.access("/dev/shm", os.W_OK)  # noqa: S108
+
+
+def _ready_worker(_worker: Any) -> None:
+    import sys
+
+    sys.setswitchinterval(_SWITCH_S)
+
+
+def _end_worker(_server: Any, worker: Any) -> None:
+    from podhealth.web.sockets import live_of
+
+    live_of(worker.wsgi).stop()
+
+
+@click.command()
+def web() -> None:
+    """Serve the dashboard, the API and the live sockets (settings: PODHEALTH_WEB_HOST, _PORT, _THREADS)."""
+    settings = load_settings()
+    _raise_open_files()
+    Server(settings).run()
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
