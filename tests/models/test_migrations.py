@@ -1,0 +1,259 @@
+"""Migrations on both databases: complete, reversible, alone, and whole or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from podhealth.core.errors import SetupError
+from podhealth.models import db
+from podhealth.store import schema
+from podhealth.store.db import make_engine, read, write
+from podhealth.store.partitions import existing_days
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_episode
+from tests.support.databases import Postgres
+
+MIGRATE = [sys.executable, "-c", "import sys; from podhealth.store import schema; schema.migrate(sys.argv[1])"]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name = f"empty_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    yield server.create(name, "template1")
+    server.drop(name)
+
+
+def _engine(url: str) -> sa.Engine:
+    return make_engine(url, poolclass=sa.NullPool)
+
+
+def _fill(url: str) -> None:
+    with write(_engine(url)) as conn:
+        tenant_id = a_tenant(conn)
+        a_user(conn, tenant_id)
+        pod_id = a_pod(conn, tenant_id)
+        check_id = a_check(conn, pod_id)
+        a_result(conn, check_id)
+        a_heal(conn, pod_id, episode_id=an_episode(conn, pod_id, a_policy(conn, tenant_id)))
+
+
+def _shape(engine: sa.Engine) -> dict[str, object]:
+    """Everything about the tables that the database can tell, but for the days of results."""
+    look = sa.inspect(engine)
+    tables = [t for t in look.get_table_names() if t != "alembic_version" and "_results_p" not in t]
+    return {table: _shape_of(look, table) for table in sorted(tables)}
+
+
+def _shape_of(look: sa.Inspector, table: str) -> dict[str, object]:
+    columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table)]
+    checks = {(c["name"], " ".join(str(c["sqltext"]).split())) for c in look.get_check_constraints(table)}
+    uniques = {(c["name"], tuple(c["column_names"])) for c in look.get_unique_constraints(table)}
+    indexes = {
+        (i["name"], tuple(i["column_names"]), i["unique"], _told(i["dialect_options"])) for i in look.get_indexes(table)
+    }
+    keys = {
+        (k["name"], tuple(k["constrained_columns"]), k["referred_table"], tuple(k["referred_columns"]))
+        for k in look.get_foreign_keys(table)
+    }
+    primary = look.get_pk_constraint(table)
+    return {
+        "columns": columns,
+        "checks": checks,
+        "uniques": uniques,
+        "indexes": indexes,
+        "keys": keys,
+        "primary": (primary["name"], tuple(primary["constrained_columns"])),
+    }
+
+
+def _told(options: dict[str, object]) -> str:
+    return ", ".join(sorted(f"{name}={value}" for name, value in options.items()))
+
+
+def _tables(url: str) -> set[str]:
+    return set(sa.inspect(_engine(url)).get_table_names())
+
+
+def test_the_schema_is_what_the_models_say(url):
+    schema.migrate(url)
+    with _engine(url).connect() as conn:
+        context = MigrationContext.configure(
+            conn, opts={"include_object": lambda _item, name, *_rest: "_results_p" not in (name or "")}
+        )
+        differences = compare_metadata(context, db.metadata)
+
+    assert differences == []
+
+
+@pytest.mark.slow
+def test_every_constraint_is_what_the_models_say(url):
+    engine = _engine(url)
+    with engine.begin() as conn:
+        db.metadata.create_all(conn)
+    wanted = _shape(engine)
+    with engine.begin() as conn:
+        db.metadata.drop_all(conn)
+    schema.migrate(url)
+
+    assert _shape(engine) == wanted
+
+
+def test_migrating_twice_changes_nothing(url):
+    schema.migrate(url)
+    _fill(url)
+    schema.migrate(url)
+    with read(_engine(url)) as conn:
+        assert schema.current(conn) == schema.newest()
+        assert conn.exec_driver_sql("SELECT count(*) FROM cloud_pod_health_results").scalar() == 1
+
+
+@pytest.mark.slow
+def test_down_and_up_again_with_data_in(url):
+    schema.migrate(url)
+    before = _shape(_engine(url))
+    _fill(url)
+    schema.downgrade(url, "base")
+    between = _tables(url) - {"alembic_version"}
+    schema.migrate(url)
+    _fill(url)
+
+    assert between == set()
+    assert _shape(_engine(url)) == before
+
+
+def test_a_database_knows_whether_it_is_current(url):
+    engine = _engine(url)
+    before = schema.is_current(engine)
+    schema.migrate(url)
+
+    assert before is False
+    assert schema.is_current(engine) is True
+
+
+def test_a_database_of_a_newer_podhealth_is_refused(url):
+    schema.migrate(url)
+    with write(_engine(url)) as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SetupError, match="too new"):
+        schema.migrate(url)
+
+
+def test_a_database_that_is_not_there_is_a_clear_error(tmp_path):
+    with pytest.raises(SetupError, match="DATABASE_URL"):
+        schema.migrate(f"sqlite:///{tmp_path / 'no such folder' / 'x.db'}")
+
+
+@pytest.mark.slow
+def test_of_several_that_migrate_at_once_all_end_well(url):
+    processes = [subprocess.Popen([*MIGRATE, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    assert schema.is_current(_engine(url))
+
+
+@pytest.mark.slow
+def test_killed_before_its_commit_a_migration_leaves_nothing_and_a_rerun_completes(url):
+    killed = subprocess.run(
+        [*MIGRATE, url], env=os.environ | {"PODHEALTH_CRASH_AT": "migrate.before_commit"}, timeout=60, check=False
+    )
+    left = _tables(url)
+    schema.migrate(url)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert left == set()
+    assert schema.is_current(_engine(url))
+
+
+KILL_AT_STATEMENT = """
+import os, signal, sys
+import sqlalchemy as sa
+from sqlalchemy import event
+from podhealth.store import schema
+count = 0
+def note(*_):
+    global count
+    count += 1
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+event.listen(sa.Engine, "after_cursor_execute", note)
+schema.migrate(sys.argv[1])
+print(count)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [3, 10, 25, 40, 60])
+def test_killed_in_the_middle_a_migration_leaves_nothing_and_a_rerun_completes(url, at):
+    killed = subprocess.run([sys.executable, "-c", KILL_AT_STATEMENT, url, str(at)], timeout=60, check=False)
+    left = _tables(url)
+    schema.migrate(url)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert left == set()
+    assert schema.is_current(_engine(url))
+
+
+def test_postgresql_has_days_for_results_ahead_and_none_for_the_rest(postgres_engine):
+    with read(postgres_engine) as conn:
+        days = existing_days(conn)
+        has_default = conn.exec_driver_sql(
+            "SELECT count(*) FROM pg_class WHERE relispartition AND pg_get_expr(relpartbound, oid) = 'DEFAULT'"
+        ).scalar()
+
+    assert len(days) == 16
+    assert has_default == 0
+
+
+def test_a_result_without_a_day_is_refused_not_misplaced(postgres_engine):
+    with pytest.raises(sa.exc.IntegrityError, match="no partition"), write(postgres_engine) as conn:
+        conn.exec_driver_sql(
+            "INSERT INTO cloud_pod_health_results (check_id, claim_token, scheduled_at, tenant_id, pod_id, begun_at,"
+            " checked_at, outcome, generation) VALUES (1, 1, 5, 1, 1, 5, 5, 'ok', 1)"
+        )
+
+
+@pytest.mark.parametrize("word", ["sick", "HEALTHY", ""])
+def test_a_word_that_is_not_listed_cannot_be_stored(engine, word):
+    with write(engine) as conn:
+        a_pod(conn, a_tenant(conn))
+    with pytest.raises(sa.exc.IntegrityError), write(engine) as conn:
+        conn.execute(sa.text("UPDATE cloud_pod_health_status SET status = :word"), {"word": word})
+
+
+def test_a_pod_of_one_tenant_cannot_have_a_check_of_another(engine):
+    with write(engine) as conn:
+        pod_id = a_pod(conn, a_tenant(conn, "acme"))
+        check_id = a_check(conn, pod_id)
+        zeta = a_tenant(conn, "zeta")
+    with pytest.raises(sa.exc.IntegrityError), write(engine) as conn:
+        conn.exec_driver_sql(f"UPDATE cloud_pod_health_checks SET tenant_id = {zeta} WHERE id = {check_id}")
+
+
+def test_a_second_open_heal_of_a_pod_cannot_be_stored(engine):
+    with write(engine) as conn:
+        pod_id = a_pod(conn, a_tenant(conn))
+        a_heal(conn, pod_id, state="running", idempotency_key="a")
+    with pytest.raises(sa.exc.IntegrityError), write(engine) as conn:
+        a_heal(conn, pod_id, state="planned", idempotency_key="b")
+
+
+def test_a_second_open_episode_of_a_pod_cannot_be_stored(engine):
+    with write(engine) as conn:
+        tenant_id = a_tenant(conn)
+        pod_id, policy_id = a_pod(conn, tenant_id), a_policy(conn, tenant_id)
+        an_episode(conn, pod_id, policy_id)
+    with pytest.raises(sa.exc.IntegrityError), write(engine) as conn:
+        an_episode(conn, pod_id, policy_id)
