@@ -104,6 +104,7 @@ class PodInHand:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     phase_changes: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)  # fails that no probe found (restart loop)
+    checks_due_at: int | None = None  # all checks that nobody has claimed are due then
     is_changed: bool = False
     is_shown_change: bool = False  # something a screen shows has changed
     is_judged: bool = False
@@ -135,6 +136,7 @@ _SELECT_PODS = (
     + ", ".join(f"s.{name}" for name in _STATUS_COLUMNS)
     + " FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id WHERE s.pod_id IN :ids ORDER BY s.pod_id"
 )
+_HASTEN = sa.text("UPDATE check_states SET next_at = :at WHERE pod_id = :pod_id AND due_at IS NULL AND next_at > :at")
 _UPDATE_CHECK = sa.text(
     "UPDATE check_states SET " + ", ".join(f"{n} = :{n}" for n in _STATE_COLUMNS) + " WHERE check_id = :check_id"
 )
@@ -212,6 +214,9 @@ def take(
 def put_back(conn: sa.Connection, pods: Iterable[PodInHand], now_us: int) -> None:
     """Store what has changed: states, status rows, transitions, changes of phase."""
     pods = list(pods)
+    hasten = [{"at": p.checks_due_at, "pod_id": p.pod_id} for p in pods if p.checks_due_at is not None]
+    if hasten:
+        conn.execute(_HASTEN, hasten)
     checks = [c for p in pods for c in p.checks if c.is_changed]
     if checks:
         rows = [{n: getattr(c, n) for n in ("check_id", *_STATE_COLUMNS)} for c in sorted(checks, key=_by_id)]

@@ -1,6 +1,6 @@
 """What happens to a pod in hand: results, stale evidence, resets, phases, and the status that follows.
 
-Works on what podrows took from the database and reads nothing itself. Moments are whole microseconds.
+Reads and writes no database (podrows does). Moments are whole microseconds.
 """
 
 from podhealth.core import schedule
@@ -74,11 +74,14 @@ def _forget(pod: PodInHand, check: CheckInHand, at: int, reason: str) -> None:
 
 
 def make_due(pod: PodInHand, now: int) -> None:
-    """Make all probed checks of the pod due at once; those in flight will bring news anyway."""
+    """Make all probed checks of the pod due at once; those in flight will bring news anyway.
+
+    A check that is not written otherwise may be claimed at this very moment: the database decides (put_back).
+    """
+    pod.checks_due_at = now
     for check in pod.checks:
-        if check.due_at is None and _is_probed(pod, check) and (check.next_at is None or check.next_at > now):
-            check.next_at = now
-            check.is_changed = True
+        if check.is_changed and check.due_at is None and _is_probed(pod, check):
+            check.next_at = now if check.next_at is None else min(check.next_at, now)
 
 
 def reset(pod: PodInHand, now: int, reason: str, check_id: int | None = None) -> None:
@@ -116,6 +119,8 @@ def apply(pod: PodInHand, check: CheckInHand, finding: Finding, times: tuple[int
     unhealthy within the last two hours.
     """
     begun, ended, now = times
+    expire(pod, now)
+    settle_phase(pod, now)
     outcome = finding.outcome
     check.last_at, check.last_begun_at, check.last_outcome = ended, begun, outcome.value
     check.last_class = finding.fail_class.value if finding.fail_class else None
