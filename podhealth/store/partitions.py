@@ -93,8 +93,10 @@ def _days_ahead(today: date) -> list[date]:
 
 
 def _exists(conn: sa.Connection, day: date) -> bool:
-    found = conn.exec_driver_sql("SELECT to_regclass(%s)", (partition_name(day),)).scalar()
-    return found is not None
+    # From the catalogue's own rows: to_regclass may answer from this connection's cache, which does not learn of
+    # other transactions while it touches no table.
+    query = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = %s AND pg_table_is_visible(oid))"
+    return bool(conn.exec_driver_sql(query, (partition_name(day),)).scalar_one())
 
 
 def _make(conn: sa.Connection, day: date) -> None:
