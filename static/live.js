@@ -21,7 +21,7 @@
   const ACCESS_ENDED = 4401;
 
   let seq = Number(beat.dataset.seq); // how far the page has come
-  let seqWhenHidden = null; // how far its fragments had, when it was hidden
+  let seqWhenHidden = document.hidden ? seq : null; // how far its fragments had, when it was hidden
   let clockOffset = Number(beat.dataset.now || Date.now()) - Date.now();
   let socket = null;
   let failures = 0;
@@ -177,8 +177,7 @@
     clockOffset = frame.now - Date.now();
     if (frame.reload) {
       seq = Math.max(seq, frame.seq);
-      if (!document.hidden) reloadParts();
-      else if (seqWhenHidden !== null) isReloadWaiting = true;
+      if (!document.hidden) reloadParts(); // a hidden page asks again when it is shown
     } else if (frame.from > seq) {
       // Something was missed. One question at a time: until it is answered, other frames show the same gap.
       if (performance.now() - askedAt > 2000) {
@@ -208,16 +207,23 @@
     };
     socket.onmessage = (event) => take(JSON.parse(event.data));
     socket.onclose = (event) => {
-      socket = null;
-      if (isLeaving) return;
-      showOffline();
+      lose();
       if (event.code === ACCESS_ENDED) leaveForSignIn();
       else if (!wasOpen) askWhetherSignedIn();
-      failures += 1;
-      // Full jitter: thousands of pages that lost one server must not come back in one moment.
-      const ceiling = Math.min(30, 2 ** failures);
-      setTimeout(connect, 1000 * (0.5 + Math.random() * (ceiling - 0.5)));
     };
+  };
+
+  const lose = () => {
+    if (isLeaving) return;
+    // A dead connection's close can take a minute to be noticed: nobody waits for it.
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+    socket = null;
+    showOffline();
+    failures += 1;
+    // Full jitter: thousands of pages that lost one server must not come back in one moment.
+    const ceiling = Math.min(30, 2 ** failures);
+    setTimeout(connect, 1000 * (0.5 + Math.random() * (ceiling - 0.5)));
   };
 
   const askWhetherSignedIn = async () => {
@@ -361,14 +367,14 @@
     document.addEventListener(name, () => waiting.size + isReloadWaiting && setTimeout(retryWaiting, 0), true);
   }
   document.addEventListener("htmx:afterSettle", tellIfChanged);
-  window.addEventListener("beforeunload", () => (isLeaving = true));
+  window.addEventListener("pagehide", () => (isLeaving = true));
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload(); // back from the browser's cache: as old as when it was left
   });
   setInterval(() => {
     if (performance.now() - heardAt > SILENT_S * 1000) {
       showOffline();
-      if (socket && socket.readyState === WebSocket.OPEN) socket.close();
+      if (socket && socket.readyState === WebSocket.OPEN) lose();
     }
     if (isReloadWaiting || waiting.size) retryWaiting();
     showState();
