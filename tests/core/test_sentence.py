@@ -1,0 +1,128 @@
+"""What a policy says in plain English (behaviour §11); every number is the one that is obeyed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podhealth.core.ladder import PolicyRules, Step
+from podhealth.core.sentence import ladder_sentence, policy_sentence, span, told_only_sentence
+from podhealth.core.words import Action, Mode
+
+R, S, M, N = Action.RESTART, Action.STOP, Action.MIGRATE, Action.NOTIFY_ONLY
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        (
+            {"escalate_after_attempts": 2, "escalation_action": M},
+            "restart up to 2 times, 10 min apart, then migrate once",
+        ),
+        ({"max_attempts": 2}, "restart up to 2 times, 10 min apart"),
+        ({}, "restart up to 3 times, 10 and 20 min apart"),
+        ({"max_attempts": 4}, "restart up to 4 times, 10 to 40 min apart"),
+        ({"max_attempts": 5}, "restart up to 5 times, 10 min to 1 h apart"),
+        ({"max_attempts": 3, "backoff_factor": 1.0}, "restart up to 3 times, 10 min apart"),
+        ({"max_attempts": 1}, "restart once"),
+        ({"max_attempts": 0}, "only watch"),
+        ({"max_attempts": 0, "escalation_action": M}, "do nothing but migrate once"),
+        ({"max_attempts": 0, "escalate_after_attempts": 0}, "do nothing but tell people once"),
+        ({"action": N, "backoff_factor": 1.0}, "only tell people, 3 times, 10 min apart"),
+        ({"action": N, "max_attempts": 1}, "only tell people once"),
+        (
+            {"max_attempts": 3, "escalate_after_attempts": 2},
+            "restart up to 2 times, 10 min apart, then tell people once",
+        ),
+        ({"action": S, "max_attempts": 1}, "stop once"),
+        ({"cooldown_minutes": 0}, "restart up to 3 times, 1 min apart"),
+        ({"max_attempts": 2, "cooldown_minutes": 90}, "restart up to 2 times, 1 h 30 min apart"),
+        ({"max_attempts": 2, "cooldown_minutes": 120}, "restart up to 2 times, 2 h apart"),
+        (
+            {"steps": (Step(R, 1), Step(M, 2), Step(N, 1))},
+            "restart once, then migrate up to 2 times, 20 min apart, then tell people once",
+        ),
+        ({"steps": ()}, "only watch"),
+        ({"mode": Mode.OFF}, "Off: does nothing."),
+        ({"enabled": False}, "Off: does nothing."),
+    ],
+)
+def test_the_ladder_in_short(fields, wanted) -> None:
+    assert ladder_sentence(PolicyRules("p", **fields)) == wanted
+
+
+def test_the_whole_preview_says_when_what_how_it_is_proven_and_how_it_ends() -> None:
+    rules = PolicyRules("p", mode=Mode.SHADOW, escalate_after_attempts=2, escalation_action=M)
+
+    assert policy_sentence(rules) == (
+        "After 3 failures in a row, restart up to 2 times, 10 min apart, then migrate once, then stop trying and tell "
+        "people. A restart counts as done when the check was healthy for 30 s within 5 min. At most 3 attempts in one "
+        "episode; an episode ends after 10 min of health. Shadow: nothing is really done."
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        (
+            {"trigger_after_failures": 1, "max_attempts": 1, "mode": Mode.APPROVE},
+            "After 1 failure, restart once, then stop trying and tell people. A restart counts as done when the check "
+            "was healthy for 30 s within 5 min. At most 1 attempt in one episode; an episode ends after 10 min of "
+            "health. Each heal waits for somebody's approval.",
+        ),
+        (
+            {"action": N, "max_attempts": 1},
+            "After 3 failures in a row, only tell people once, then fall silent. At most 1 attempt in one episode; an "
+            "episode ends after 10 min of health.",
+        ),
+        ({"max_attempts": 0}, "Only watches: nothing is tried, people are told once."),
+        ({"enabled": False}, "Off: does nothing."),
+    ],
+)
+def test_other_previews(fields, wanted) -> None:
+    assert policy_sentence(PolicyRules("p", **fields)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [
+        (0, "0 s"),
+        (30, "30 s"),
+        (60, "1 min"),
+        (90, "90 s"),
+        (120, "2 min"),
+        (150, "2 min 30 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+    ],
+)
+def test_lengths_are_written_as_people_write_them(seconds, wanted) -> None:
+    assert span(seconds) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pods", "wanted"),
+    [
+        (0, ""),
+        (1, "1 pod has no provider and is only told about"),
+        (2, "2 pods have no provider and are only told about"),
+    ],
+)
+def test_pods_without_provider_are_only_told_about(pods, wanted) -> None:
+    assert told_only_sentence(pods) == wanted
+
+
+@given(
+    st.builds(
+        PolicyRules,
+        name=st.just("p"),
+        mode=st.sampled_from(Mode),
+        action=st.sampled_from(Action),
+        max_attempts=st.integers(0, 20),
+        escalate_after_attempts=st.none() | st.integers(0, 20),
+        cooldown_minutes=st.integers(0, 1440),
+        backoff_factor=st.floats(1, 4),
+    )
+)
+def test_every_policy_has_a_sentence(rules) -> None:
+    assert policy_sentence(rules)
+    assert ladder_sentence(rules)
