@@ -70,6 +70,8 @@ class _Handle:
         setopt(pycurl.FRESH_CONNECT, 1)
         setopt(pycurl.PATH_AS_IS, 1)
         setopt(pycurl.USERAGENT, "PodHealth")
+        # Names are resolved before; thousands of remembered addresses cost libcurl 0.1 ms a request to look through.
+        setopt(pycurl.DNS_CACHE_TIMEOUT, 0)
         # The engine keeps the one deadline; libcurl's own must never come first.
         setopt(pycurl.CONNECTTIMEOUT_MS, 600_000)
 
