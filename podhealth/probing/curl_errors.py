@@ -18,6 +18,7 @@ _UNTRUSTED = {2, 18, 19, 20, 21, 24, 26, 27, 28}
 _TLS_ERRORS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER, pycurl.E_SSL_ENGINE_INITFAILED}
 _CONNECTION_ERRORS = {pycurl.E_COULDNT_CONNECT, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR}
 _OUR_ERRORS = {pycurl.E_OUT_OF_MEMORY: "out of memory", pycurl.E_SSL_CACERT_BADFILE: "cannot read the CA certificates"}
+_WEIRD_ANSWER = 8  # CURLE_WEIRD_SERVER_REPLY has no name in pycurl
 _ANSWERS: dict[int, tuple[Callable[[str, str], Finding], str, str]] = {
     pycurl.E_GOT_NOTHING: (findings.down, "closed", "closed the connection without an answer"),
     pycurl.E_PARTIAL_FILE: (findings.down, "cut_short", "closed the connection in the middle of the answer"),
@@ -37,7 +38,7 @@ def by_curl(curl: Any, number: int, message: str) -> Finding:  # noqa: ANN401 - 
     if number in _ANSWERS:
         make, code, error = _ANSWERS[number]
         return make(code, error)
-    if number in (pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_WEIRD_SERVER_REPLY):
+    if number in (pycurl.E_UNSUPPORTED_PROTOCOL, _WEIRD_ANSWER):
         return findings.content("not_http", f"the answer is not HTTP/1.1: {message}")
     return findings.fault("prober", _OUR_ERRORS.get(number) or f"libcurl error {number}: {message}")
 
