@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core.abilities import can
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, SKIPPED_WHEN_PLANNED, decide
 from podhealth.core.errors import ProviderError
 from podhealth.core.ladder import Rung, Step
@@ -16,7 +17,7 @@ from podhealth.core.words import Action, Answer, FeedKind, HealState, ProviderKi
 from podhealth.crashpoints import crashpoint
 from podhealth.healing import ask as asking
 from podhealth.healing.providers.base import Options, Task
-from podhealth.healing.providers.registry import can, provider_of
+from podhealth.healing.providers.registry import provider_of
 from podhealth.store import episodes, healsteps, podstate
 from podhealth.store.db import db_now, write
 from podhealth.store.feed import FeedNote, append
@@ -65,7 +66,7 @@ def begin(engine: sa.Engine, heal: Row, pod: Row) -> Published:
 
 def _closed_by(conn: sa.Connection, heal: Row, asked: asking.Asked) -> str | None:
     podstate.lock_pods(conn, [heal.pod_id])
-    g = gather(conn, heal.pod_id, db_now(conn), can, asked.facts)
+    g = gather(conn, heal.pod_id, db_now(conn), asked.facts)
     if g is None:
         return "the pod is gone"
     skip = SKIPPED_WHEN_PLANNED | (SKIPPED_BY_HEAL_NOW if heal.requested_by is not None else frozenset())

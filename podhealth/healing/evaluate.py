@@ -16,7 +16,6 @@ from podhealth.core.facts import CheckFacts, Facts, ProviderFacts
 from podhealth.core.words import Answer, DesiredState, FeedKind, Gate, HealState, Mode, Status
 from podhealth.crashpoints import crashpoint
 from podhealth.healing.ask import ask
-from podhealth.healing.providers.registry import can
 from podhealth.models import PodStatus
 from podhealth.store import audit, decisions, episodes, heals, healsteps, podstate
 from podhealth.store.db import db_now, read, write
@@ -55,7 +54,7 @@ def _judge(engine: sa.Engine, pod_id: int, asked: ProviderFacts | None) -> tuple
     # A pod beside the judgement: nothing is decided yet, and its provider must be asked first.
     with write(engine) as conn:
         podstate.lock_pods(conn, [pod_id])
-        g = gather(conn, pod_id, db_now(conn), can, asked)
+        g = gather(conn, pod_id, db_now(conn), asked)
         if g is None:
             return _NOBODY, None
         notes: list[FeedNote] = []
@@ -88,13 +87,13 @@ def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | Non
         changed = episodes.add_triggers(conn, g.episode, _triggers(g.facts))
     elif _may_open(g.facts):
         if changed:
-            g = gather(conn, pod_id, now, can, asked) or g
-        episodes.open_new(conn, g, _triggers(g.facts), can)
+            g = gather(conn, pod_id, now, asked) or g
+        episodes.open_new(conn, g, _triggers(g.facts))
         changed = True
     if not changed:
         return g
     notes.append(FeedNote(g.pod.tenant_id, FeedKind.POD, pod_id))
-    return gather(conn, pod_id, now, can, asked) or g
+    return gather(conn, pod_id, now, asked) or g
 
 
 def _triggers(facts: Facts) -> tuple[CheckFacts, ...]:

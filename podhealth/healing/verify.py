@@ -20,7 +20,7 @@ from podhealth.crashpoints import crashpoint
 from podhealth.healing import act
 from podhealth.healing.ask import ask, ref_of
 from podhealth.healing.providers.base import Task, TaskState
-from podhealth.healing.providers.registry import can, provider_of
+from podhealth.healing.providers.registry import provider_of
 from podhealth.models import Pod
 from podhealth.store import episodes, healsteps, podstate
 from podhealth.store.db import db_now, write
@@ -70,7 +70,7 @@ def _begin(engine: sa.Engine, heal: Row, task: TaskState) -> Published:
     with write(engine, durable=True) as conn:
         podstate.lock_pods(conn, [heal.pod_id])
         now = db_now(conn)
-        g = gather(conn, heal.pod_id, now, can, None)
+        g = gather(conn, heal.pod_id, now)
         if g is None:
             return {}
         values = _deadlines(g, heal, now) | {"error_message": None if task.is_ok else task.message[:300]}
@@ -111,7 +111,7 @@ def verify(engine: sa.Engine, heal: Row, pod: Row) -> Published:
     with write(engine, durable=True) as conn:
         podstate.lock_pods(conn, [heal.pod_id])
         now = db_now(conn)
-        g = gather(conn, heal.pod_id, now, can, None)
+        g = gather(conn, heal.pod_id, now)
         if g is None:
             return {}
         gone = _gone(g, heal)

@@ -6,12 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core.abilities import can
 from podhealth.core.episode import RELAPSE_WITHIN, Course, Previous, TriggerFacts, relapse
 from podhealth.core.facts import CheckFacts
 from podhealth.core.ladder import Ladder, Step, Struck, ladder, strike
 from podhealth.core.words import HealState, Outcome, ProviderKind, Status
 from podhealth.models import Episode, Heal, PodStatus, Result, Transition
-from podhealth.store.healfacts import Can, Gathered
+from podhealth.store.healfacts import Gathered
 
 _UNDONE = (HealState.CANCELLED,)
 # No check is probed more often than every 5 s: so many claims reach back further than any span asked about.
@@ -21,7 +22,7 @@ _SPARE_CLAIMS = 50
 Row = sa.Row[Any]
 
 
-def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts], can: Can) -> int:
+def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts]) -> int:
     """Open the pod's episode and return its id: with the policy's ladder, or that of a heal within 24 h (relapse).
 
     Steps that the pod's provider cannot do are struck, with the reason kept.
@@ -29,7 +30,7 @@ def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts], c
     assert g.policy.row is not None  # the caller has seen the gate policy open
     assert g.rules is not None
     now, policy = g.facts.now, g.policy.row
-    steps, struck = _steps_for(g, can)
+    steps, struck = _steps_for(g)
     goes_on = _relapse(conn, g.pod, policy.id, now)
     kept, version, spent = goes_on or (steps, policy.version, 0)
     values = {
@@ -48,7 +49,7 @@ def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts], c
     return episode_id
 
 
-def _steps_for(g: Gathered, can: Can) -> tuple[Ladder, tuple[Struck, ...]]:
+def _steps_for(g: Gathered) -> tuple[Ladder, tuple[Struck, ...]]:
     assert g.rules is not None
     kind = ProviderKind(g.pod.provider)
     reason = "the pod has no provider" if kind == ProviderKind.NONE else f"provider {kind} cannot do it"
@@ -78,7 +79,8 @@ def _relapse(conn: sa.Connection, pod: Row, policy_id: int, now: datetime) -> tu
         .limit(1)
     )
     if pod.cooldown_cleared_at is not None:
-        query = query.where(Heal.completed_at > pod.cooldown_cleared_at)
+        # By its beginning: a heal that was open at a reset belongs to what the reset closed.
+        query = query.where(Heal.triggered_at > pod.cooldown_cleared_at)
     row = conn.execute(query).one_or_none()
     if row is None:
         return None

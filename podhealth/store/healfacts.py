@@ -3,13 +3,14 @@
 Nothing is decided or written here; the provider was asked before, and its answer is passed in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core.abilities import can
 from podhealth.core.aggregate import CheckView, aggregate
 from podhealth.core.expiry import effective_status
 from podhealth.core.facts import (
@@ -24,11 +25,10 @@ from podhealth.core.facts import (
     Switch,
 )
 from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
-from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, KillScope, ProviderKind, SnoozeHolds
+from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind, SnoozeHolds
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
 from podhealth.store import holds, policies
 
-Can = Callable[[ProviderKind, Action], bool]
 Row = sa.Row[Any]
 
 _WAITED_FOR = (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT)
@@ -49,13 +49,8 @@ class Gathered:
     heal: Row | None
 
 
-def gather(
-    conn: sa.Connection, pod_id: int, now: datetime, can: Can, provider: ProviderFacts | None
-) -> Gathered | None:
-    """Return all that is known of the pod; null where there is no such pod.
-
-    ``can`` says which provider can do which action: a ladder that an episode would open with leaves out the rest.
-    """
+def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFacts | None = None) -> Gathered | None:
+    """Return all that is known of the pod; null where there is no such pod. ``provider``: what it answered just now."""
     pod = _pod(conn, pod_id)
     if pod is None:
         return None
@@ -80,7 +75,7 @@ def gather(
         snooze=_snooze(conn, pod_id, now),
         starting=_starting(pod, now),
         episode=None if episode is None else episode_facts(episode),
-        ladder=_ladder(episode, rules, pod.provider, can),
+        ladder=_ladder(episode, rules, pod.provider),
         spent=0 if episode is None else episode.attempts,
         open_heal=None if heal is None else _open_heal_facts(heal),
         last_heal=_last_heal(conn, pod),
@@ -134,7 +129,7 @@ def _facts_of(row: Row, now: datetime) -> CheckFacts:
     )
 
 
-def _ladder(episode: Row | None, rules: PolicyRules | None, provider: ProviderKind, can: Can) -> Ladder:
+def _ladder(episode: Row | None, rules: PolicyRules | None, provider: ProviderKind) -> Ladder:
     if episode is not None:
         return ladder_of(episode)
     if rules is None:

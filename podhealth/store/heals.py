@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core.abilities import can
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, Decision, decide
 from podhealth.core.episode import RESET, triggering
 from podhealth.core.errors import Conflict, NotFound
@@ -23,7 +24,7 @@ from podhealth.store import audit, decisions, episodes, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.decisions import newest_hold
 from podhealth.store.feed import FeedNote, append
-from podhealth.store.healfacts import Can, Gathered, gather, open_episode
+from podhealth.store.healfacts import Gathered, gather, open_episode
 from podhealth.store.tenancy import Scope, system_scope
 
 __all__ = ["cancel", "heal_log", "heal_now", "healer", "newest_hold", "plan", "reset"]
@@ -129,7 +130,7 @@ def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[F
     return [FeedNote(heal.tenant_id, FeedKind.HEAL, heal.pod_id, heal.id)]
 
 
-def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str, can: Can) -> int:
+def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int:
     """Plan the next step of the pod's policy at once, because a person asks for it; return the heal's id.
 
     It skips policy, mode, trigger, settling, cooldown and exhausted, obeys all other gates, and spends an attempt.
@@ -138,12 +139,12 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str, can: C
     tenancy.get_pod(conn, scope, pod_id)
     why = line("reason", reason, 200)
     podstate.lock_pods(conn, [pod_id])
-    g = gather(conn, pod_id, db_now(conn), can, None)
+    g = gather(conn, pod_id, db_now(conn))
     if g is None:
         raise NotFound("no such pod")
     if g.facts.has_provider is False:
         raise Conflict("the pod has no provider that could act")
-    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, _rung_now(g, can))
+    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, _rung_now(g))
     if decided.answer != Answer.ACT:
         raise Conflict(decided.reason)
     decision_id, _ = decisions.keep(conn, g.pod, g.episode.id if g.episode else None, decided, g.facts.now)
@@ -154,7 +155,7 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str, can: C
     return heal_id
 
 
-def _rung_now(g: Gathered, can: Can) -> Rung:
+def _rung_now(g: Gathered) -> Rung:
     rung = next_rung(g.facts.ladder, g.facts.spent)
     if rung is not None and rung.step.action != Action.NOTIFY_ONLY:
         return rung

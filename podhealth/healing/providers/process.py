@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
-from podhealth.core.words import Action, ActualState
+from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.healing.providers.base import Options, PodRef, ProviderState, Task, TaskState
 
 SOCKET = "host.sock"
 _TIMEOUT_S = 3.0
 _MOST_BYTES = 65_536
-_ACTIONS = frozenset({Action.RESTART, Action.STOP})
 
 
 def ask_host(folder: Path, question: Mapping[str, Any], timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class ProcessProvider:
 
     def can(self, action: Action) -> bool:
         """Return whether it is a restart or a stop."""
-        return action in _ACTIONS
+        return can(ProviderKind.PROCESS, action)
 
     def state(self, pod: PodRef) -> ProviderState:
         """Return whether the process runs, with its pid and the time it has run as evidence."""

@@ -1,7 +1,7 @@
-"""Which provider serves which kind of pod; a new one is one file and one line here."""
+"""Which provider serves which kind of pod; a new one is one file and one line here and in core/abilities."""
 
 from podhealth.core.errors import ProviderError
-from podhealth.core.words import Action, ProviderKind
+from podhealth.core.words import ProviderKind
 from podhealth.healing.providers.base import Provider
 from podhealth.healing.providers.process import ProcessProvider
 from podhealth.healing.providers.webhook import WebhookProvider
@@ -18,9 +18,3 @@ def provider_of(kind: ProviderKind) -> Provider:
     if provider is None:
         raise ProviderError(f"nothing here can act on pods of provider {kind}", permanent=True)
     return provider
-
-
-def can(kind: ProviderKind, action: Action) -> bool:
-    """Return whether the provider of a kind can do an action; a pod without provider can only be told about."""
-    provider = _PROVIDERS.get(kind)
-    return provider is not None and provider.can(action)

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from podhealth import clock
+from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
-from podhealth.core.words import Action, ActualState
+from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.healing.providers.base import Options, PodRef, ProviderState, Task, TaskState
 
 _TIMEOUT_S = 4.0
 _LONGEST_REF = 253
 _DONE, _FAILED = "done:", "failed:"
-_ACTIONS = frozenset({Action.RESTART, Action.STOP, Action.MIGRATE})
 # Says that now is not the time; everything else below 500 says no.
 _TRANSIENT = frozenset({408, 425, 429})
 _ENDED = {"succeeded": True, "failed": False}
@@ -53,7 +53,7 @@ class WebhookProvider:
 
     def can(self, action: Action) -> bool:
         """Return whether it is something that is done to a pod."""
-        return action in _ACTIONS
+        return can(ProviderKind.WEBHOOK, action)
 
     def state(self, pod: PodRef) -> ProviderState:
         """Return what ``stateUrl`` answers; unknown where there is none, which holds nothing back."""
