@@ -3,6 +3,7 @@
 Knows libcurl's numbers and the words of findings, nothing else.
 """
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from podhealth.probing import findings
 
 # X509_V_ERR_… of OpenSSL, as libcurl hands them on
 _EXPIRED, _NOT_YET = 10, 9
+_OTHER_NAME = {0, 62, 63, 64}  # 0: the chain is fine and libcurl itself compared the name
 _UNTRUSTED = {2, 18, 19, 20, 21, 24, 26, 27, 28}
 
 _TLS_ERRORS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER, pycurl.E_SSL_ENGINE_INITFAILED}
@@ -34,6 +36,8 @@ def by_curl(curl: Any, number: int, message: str) -> Finding:  # noqa: ANN401 - 
     if number == pycurl.E_PEER_FAILED_VERIFICATION:
         return _certificate(curl.getinfo(pycurl.SSL_VERIFYRESULT), message)
     if number in _TLS_ERRORS:
+        if curl.getinfo(pycurl.OS_ERRNO) == errno.ECONNRESET:
+            return findings.by_errno(errno.ECONNRESET)
         return findings.tls("tls_handshake", f"TLS handshake failed: {message}")
     if number in _ANSWERS:
         make, code, error = _ANSWERS[number]
@@ -61,6 +65,6 @@ def _certificate(verify_result: int, message: str) -> Finding:
         return findings.tls("cert_not_yet", "the certificate is not valid yet")
     if verify_result in _UNTRUSTED:
         return findings.tls("cert_untrusted", "the certificate is not signed by an authority known here")
-    if verify_result == 0:  # the chain is fine; libcurl compares the name itself
+    if verify_result in _OTHER_NAME:
         return findings.tls("cert_name", "the certificate is for another name")
     return findings.tls("cert_invalid", f"the certificate was refused: {message}")

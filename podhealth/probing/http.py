@@ -273,10 +273,9 @@ def _judge(handle: _Handle, probe: Probe) -> Finding:
 
 
 def _progress(curl: Any, request: Request) -> str:  # noqa: ANN401
+    if request.scheme == "https" and curl.getinfo(pycurl.APPCONNECT_TIME) == 0:
+        # libcurl dates the connection itself only after the handshake, but counts it at once.
+        return "connected, but no TLS handshake" if curl.getinfo(pycurl.NUM_CONNECTS) else "no connection"
     if curl.getinfo(pycurl.CONNECT_TIME) == 0:
         return "no connection"
-    if request.scheme == "https" and curl.getinfo(pycurl.APPCONNECT_TIME) == 0:
-        return "connected, but no TLS handshake"
-    if curl.getinfo(pycurl.RESPONSE_CODE) == 0:
-        return "connected, but no answer"
-    return "answer not complete"
+    return "answer not complete" if curl.getinfo(pycurl.RESPONSE_CODE) else "connected, but no answer"
