@@ -14,7 +14,6 @@ from podhealth.probing import findings
 
 # X509_V_ERR_… of OpenSSL, as libcurl hands them on
 _EXPIRED, _NOT_YET = 10, 9
-_OTHER_NAME = {0, 62, 63, 64}  # 0: the chain is fine and libcurl itself compared the name
 _UNTRUSTED = {2, 18, 19, 20, 21, 24, 26, 27, 28}
 
 _TLS_ERRORS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER, pycurl.E_SSL_ENGINE_INITFAILED}
@@ -65,6 +64,6 @@ def _certificate(verify_result: int, message: str) -> Finding:
         return findings.tls("cert_not_yet", "the certificate is not valid yet")
     if verify_result in _UNTRUSTED:
         return findings.tls("cert_untrusted", "the certificate is not signed by an authority known here")
-    if verify_result in _OTHER_NAME:
+    if verify_result == 0 or "subject name" in message:  # libcurl compares the name itself
         return findings.tls("cert_name", "the certificate is for another name")
     return findings.tls("cert_invalid", f"the certificate was refused: {message}")
