@@ -353,4 +353,3 @@ class Wire:
         self._selector.close()
         self._waker.close()
         self._woken.close()
-

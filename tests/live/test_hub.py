@@ -1,0 +1,334 @@
+"""From a tenant's feed to its sockets: in order, without gap, once a tenant, and to nobody else."""
+
+import socket
+import time
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth import clock
+from podhealth.core.words import FeedKind, Status
+from podhealth.live import hub as hubs
+from podhealth.live import views
+from podhealth.live.wire import ACCESS_ENDED, TRY_AGAIN_LATER
+from podhealth.models import FeedEntry, Pod, PodStatus, Session, Tenant, User
+from podhealth.store import feed
+from podhealth.store.db import write
+from podhealth.store.feed import FeedNote
+from tests.live.conftest import Place, a_place, a_session, tell
+from tests.support.browsers import Browser
+from tests.support.wait import wait_for
+
+
+def opened(hub: hubs.Hub, place: Place, **watch: object) -> Browser:
+    near, far = socket.socketpair()
+    hub.add(near, place.tenant_id, place.session)
+    return Browser(far).watch(**watch)
+
+
+def turns(engine: sa.Engine, pod_id: int, status: Status) -> None:
+    with write(engine) as conn:
+        conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pod_id).values(status=status))
+
+
+def test_a_change_reaches_those_who_show_the_pod(engine, place, hub, join):
+    web, other = place.pods[:2]
+    shows, shows_not = join(place, cards=[web], counts=True), join(place, cards=[other])
+    shows.until_seq(0)
+    shows_not.until_seq(0)
+
+    turns(engine, web, Status.UNHEALTHY)
+    seq = tell(engine, place.tenant_id, web)
+    hub.on_heard({place.tenant_id: seq})
+
+    shows.until_seq(seq)
+    shows_not.until_seq(seq)
+    assert set(shows.elements()) == {f"pod-card-{web}", "overview-counts", "nav-counts"}
+    assert 'data-status="unhealthy"' in shows.elements()[f"pod-card-{web}"]
+    assert set(shows_not.elements()) == {"nav-counts"}
+
+
+def test_a_change_that_nobody_published_comes_within_two_seconds(engine, place, hub, join):
+    browser = join(place, cards=list(place.pods))
+    browser.until_seq(0)
+
+    seq = tell(engine, place.tenant_id, place.pods[0])
+
+    browser.until_seq(seq, within_s=2)
+
+
+def test_another_tenants_changes_never_arrive(engine, place, hub, join):
+    theirs = a_place(engine, "zeta")
+    browser = join(place, cards=[*place.pods, *theirs.pods], rows=list(theirs.pods), page=theirs.pods[0])
+    witness = join(theirs, cards=list(theirs.pods))
+    browser.until_seq(0)
+    witness.until_seq(0)
+
+    for pod_id in theirs.pods:
+        hub.on_heard({theirs.tenant_id: tell(engine, theirs.tenant_id, pod_id, kind=FeedKind.INVENTORY)})
+    witness.until_seq(3)
+    hub.on_heard({place.tenant_id: tell(engine, place.tenant_id, place.pods[0])})
+    browser.until_seq(1)
+
+    assert "zeta" not in str(browser.frames)
+    assert not [frame for frame in browser.frames if frame.get("list") or frame["seq"] > 1]
+
+
+def test_a_strangers_pod_asked_for_by_id_is_not_shown(engine, place, hub, join):
+    theirs = a_place(engine, "zeta")
+    tell(engine, place.tenant_id, place.pods[0])
+    with write(engine) as conn:  # as if a fault had told our tenant of their pod
+        feed.append(conn, [FeedNote(place.tenant_id, FeedKind.POD, theirs.pods[0])])
+
+    browser = join(place, cards=list(theirs.pods), page=theirs.pods[0])
+
+    browser.until_seq(2)
+    assert "zeta" not in str(browser.frames)
+
+
+def test_numbers_follow_each_other_without_a_gap(engine, place, hub, join):
+    browser = join(place, cards=list(place.pods))
+    browser.until_seq(0)
+
+    for number in range(30):
+        hub.on_heard({place.tenant_id: tell(engine, place.tenant_id, place.pods[number % 3])})
+    browser.until_seq(30, within_s=10)
+
+    steps = [(frame["from"], frame["seq"]) for frame in browser.frames]
+    assert all(later[0] <= earlier[1] <= later[1] for earlier, later in zip(steps, steps[1:], strict=False))
+
+
+def test_many_changes_at_once_are_few_frames(engine, place, hub, join):
+    browser = join(place, cards=list(place.pods))
+    browser.until_seq(0)
+    begun = time.monotonic()
+
+    for number in range(100):
+        hub.on_heard({place.tenant_id: tell(engine, place.tenant_id, place.pods[number % 3])})
+    browser.until_seq(100, within_s=10)
+
+    renders = [frame for frame in browser.frames if "elements" in frame]
+    assert len(renders) <= 2 + (time.monotonic() - begun) / hubs.RENDER_EVERY_S
+
+
+def test_who_comes_back_gets_what_it_missed(engine, place, hub, join):
+    gone = join(place, cards=list(place.pods))
+    gone.until_seq(0)
+    gone.close()
+    turns(engine, place.pods[1], Status.DEGRADED)
+    seq = tell(engine, place.tenant_id, place.pods[1])
+
+    back = join(place, seq=0, cards=list(place.pods), counts=True)
+
+    frame = back.until_seq(seq)
+    assert (frame["from"], frame["seq"]) == (0, seq)
+    assert set(back.elements()) == {f"pod-card-{place.pods[1]}", "overview-counts", "nav-counts"}
+
+
+def test_who_missed_nothing_gets_a_beat_only(engine, place, hub, join):
+    seq = tell(engine, place.tenant_id, place.pods[0])
+
+    browser = join(place, seq=seq, cards=list(place.pods))
+
+    assert browser.until_seq(seq).keys() == {"from", "seq", "now"}
+
+
+def test_a_gap_in_the_feed_means_load_anew(engine, place, hub, join):
+    tell(engine, place.tenant_id, *place.pods)
+    with write(engine) as conn:
+        conn.execute(sa.delete(FeedEntry).where(FeedEntry.seq <= 2))
+
+    browser = join(place, seq=1, cards=list(place.pods))
+
+    assert browser.until_seq(3)["reload"] is True
+
+
+def test_a_page_from_the_future_must_load_anew(engine, place, hub, join):
+    tell(engine, place.tenant_id, *place.pods)
+
+    browser = join(place, seq=900, cards=list(place.pods))
+
+    assert browser.until(lambda b: b.frames)[0]["reload"] is True
+
+
+@pytest.mark.slow
+def test_more_than_200_things_at_once_are_not_sent_one_by_one(sqlite_engine, request):
+    engine = sqlite_engine
+    hub = hubs.Hub(engine, 10, 10)
+    hub.start()
+    request.addfinalizer(hub.stop)
+    place = a_place(engine, pods=201)
+    browsers = [opened(hub, place, cards=list(pods)) for pods in (place.pods[:200], place.pods[200:])]
+    for browser in browsers:
+        browser.until_seq(0)
+
+    seq = tell(engine, place.tenant_id, *place.pods)
+
+    assert [browser.until_seq(seq)["reload"] for browser in browsers] == [True, True]
+
+
+def test_a_pod_that_is_no_more_is_taken_from_the_screen(engine, place, hub, join):
+    browser = join(place, cards=list(place.pods), rows=[place.pods[2]])
+    browser.until_seq(0)
+    with write(engine) as conn:
+        conn.execute(sa.update(Pod).where(Pod.id == place.pods[2]).values(deleted_at=clock.utcnow()))
+
+    seq = tell(engine, place.tenant_id, place.pods[2], kind=FeedKind.INVENTORY)
+    hub.on_heard({place.tenant_id: seq})
+
+    frame = browser.until_seq(seq)
+    assert sorted(frame["gone"]) == [f"pod-card-{place.pods[2]}", f"pod-row-{place.pods[2]}"]
+    assert frame["list"] is True
+
+
+def test_news_comes_to_all_of_the_tenant_but_not_to_who_was_away(engine, place, hub, join):
+    here = join(place, cards=[])
+    here.until_seq(0)
+
+    with write(engine) as conn:
+        note = {"text": "web-1 is unhealthy", "tone": "unhealthy"}
+        hub.on_heard(feed.append(conn, [FeedNote(place.tenant_id, FeedKind.POD, place.pods[0], None, note)]))
+    here.until_seq(1)
+    back = join(place, seq=0, cards=[])
+
+    assert here.frames[-1]["toasts"] == [{"text": "web-1 is unhealthy", "tone": "unhealthy", "pod": place.pods[0]}]
+    assert "toasts" not in back.until_seq(1)
+
+
+@pytest.mark.slow
+def test_a_beat_says_how_far_the_feed_is(engine, place, hub, join, monkeypatch):
+    monkeypatch.setattr(hubs, "BEAT_EVERY_S", 0.2)
+    browser = join(place, cards=[])
+
+    browser.until(lambda b: len(b.frames) >= 4, within_s=6)
+
+    assert {frame["seq"] for frame in browser.frames} == {0}
+    assert all(frame["now"] > 1_700_000_000_000 for frame in browser.frames)
+
+
+@pytest.mark.slow
+def test_nothing_is_called_true_while_the_database_does_not_answer(engine, place, hub, join, monkeypatch):
+    monkeypatch.setattr(hubs, "BEAT_EVERY_S", 0.2)
+    browser = join(place, cards=[])
+    browser.until(lambda b: len(b.frames) >= 2, within_s=6)
+
+    asked: list[int] = []
+
+    def away(*_args):
+        browser.read(0.001)
+        asked.append(len(browser.frames))
+        raise sa.exc.OperationalError("SELECT", {}, OSError("away"))
+
+    monkeypatch.setattr(feed, "newest", away)
+    wait_for(lambda: len(asked) >= 3, what="the database asked in vain")
+    monkeypatch.undo()
+
+    assert asked[2] - asked[1] <= 1, "beats went on"
+    browser.until(lambda b: len(b.frames) > asked[2], within_s=6)
+
+
+def _sign_out(conn, place):
+    conn.execute(sa.update(Session).where(Session.token_hash == place.session).values(ended_at=clock.utcnow()))
+
+
+def _expire(conn, place):
+    past = clock.utcnow() - timedelta(seconds=1)
+    conn.execute(sa.update(Session).where(Session.token_hash == place.session).values(expires_at=past))
+
+
+def _deactivate(conn, place):
+    conn.execute(sa.update(User).where(User.id == place.user_id).values(active=False))
+
+
+def _move(conn, place):
+    other = conn.execute(sa.select(Tenant.id).where(Tenant.name == "zeta")).scalar_one()
+    conn.execute(sa.update(User).where(User.id == place.user_id).values(tenant_id=other))
+
+
+def _delete_tenant(conn, place):
+    conn.execute(sa.update(Tenant).where(Tenant.id == place.tenant_id).values(deleted_at=clock.utcnow()))
+
+
+@pytest.mark.parametrize("end", [_sign_out, _expire, _deactivate, _move, _delete_tenant])
+def test_a_socket_is_closed_when_its_access_ends_and_no_other(engine, place, hub, join, end, monkeypatch):
+    monkeypatch.setattr(hubs, "CHECK_ACCESS_EVERY_S", 0.1)  # so that twenty such tests take a moment; 2 s by default
+    zeta = a_place(engine, "zeta")
+    with write(engine) as conn:
+        colleague = place._replace(session=a_session(conn, zeta.user_id), tenant_id=zeta.tenant_id)
+    browser, other = join(place, cards=[]), join(colleague, cards=[])
+    browser.until_seq(0)
+    other.until_seq(0)
+
+    with write(engine) as conn:
+        end(conn, place)
+
+    assert browser.until_closed(within_s=5) == ACCESS_ENDED
+    assert other.closed is None
+    assert hub.open_sockets() == 1
+
+
+def test_access_is_asked_for_often_enough():
+    assert hubs.CHECK_ACCESS_EVERY_S <= 4
+
+
+def test_a_broken_message_closes_the_socket(place, hub, join):
+    browser = join(place)
+
+    browser.send('{"seq": "all"}')
+
+    assert browser.until_closed() == 1008
+
+
+def test_more_sockets_than_there_is_room_for_are_sent_away(engine, place, request):
+    hub = hubs.Hub(engine, 10, 2)
+    hub.start()
+    request.addfinalizer(hub.stop)
+    browsers = [opened(hub, place) for _ in range(3)]
+    zeta = a_place(engine, "zeta")
+
+    assert browsers[2].until_closed() == TRY_AGAIN_LATER
+    assert [b.until_seq(0)["seq"] for b in browsers[:2]] == [0, 0]
+    assert [hub.has_room(place.tenant_id), hub.has_room(zeta.tenant_id)] == [False, True]
+    browsers[0].close()
+    wait_for(lambda: hub.has_room(place.tenant_id))
+
+
+@pytest.mark.slow
+def test_one_tenant_that_cannot_be_rendered_does_not_hold_up_others(engine, place, hub, join, monkeypatch):
+    zeta = a_place(engine, "zeta")
+    broken, fine = join(place, cards=list(place.pods)), join(zeta, cards=list(zeta.pods))
+    broken.until_seq(0)
+    fine.until_seq(0)
+    real = views.render
+
+    def render(conn, tenant_id, keys, now):
+        if tenant_id == place.tenant_id:
+            raise ZeroDivisionError
+        return real(conn, tenant_id, keys, now)
+
+    monkeypatch.setattr(views, "render", render)
+    ours, theirs = tell(engine, place.tenant_id, place.pods[0]), tell(engine, zeta.tenant_id, zeta.pods[0])
+    hub.on_heard({place.tenant_id: ours, zeta.tenant_id: theirs})
+
+    fine.until_seq(theirs)
+    monkeypatch.undo()
+    assert f"pod-card-{place.pods[0]}" in broken.until(lambda b: b.elements())
+
+
+def test_two_hubs_tell_the_same(engine, place, hub, join, request):
+    second = hubs.Hub(engine, 10, 10)
+    second.start()
+    request.addfinalizer(second.stop)
+    there, here = opened(second, place, cards=list(place.pods)), join(place, cards=list(place.pods))
+    here.until_seq(0)
+    there.until_seq(0)
+    turns(engine, place.pods[0], Status.UNHEALTHY)
+
+    seq = tell(engine, place.tenant_id, place.pods[0])
+    hub.on_heard({place.tenant_id: seq})
+    second.on_heard({place.tenant_id: seq})
+
+    here.until_seq(seq)
+    there.until_seq(seq)
+    assert here.elements() == there.elements()
