@@ -1,0 +1,48 @@
+"""What must hold of any database of ours, after every step and every fault (hazards §4).
+
+One function for all runs: unit, stateful, fault and soak. It reads one state of the database and the ledgers that
+other processes kept, changes nothing, and returns a sentence for each violation, its invariant's number first.
+"""
+
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+
+from tests.support.invariants import healing, history, states, storage
+from tests.support.invariants.ledgers import Acked, Call, Ledgers
+
+__all__ = ["Acked", "Call", "Ledgers", "assert_invariants", "check_invariants"]
+
+_Rule = Callable[[sa.Connection, Ledgers], Iterator[str]]
+
+RULES: tuple[_Rule, ...] = (
+    healing.one_open_heal,  # I1
+    healing.calls_follow_rows,  # I2
+    storage.acked_results_are_there,  # I4
+    states.checks_are_their_results,  # I5
+    states.pods_are_their_checks,  # I5
+    history.changes_chain,  # I6
+    history.uptime_is_whole,  # I8
+    healing.one_open_episode,  # I9
+    storage.claims_are_fenced,  # I10
+    storage.tenants_are_closed,  # I11
+    healing.heals_have_evidence,  # I12
+    storage.feed_has_no_gap,  # I14
+    storage.audit_verifies,  # I15
+)
+
+
+def check_invariants(engine: sa.Engine, ledgers: Ledgers | None = None) -> list[str]:
+    """Return what is violated, nothing if all is well."""
+    with engine.connect() as conn:
+        if engine.dialect.name == "postgresql":
+            conn = conn.execution_options(isolation_level="REPEATABLE READ")
+        with conn.begin():
+            return [violation for rule in RULES for violation in rule(conn, ledgers or Ledgers())]
+
+
+def assert_invariants(engine: sa.Engine, ledgers: Ledgers | None = None) -> None:
+    """Fail with all violations, one a line."""
+    violations = check_invariants(engine, ledgers)
+
+    assert not violations, "\n".join(violations)
