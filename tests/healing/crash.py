@@ -1,0 +1,33 @@
+"""Judges and steps until nothing is due, in a process that a test may kill (``python -m tests.healing.crash``).
+
+With ``PODHEALTH_CRASH_AT`` it dies at that crash point, as a power cut would have it.
+"""
+
+import os
+import sys
+
+import sqlalchemy as sa
+
+from podhealth.healing import evaluate, steps
+from podhealth.store.db import db_now_us, make_engine, read
+
+_DUE = sa.text(
+    "SELECT (SELECT count(*) FROM cloud_pod_health_status WHERE judge_at <= :n)"
+    " + (SELECT count(*) FROM cloud_pod_auto_heal_events WHERE next_step_at <= :n)"
+)
+
+
+def main(pod_id: int, turns: int) -> None:
+    engine = make_engine(os.environ["TEST_DATABASE"])
+    evaluate.judge(engine, pod_id)
+    for _ in range(turns):
+        evaluate.judge_due(engine)
+        steps.run_due(engine)
+        with read(engine) as conn:
+            if not conn.execute(_DUE, {"n": db_now_us(conn)}).scalar_one():
+                break
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
