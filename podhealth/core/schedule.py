@@ -11,18 +11,21 @@ MAX_VERIFY_S = 15.0
 _WORD = 0xFFFFFFFFFFFFFFFF
 
 
-def _scattered(number: int) -> int:
-    # The finalizer of SplitMix64: neighbours in, strangers out. Python's own hash() leaves small integers as they
-    # are, so checks made together would stay together.
-    number = (number + 0x9E3779B97F4A7C15) & _WORD
-    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _WORD
-    return number ^ (number >> 31)
+# Fibonacci hashing: 2^64 over the golden ratio. Consecutive numbers fall into each other's largest gaps, so the load
+# is more even than chance would make it. Python's own hash() leaves small integers as they are.
+_GOLDEN = 0x9E3779B97F4A7C15
+# Neighbours share a place, a hundredth of a second apart: their rows lie on the same pages of a database, and each page
+# written costs as much as ten probes (docs/adr/0005).
+_NEIGHBOURS_BITS = 4
+_NEIGHBOUR_US = 10_000
 
 
 def slot_offset_us(check_id: int, interval_s: int) -> int:
     """Return how far into its interval a check's slots lie: the same on every machine, for ever (behaviour §3)."""
-    return _scattered(check_id) % (interval_s * SECOND_US)
+    interval_us = interval_s * SECOND_US
+    neighbours = check_id >> _NEIGHBOURS_BITS
+    place = ((neighbours * _GOLDEN & _WORD) * interval_us) >> 64
+    return (place + (check_id - (neighbours << _NEIGHBOURS_BITS)) * _NEIGHBOUR_US) % interval_us
 
 
 def next_slot_us(check_id: int, interval_s: int, after_us: int) -> int:

@@ -21,7 +21,6 @@ SECOND_US = 1_000_000
 
 # In fair mode a tenant has so many turns before the next one has its own.
 FAIR_SHARE = 16
-_FAIR_DEPTH = 64
 
 
 class Claim(NamedTuple):
@@ -109,11 +108,11 @@ def _claim_lite(
     return rows
 
 
-def next_due_us(conn: sa.Connection, vantage: str) -> int | None:
-    """Return the moment at which the vantage's next check is due, claimed ones at the end of their leases."""
+def due_in_s(conn: sa.Connection, vantage: str) -> float | None:
+    """Return in how many seconds the vantage's next check is due, claimed ones at the end of their leases."""
     query = sa.text("SELECT MIN(next_at) FROM check_states WHERE vantage = :vantage")
     due = conn.execute(query, {"vantage": vantage}).scalar()
-    return None if due is None else int(due)
+    return None if due is None else (int(due) - db_now_us(conn)) / SECOND_US
 
 
 def fair_order(conn: sa.Connection, vantage: str, limit: int) -> list[int]:
@@ -124,9 +123,9 @@ def fair_order(conn: sa.Connection, vantage: str, limit: int) -> list[int]:
     query = sa.text(
         "SELECT check_id FROM (SELECT check_id, next_at, ROW_NUMBER() OVER (PARTITION BY tenant_id ORDER BY next_at)"
         " - 1 AS turn FROM check_states WHERE vantage = :vantage AND next_at <= :now) AS due"
-        " WHERE turn < :depth ORDER BY turn / :share, next_at LIMIT :limit"
+        " ORDER BY turn / :share, next_at LIMIT :limit"
     )
-    values = {"vantage": vantage, "now": db_now_us(conn), "depth": _FAIR_DEPTH, "share": FAIR_SHARE, "limit": limit}
+    values = {"vantage": vantage, "now": db_now_us(conn), "share": FAIR_SHARE, "limit": limit}
     return [int(check_id) for (check_id,) in conn.execute(query, values)]
 
 
