@@ -54,7 +54,7 @@ class Hub:
         self._sessions: dict[str, set[Link]] = {}
         self._joins: dict[Link, Watch] = {}
         self._ask_at = self._beat_at = self._check_at = 0.0
-        self._asked_at = 0.0
+        self._is_answered = False
 
     def start(self) -> None:
         """Begin to serve, in two threads."""
@@ -163,10 +163,11 @@ class Hub:
                 feed.is_behind = True
 
     def _ask(self) -> None:
+        self._is_answered = False
         if self._feeds:
             with read(self._engine) as conn:
                 self._hint(store_feed.newest(conn, self._feeds))
-        self._asked_at = clock.monotonic()
+        self._is_answered = True
 
     def _forget(self, link: Link) -> None:
         self._joins.pop(link, None)
@@ -240,7 +241,7 @@ class Hub:
 
     def _beat(self) -> None:
         # A beat says "what you see is true": it must not be said while the database does not answer.
-        if clock.monotonic() - self._asked_at > BEAT_EVERY_S:
+        if not self._is_answered:
             return
         for feed in self._feeds.values():
             for group in feed.groups.values():

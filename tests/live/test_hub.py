@@ -21,6 +21,11 @@ from tests.support.browsers import Browser
 from tests.support.wait import wait_for
 
 
+@pytest.fixture
+def quick_beats(monkeypatch):
+    monkeypatch.setattr(hubs, "BEAT_EVERY_S", 0.2)
+
+
 def opened(hub: hubs.Hub, place: Place, **watch: object) -> Browser:
     near, far = socket.socketpair()
     hub.add(near, place.tenant_id, place.session)
@@ -197,8 +202,7 @@ def test_news_comes_to_all_of_the_tenant_but_not_to_who_was_away(engine, place, 
 
 
 @pytest.mark.slow
-def test_a_beat_says_how_far_the_feed_is(engine, place, hub, join, monkeypatch):
-    monkeypatch.setattr(hubs, "BEAT_EVERY_S", 0.2)
+def test_a_beat_says_how_far_the_feed_is(quick_beats, place, hub, join):
     browser = join(place, cards=[])
 
     browser.until(lambda b: len(b.frames) >= 4, within_s=6)
@@ -208,8 +212,7 @@ def test_a_beat_says_how_far_the_feed_is(engine, place, hub, join, monkeypatch):
 
 
 @pytest.mark.slow
-def test_nothing_is_called_true_while_the_database_does_not_answer(engine, place, hub, join, monkeypatch):
-    monkeypatch.setattr(hubs, "BEAT_EVERY_S", 0.2)
+def test_nothing_is_called_true_while_the_database_does_not_answer(quick_beats, engine, place, hub, join, monkeypatch):
     browser = join(place, cards=[])
     browser.until(lambda b: len(b.frames) >= 2, within_s=6)
 
