@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from podhealth import clock
+from podhealth import clock, egress
 from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
@@ -117,8 +117,6 @@ class WebhookProvider:
             "X-PodHealth-Timestamp": timestamp,
             "X-PodHealth-Signature": signature(_required(pod, "secret"), key, timestamp, body),
         }
-        from podhealth import egress
-
         try:
             code, content = egress.call(method, url, headers, body, timeout_s=_TIMEOUT_S)
         except (OSError, ValueError) as error:
