@@ -71,6 +71,10 @@ _OWN_NAMES = frozenset(
 _METADATA_NAMES = frozenset(("metadata", "metadata.google.internal", "metadata.goog", "instance-data"))
 
 
+class AddressRefused(ValueError):  # noqa: N818 - most often a finding, not an error
+    """A host that may not be probed or called; the text ends a sentence that starts with it."""
+
+
 def parse_host(text: str) -> IP | str:
     """Return the address a host text writes out, or the DNS name it is, in small letters without a final dot.
 
@@ -148,6 +152,24 @@ def is_forbidden(ip: IP | str, networks: Sequence[str], denied: Sequence[str] = 
     """Whether an address is refused for what it is, not merely for lying outside the allowed networks."""
     why = why_refused(ip, networks, denied)
     return why is not None and why != "is outside the allowed networks"
+
+
+def allowed_ones(addresses: Sequence[str], networks: Sequence[str], denied: Sequence[str] = ()) -> list[IP]:
+    """Return those addresses of a name that may be connected to, IPv4 first, as what will really be connected to.
+
+    Addresses outside the allowed networks are passed over (a name may have a public one too). A name with a
+    forbidden address among its answers is refused whole: no honest pod has one, a rebinding attack does.
+
+    Raises AddressRefused with the reason if none is left, ValueError if one is no address at all.
+    """
+    plain_ones = [plain(ip_address(text)) for text in addresses]
+    for ip in plain_ones:
+        if is_forbidden(ip, networks, denied):
+            raise AddressRefused(why_refused(ip, networks, denied))
+    allowed = [ip for ip in plain_ones if why_refused(ip, networks, denied) is None]
+    if not allowed:
+        raise AddressRefused("is outside the allowed networks")
+    return sorted(allowed, key=lambda ip: ip.version)
 
 
 def plain(ip: IP) -> IP:

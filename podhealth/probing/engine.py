@@ -13,14 +13,14 @@ from collections.abc import Callable, Hashable, Sequence
 import structlog
 
 from podhealth.clock import monotonic
-from podhealth.core.address import parse_host, plain, why_refused
+from podhealth.core.address import AddressRefused, parse_host, plain, why_refused
 from podhealth.core.errors import InputError
 from podhealth.core.probe import Finding, Target
 from podhealth.core.words import Kind
 from podhealth.probing import findings
 from podhealth.probing.admission import Item, Pacing, Waiting
 from podhealth.probing.base import Plan, Probe, Prober
-from podhealth.probing.guard import AddressRefused, pick
+from podhealth.probing.guard import pick
 from podhealth.probing.kinds import CONNECTS, KINDS
 from podhealth.probing.resolver import CAP_S, Answer, Resolve, Resolver
 from podhealth.probing.turns import Turns
