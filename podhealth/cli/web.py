@@ -17,7 +17,7 @@ _BACKLOG = 2048
 _SWITCH_S = 0.001
 
 
-class Server(BaseApplication):
+class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with our settings: it reads no configuration file and no environment of its own."""
 
     def __init__(self, settings: Settings, worker_class: str = "gthread") -> None:

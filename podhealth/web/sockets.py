@@ -108,7 +108,7 @@ def _check_door() -> ResponseReturnValue | None:
     return None
 
 
-@_sock.route("/live", bp=blueprint)
+@_sock.route("/live", bp=blueprint)  # type: ignore[untyped-decorator]
 def live(ws: Server) -> None:
     """Hand the upgraded socket to the hub, and let the HTTP thread go."""
     parts = live_of(current_app)
