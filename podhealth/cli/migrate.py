@@ -3,6 +3,7 @@
 import click
 
 from podhealth.cli.installation import data_option, open_installation
+from podhealth.core.errors import SetupError
 from podhealth.store import schema
 
 
@@ -25,15 +26,20 @@ def migrate(data: str | None, check: bool, draft: str | None) -> None:
 
 
 def _check(url: str) -> None:
+    import sqlalchemy as sa
+
     from podhealth.store.db import make_engine
 
     engine = make_engine(url)
     try:
-        if not schema.is_current(engine):
-            click.echo("the schema is not current: run 'podhealth migrate'", err=True)
-            raise SystemExit(1)
+        is_current = schema.is_current(engine)
+    except sa.exc.OperationalError as error:
+        raise SetupError(f"DATABASE_URL: the database is not reached: {str(error.orig).splitlines()[0]}") from None
     finally:
         engine.dispose()
+    if not is_current:
+        click.echo("the schema is not current: run 'podhealth migrate'", err=True)
+        raise SystemExit(1)
     click.echo(f"the schema is at revision {schema.newest()}")
 
 

@@ -17,7 +17,7 @@ DAYS_AHEAD = 14
 
 _LOCK_KEY = 0x706F_6450_6172  # any number of our own; the same in every process
 _LOCK_TIMEOUT = "2s"
-_KNOWN = "podhealth_known_days"
+_KNOWN, _MADE = "podhealth_known_days", "podhealth_made_days"
 
 
 def partition_name(day: date) -> str:
@@ -62,13 +62,16 @@ def ensure_day(conn: sa.Connection, day: date) -> None:
     known: set[date] = conn.info.setdefault(_KNOWN, set())
     if day in known:
         return
+    made: set[date] = conn.info.setdefault(_MADE, set())
     if _exists(conn, day):
-        known.add(day)
+        if day not in made:  # what this connection made may be rolled back yet
+            known.add(day)
         return
     conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
     if not _exists(conn, day):  # asked again: another process may have made it while we waited
         _make(conn, day)
+        made.add(day)
     conn.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
 
 

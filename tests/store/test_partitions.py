@@ -48,6 +48,7 @@ def test_a_missing_day_is_made_on_demand(postgres_engine):
 def test_a_day_that_was_rolled_back_is_made_again(postgres_engine):
     with postgres_engine.connect() as conn:
         ensure_day(conn, FAR)
+        ensure_day(conn, FAR)
         conn.rollback()
         ensure_day(conn, FAR)
         conn.commit()

@@ -43,7 +43,7 @@ class Life:
         return pod_id
 
     def step(self):
-        choices = [self.probe] * 12 + [self.wait] * 4
+        choices = [self.probe] * 24 + [self.wait] * 18
         self.chance.choice([*choices, self.edit, self.switch, self.start, self.snooze, self.stop, self.expire])()
 
     def probe(self):
@@ -57,7 +57,7 @@ class Life:
         self.acked += [Acked(one.check_id, one.token) for one in found]
 
     def _found(self, claim, took):
-        if self.chance.random() < 0.15:
+        if self.chance.random() < 0.1:
             self.ill ^= {claim.check_id}
         usual = Outcome.FAIL if claim.check_id in self.ill else Outcome.OK
         outcome = self.chance.choice(
@@ -71,7 +71,7 @@ class Life:
         )
 
     def wait(self):
-        self._pass(self.chance.choice([1, 5, 10, 25, 200]))
+        self._pass(self.chance.choice([1, 5, 10, 10, 20, 25, 200]))
 
     def _pass(self, seconds):
         self.shift += SECOND * seconds
@@ -80,7 +80,7 @@ class Life:
     def edit(self):
         with write(self.engine) as conn:
             existing = checks.find_check(conn, self.scope, self.chance.choice(self.pods), "http")
-            fields = {"failureThreshold": self.chance.randint(1, 4)}
+            fields = {"failureThreshold": self.chance.randint(1, 3)}
             checks.put_check(conn, self.scope, existing.pod_id, parse_check(fields, checks.rules_of(existing)))
 
     def switch(self):
