@@ -76,11 +76,13 @@ def test_a_denied_address_is_never_called(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_is_answered_not_followed(code: int) -> None:
-    with Listener(page()) as elsewhere:
-        with Listener(page(code, b"", f"Location: http://127.0.0.1:{elsewhere.port}/")) as far:
-            answered, _body = call("GET", f"http://127.0.0.1:{far.port}/", {}, networks=LOOPBACK)
-            session = egress.session(LOOPBACK)
-            plain = session.get(f"http://127.0.0.1:{far.port}/", allow_redirects=True)
+    with (
+        Listener(page()) as elsewhere,
+        Listener(page(code, b"", f"Location: http://127.0.0.1:{elsewhere.port}/")) as far,
+    ):
+        answered, _body = call("GET", f"http://127.0.0.1:{far.port}/", {}, networks=LOOPBACK)
+        session = egress.session(LOOPBACK)
+        plain = session.get(f"http://127.0.0.1:{far.port}/", allow_redirects=True)
 
     assert answered == plain.status_code == code
     assert elsewhere.connections == 0
