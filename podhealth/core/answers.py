@@ -21,6 +21,7 @@ class Closed:
     """The gate holds. ``until``: when it may open by itself. ``card`` is the short text.
 
     ``same_as`` names the answer where ``reason`` changes with every probe although the answer does not.
+    ``ask_at``: when to ask again although nothing says that the answer will be another.
     """
 
     reason: str
@@ -28,6 +29,7 @@ class Closed:
     until: datetime | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     same_as: str | None = None
+    ask_at: datetime | None = None
 
 
 def clock_text(moment: datetime) -> str:

@@ -114,10 +114,12 @@ def settling(facts: Facts) -> Open | Closed:
     if not needs_provider(facts):
         return Open(inputs)
     if facts.provider is None:
-        return Closed("The provider is asked how its node is.", "Asking the provider", facts.now, inputs)
+        return Closed("The provider is asked how its node is.", "Asking the provider", None, inputs, ask_at=facts.now)
     if not facts.provider.node_is_up:
         again = facts.now + ASK_PROVIDER_AGAIN
-        return Closed("The pod's node is down; a heal of one pod cannot help.", "Node is down", again, inputs)
+        return Closed(
+            "The pod's node is down; a heal of one pod cannot help.", "Node is down", None, inputs, ask_at=again
+        )
     return Open(inputs | {"nodeIsUp": True})
 
 
@@ -167,15 +169,14 @@ def provider(facts: Facts) -> Open | Closed:
         reason = (
             f"The provider {how}: {facts.provider.error}. Asked again every {span(ASK_PROVIDER_AGAIN.total_seconds())}."
         )
-        return Closed(
-            reason[:300], f"Provider {how}", again, {"permanent": facts.provider.is_permanent}, f"provider {how}"
-        )
+        inputs = {"permanent": facts.provider.is_permanent}
+        return Closed(reason[:300], f"Provider {how}", None, inputs, same_as=f"provider {how}", ask_at=again)
     if facts.provider.lock is not None:
         reason = (
             f"The provider holds lock {facts.provider.lock} on this guest. "
             f"Asked again every {span(ASK_PROVIDER_AGAIN.total_seconds())}."
         )
-        return Closed(reason, f"Locked: {facts.provider.lock}", again, {"lock": facts.provider.lock})
+        return Closed(reason, f"Locked: {facts.provider.lock}", None, {"lock": facts.provider.lock}, ask_at=again)
     return Open({"asked": True})
 
 

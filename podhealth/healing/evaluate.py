@@ -69,7 +69,7 @@ def _judge(engine: sa.Engine, pod_id: int, asked: ProviderFacts | None) -> tuple
 
 
 def _must_ask(decided: Decision, facts: Facts) -> bool:
-    return decided.gate == Gate.SETTLING and decided.until == facts.now
+    return decided.gate == Gate.SETTLING and decided.judge_at == facts.now
 
 
 def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | None, notes: list[FeedNote]) -> Gathered:

@@ -70,7 +70,8 @@ def _is_same(last: Row | None, judged: Judgement) -> bool:
     # An act is never the same: each stands for a heal of its own.
     if last is None or judged.answer == Answer.ACT:
         return False
-    return (last.answer, last.gate, last.inputs.get("sameAs")) == (judged.answer, judged.gate, judged.same_as)
+    was = (last.answer, last.gate, last.inputs.get("sameAs"), last.until)
+    return was == (judged.answer, judged.gate, judged.same_as, judged.until)
 
 
 def _count(conn: sa.Connection, episode_id: int) -> int:

@@ -211,7 +211,7 @@ CLOSED = [
         {"provider": None},
         "The provider is asked how its node is.",
         "Asking the provider",
-        NOW,
+        None,
         id="the provider was not asked",
     ),
     pytest.param(
@@ -219,7 +219,7 @@ CLOSED = [
         {"provider": ProviderFacts(node_is_up=False)},
         "The pod's node is down; a heal of one pod cannot help.",
         "Node is down",
-        ahead(seconds=30),
+        None,
         id="node down",
     ),
     pytest.param(
@@ -243,7 +243,7 @@ CLOSED = [
         {"provider": ProviderFacts(error="connection refused")},
         "The provider does not answer: connection refused. Asked again every 30 s.",
         "Provider does not answer",
-        ahead(seconds=30),
+        None,
         id="not reached",
     ),
     pytest.param(
@@ -251,7 +251,7 @@ CLOSED = [
         {"provider": ProviderFacts(error="401", is_permanent=True)},
         "The provider refuses us: 401. Asked again every 30 s.",
         "Provider refuses us",
-        ahead(seconds=30),
+        None,
         id="refused",
     ),
     pytest.param(
@@ -259,7 +259,7 @@ CLOSED = [
         {"provider": ProviderFacts(lock="backup")},
         "The provider holds lock backup on this guest. Asked again every 30 s.",
         "Locked: backup",
-        ahead(seconds=30),
+        None,
         id="locked",
     ),
     pytest.param(
@@ -405,3 +405,19 @@ def test_a_count_of_failures_that_grows_is_still_the_same_answer() -> None:
 def test_times_of_day_show_seconds_only_where_there_are_some() -> None:
     assert clock_text(NOW) == "10:02:11"
     assert clock_text(NOW.replace(second=0)) == "10:02"
+
+
+@pytest.mark.parametrize(
+    ("changed", "gate", "ask_at"),
+    [
+        ({"provider": None}, Gate.SETTLING, NOW),
+        ({"provider": ProviderFacts(node_is_up=False)}, Gate.SETTLING, ahead(seconds=30)),
+        ({"provider": ProviderFacts(error="refused")}, Gate.PROVIDER, ahead(seconds=30)),
+        ({"provider": ProviderFacts(lock="backup")}, Gate.PROVIDER, ahead(seconds=30)),
+    ],
+)
+def test_a_provider_is_asked_again_without_a_promise_that_it_will_answer_otherwise(changed, gate, ask_at) -> None:
+    answer = ASK[gate](ready(**changed))
+
+    assert isinstance(answer, Closed)
+    assert (answer.until, answer.ask_at) == (None, ask_at)

@@ -1,0 +1,249 @@
+"""The healer under anything: probes, holds, edits, refusals, silence and crashes in any order (hazards §4, machine 2).
+
+The far end is the process host's own code with its processes left out; it keeps the ledger the invariants are held
+against. After every step all invariants are checked, and at each action that nothing was holding it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from podhealth import clock
+from podhealth.core.errors import Conflict, ProviderError
+from podhealth.core.words import Actor, KillScope, Role
+from podhealth.healing import evaluate, steps
+from podhealth.healing.providers import process
+from podhealth.models.base import to_us
+from podhealth.store import heals, holds, policies
+from podhealth.store.db import db_now, make_engine, read, write
+from podhealth.store.tenancy import Scope
+from tests.healing.world import World
+from tests.support.invariants import assert_invariants
+from tests.support.invariants.ledgers import Call, Ledgers
+
+_HELD = sa.text(
+    "SELECT (SELECT count(*) FROM kill_switches WHERE ended_at IS NULL AND until > :now)"
+    " + (SELECT count(*) FROM snoozes WHERE ended_at IS NULL AND until > :now)"
+    " + (SELECT count(*) FROM cloud_pod_auto_heal_policies WHERE NOT enabled AND NOT EXISTS (SELECT 1 FROM"
+    " cloud_pod_auto_heal_events WHERE requested_by IS NOT NULL AND state IN ('planned', 'running')))"
+)
+
+
+# Not ``explain``: it traces every line, and a run with a database under it takes minutes.
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+
+
+class Killed(BaseException):
+    """The process died here: nothing after this point has happened."""
+
+
+class FarEnd:
+    """A process host without processes: keys, a ledger, and ways to fail."""
+
+    folder = Path("/far")
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine, self.mode = engine, "ok"
+        self.done: dict[str, int] = {}
+        self.acted_while_held: list[str] = []
+
+    def ask(self, _folder: Path, question: dict[str, Any], timeout_s: float = 3) -> dict[str, Any]:
+        do, key = question["do"], question.get("key", "")
+        if self.mode == "away":
+            raise ProviderError("not reached")
+        if do == "state":
+            return {"running": True, "pid": 1, "starts": 1}
+        if do == "task":
+            known = key in self.done
+            return {"known": known, "over": known, "ok": self.mode != "task fails", "message": ""}
+        return self._act(key)
+
+    def _act(self, key: str) -> dict[str, Any]:
+        if self.mode == "refuses":
+            raise ProviderError("403", permanent=True)
+        if self.mode == "lost before":
+            raise ProviderError("timed out")
+        with read(self.engine) as conn:
+            now = db_now(conn)
+            if key not in self.done and conn.execute(_HELD, {"now": to_us(now)}).scalar_one():
+                self.acted_while_held.append(key)
+        self.done.setdefault(key, to_us(now))
+        if self.mode == "lost after":
+            raise ProviderError("timed out")
+        if self.mode == "killed":
+            raise Killed
+        return {"known": True}
+
+
+MODES = st.sampled_from(["ok", "ok", "ok", "task fails", "lost before", "lost after", "killed", "refuses", "away"])
+
+
+class Healer(RuleBasedStateMachine):
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        clock.shift(timedelta(0))
+        self.folder = Path(tempfile.mkdtemp(prefix="ph-machine-"))
+        shutil.copyfile(self.template, self.folder / "podhealth.db")
+        self.engine = make_engine(f"sqlite:///{self.folder / 'podhealth.db'}")
+        self.far = FarEnd(self.engine)
+        self.world = World(self.engine, self.far, cooldown_minutes=1, sustained_health_s=60)  # type: ignore[arg-type]
+        self.scope = Scope(self.world.tenant_id, Role.PLATFORM, Actor.USER, "op")
+        self.patch = mock.patch.object(process, "ask_host", self.far.ask)
+        self.patch.start()
+
+    def teardown(self) -> None:
+        self.patch.stop()
+        self.engine.dispose()
+        shutil.rmtree(self.folder)
+        clock.shift(timedelta(0))
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        with write(self.engine) as conn:
+            yield conn
+
+    @rule(outcome=st.sampled_from(["ok", "fail", "error", "slow"]), times=st.integers(1, 4))
+    def probe(self, outcome: str, times: int) -> None:
+        self.world.probe(outcome, times)
+
+    @rule(mode=MODES, turns=st.integers(1, 6))
+    def fall_ill(self, mode: str, turns: int) -> None:
+        self.world.probe("fail", times=4)
+        self._work(mode, turns)
+
+    @rule(mode=MODES)
+    def go_on_failing(self, mode: str) -> None:
+        """Long enough for a start deadline and a cooldown to be over."""
+        for _ in range(6):
+            self.world.probe("fail", times=3)
+            self._work(mode, 2)
+
+    @rule()
+    def recover(self) -> None:
+        self.world.probe("ok", times=4)
+        self._work("ok", 3)
+
+    @rule(seconds=st.sampled_from([1, 5, 16, 61, 130]))
+    def wait(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    @rule(days=st.sampled_from([0.25, 1.1]))
+    def wait_long(self, days: float) -> None:
+        self.world.advance(days * 86_400)
+
+    @rule()
+    def judge(self) -> None:
+        self.world.judge()
+
+    @rule(mode=MODES, turns=st.integers(1, 4))
+    def work(self, mode: str, turns: int) -> None:
+        self._work(mode, turns)
+
+    def _work(self, mode: str, turns: int) -> None:
+        self.far.mode = mode
+        for _ in range(turns):
+            try:
+                evaluate.judge_due(self.engine)
+                steps.run_due(self.engine)
+            except Killed:
+                self.far.mode = "ok"
+                return
+            self.world.advance(0.5)
+        self.far.mode = "ok"
+
+    @rule(minutes=st.sampled_from([1, 60]))
+    def stop_healing(self, minutes: int) -> None:
+        with self.writing() as conn:
+            holds.set_kill_switch(conn, self.scope, KillScope.TENANT, db_now(conn) + timedelta(minutes=minutes), "fire")
+
+    @rule()
+    def end_stops(self) -> None:
+        with self.writing() as conn:
+            for switch in holds.switches_for(conn, self.world.tenant_id, self.world.pod_id, db_now(conn)):
+                holds.end_kill_switch(conn, self.scope, switch.id)
+
+    @rule(minutes=st.sampled_from([1, 60]))
+    def snooze(self, minutes: int) -> None:
+        with self.writing() as conn:
+            holds.snooze(conn, self.scope, self.world.pod_id, db_now(conn) + timedelta(minutes=minutes), "upgrade")
+
+    @rule()
+    def end_snooze(self) -> None:
+        with self.writing() as conn:
+            holds.end_snooze(conn, self.scope, self.world.pod_id)
+
+    @rule(fields=st.sampled_from([{"enabled": False}, {"enabled": True}, {"maxAttempts": 1}, {"maxAttempts": 3}]))
+    def edit_policy(self, fields: dict[str, Any]) -> None:
+        with self.writing() as conn:
+            policies.save_policy(conn, self.scope, fields, self.world.policy_id)
+
+    @rule()
+    def reset(self) -> None:
+        with self.writing() as conn:
+            heals.reset(conn, self.scope, self.world.pod_id)
+        # A reset leaves an open heal alone; the judgement it asks for comes at once.
+        self.world.judge()
+
+    @rule()
+    def heal_now(self) -> None:
+        try:
+            with self.writing() as conn:
+                heals.heal_now(conn, self.scope, self.world.pod_id, "looks stuck")
+        except Conflict:
+            return
+
+    @precondition(lambda self: self.world.heals())
+    @rule()
+    def another_worker_tries_the_same_step(self) -> None:
+        steps.step(self.engine, self.world.heals()[-1].id)
+
+    @invariant()
+    def nothing_was_done_while_held(self) -> None:
+        assert self.far.acted_while_held == []
+
+    @invariant()
+    def every_invariant_holds(self) -> None:
+        assert_invariants(self.engine, Ledgers(tuple(Call(key, at) for key, at in self.far.done.items())))
+
+    @invariant()
+    def nothing_is_open_without_a_next_look(self) -> None:
+        for heal in self.world.heals():
+            assert (heal.next_step_at is not None) == (heal.completed_at is None)
+
+    @invariant()
+    def a_hold_with_an_end_is_judged_by_then(self) -> None:
+        decisions = self.world.decisions()
+        if decisions and decisions[-1].answer == "hold" and decisions[-1].until is not None:
+            judge_at = self.world.status().judge_at
+            assert judge_at is not None
+            assert judge_at <= max(decisions[-1].until, decisions[-1].at)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_healer_keeps_its_promises_whatever_happens(sqlite_engine: sa.Engine) -> None:
+    Healer.template = Path(str(sqlite_engine.url.database))
+
+    run_state_machine_as_test(
+        Healer,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=12,
+            deadline=None,
+            phases=_PHASES,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
