@@ -39,7 +39,7 @@ POLICIES: tuple[dict[str, Any], ...] = (
 
 
 def _check(kind: str, target: str | None = None, **fields: Any) -> dict[str, Any]:
-    timed = {} if kind == "agent" else {"timeoutSeconds": 1}
+    timed = {} if kind == "agent" else {"timeoutSeconds": 2}
     return {
         "checkType": kind,
         "name": kind,
@@ -52,7 +52,9 @@ def _check(kind: str, target: str | None = None, **fields: Any) -> dict[str, Any
 
 
 def _http(port: int, path: str = "/", config: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
-    return [_check("http", path, config={"port": port} | (config or {}), **fields)]
+    # A pod made slow answers after 1.2 s: over this limit, and in time.
+    slow = {"latencyLimitMs": 500}
+    return [_check("http", path, config={"port": port} | (config or {}), **(slow | fields))]
 
 
 def demo_spec(run_dir: str | Path, base_port: int, web_url: str, agent_token: str) -> list[dict[str, Any]]:
@@ -67,7 +69,7 @@ def demo_spec(run_dir: str | Path, base_port: int, web_url: str, agent_token: st
         ("shop-api", "api", str(p + 1), ["shop"], _http(p + 1, config={"bodyJson": {"status": "ok"}})),
         ("queue", "queue", str(p + 2), ["shop"], [_check("tcp", str(p + 2), config={"banner": "+READY"})]),
         ("mailer", "agent", web_url, ["mail"], [_check("agent", "10")]),
-        ("reports", "reports", str(p + 3), ["shop"], _http(p + 3, latencyLimitMs=500, timeoutSeconds=2)),
+        ("reports", "reports", str(p + 3), ["shop"], _http(p + 3)),
         ("flaky", "flaky", str(p + 4), ["shop"], _http(p + 4)),
         ("crasher", "crasher", str(p + 5), ["fragile"], _http(p + 5)),
         ("search", "search", str(p + 6), ["shop", "web"], _http(p + 6, config={"bodyContains": "results"})),
