@@ -29,6 +29,8 @@ def trigger(facts: Facts) -> Open | Closed:
 
 
 def _calm(facts: Facts) -> Closed:
+    if facts.status == Status.UNKNOWN:
+        return Closed("There is no fresh result to judge by.", "No fresh result", None, {}, "unknown")
     closes_at = facts.episode.closes_at if facts.episode else None
     end = f" The episode ends at {clock_text(closes_at)} UTC if it stays so." if closes_at else ""
     card = f"Watching until {clock_text(closes_at)}" if closes_at else "Watching"

@@ -19,7 +19,7 @@ from podhealth.core.fields import line
 from podhealth.core.ladder import Rung, Step, next_rung
 from podhealth.core.words import Action, Actor, Answer, FeedKind, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
-from podhealth.models import Heal, PodStatus
+from podhealth.models import CheckState, Heal, PodStatus
 from podhealth.store import audit, decisions, episodes, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.decisions import newest_hold
@@ -170,7 +170,7 @@ def reset(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
     tenancy.get_pod(conn, scope, pod_id)
     podstate.lock_pods(conn, [pod_id])
     now = db_now(conn)
-    settled = podstate.reset_checks(conn, pod_id, now, "healing was reset")
+    notes = _forget_failures(conn, pod_id, now)
     episode = open_episode(conn, pod_id)
     before = None
     if episode is not None:
@@ -180,4 +180,11 @@ def reset(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pod_id).values(**values))
     podstate.judge_by(conn, [pod_id], now)
     audit.write(conn, scope, "healing reset", "pod", pod_id, before, None)
-    append(conn, [*settled.notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
+    append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
+
+
+def _forget_failures(conn: sa.Connection, pod_id: int, now: datetime) -> list[FeedNote]:
+    # Only where there is something to forget: a reset must not make a healthy pod unknown.
+    failing = sa.select(CheckState.check_id).where(CheckState.pod_id == pod_id, CheckState.failures > 0)
+    ids = conn.execute(failing.order_by(CheckState.check_id)).scalars().all()
+    return [n for i in ids for n in podstate.reset_checks(conn, pod_id, now, "healing was reset", i).notes]

@@ -199,6 +199,14 @@ CLOSED = [
         id="calm in an open episode",
     ),
     pytest.param(
+        Gate.TRIGGER,
+        {"status": Status.UNKNOWN, "checks": (a_healthy_check(status=Status.UNKNOWN),)},
+        "There is no fresh result to judge by.",
+        "No fresh result",
+        None,
+        id="nothing is known",
+    ),
+    pytest.param(
         Gate.SETTLING,
         {"checks": (a_sick_check(bad_since=ago(seconds=11)),)},
         "http must have failed until 10:03 UTC before anything is done.",

@@ -1,4 +1,4 @@
-"""Several workers and people at once: one heal, one action, none after a hold was acknowledged (hazards I1, I3, A97)."""
+"""Workers and people at once: one heal, one action, none after a hold was acknowledged (hazards I1, I3, A97)."""
 
 import threading
 from collections.abc import Callable

@@ -155,6 +155,16 @@ def test_a_reset_closes_the_episode_and_forgets_failures_and_cooldown(engine, an
     assert state.failures == 0
 
 
+def test_a_reset_leaves_checks_that_do_not_fail_as_they_are(engine, ann, pod_id) -> None:
+    with write(engine) as conn:
+        well = build.a_check(conn, pod_id, "tcp", status=Status.HEALTHY, successes=9)
+        heals.reset(conn, ann, pod_id)
+
+    states = {row.check_id: row.status for row in rows(engine, CheckState)}
+    assert states.pop(well) == Status.HEALTHY
+    assert set(states.values()) == {Status.UNKNOWN}
+
+
 def test_a_reset_leaves_an_open_heal_alone(engine, ann, pod_id) -> None:
     heal_now(engine, ann, pod_id)
     with write(engine) as conn:
