@@ -22,10 +22,11 @@ from podhealth.healing.ask import ask, ref_of
 from podhealth.healing.providers.base import Task, TaskState
 from podhealth.healing.providers.registry import provider_of
 from podhealth.models import Pod
-from podhealth.store import episodes, healsteps, podstate
+from podhealth.store import audit, episodes, healsteps, podstate
 from podhealth.store.db import db_now, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import Gathered, gather
+from podhealth.store.heals import healer
 
 _LOOK_AGAIN = timedelta(seconds=1)
 _SAFETY_NET = timedelta(seconds=15)
@@ -213,4 +214,6 @@ def _verify_stop(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         settled = podstate.set_desired(conn, heal.pod_id, now, DesiredState.STOPPED, STOPPED_BY_POLICY)
         if heal.episode_id is not None:
             episodes.close(conn, heal.episode_id, heal.pod_id, STOPPED_BY_POLICY, now)
+        after = {"desired": DesiredState.STOPPED.value, "heal": heal.id}
+        audit.write(conn, healer(heal.tenant_id), "pod stopped by policy", "pod", heal.pod_id, None, after)
         return append(conn, [*settled.notes, act.note_of(heal, f"{pod.name}: stopped by policy", "info")])

@@ -74,8 +74,10 @@ def plan(
     if g.episode is not None:
         episodes.spend(conn, g.episode.id, g.pod.pod_id, rung.attempt)
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
-    text = f"{g.pod.name}: {rung}"
-    return heal_id, [FeedNote(g.pod.tenant_id, FeedKind.HEAL, g.pod.pod_id, heal_id, {"text": text, "tone": "info"})]
+    toast = {"text": f"{g.pod.name}: {rung}", "tone": "info"}
+    if tells_only:
+        toast = {"text": f"{g.pod.name} needs somebody: {values['reason']}", "tone": "bad"}
+    return heal_id, [FeedNote(g.pod.tenant_id, FeedKind.HEAL, g.pod.pod_id, heal_id, toast)]
 
 
 def _row(g: Gathered, rung: Rung, now: datetime) -> dict[str, Any]:

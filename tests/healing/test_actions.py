@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+import sqlalchemy as sa
+
 from podhealth.core.words import Action, DesiredState, HealState, Phase
 from podhealth.healing import steps
+from podhealth.models import AuditEntry, FeedEntry
+from podhealth.store.db import read
 from tests.healing.world import World
 from tests.support.wait import wait_for
 
@@ -22,6 +26,9 @@ def test_telling_people_is_done_at_once_and_calls_nobody(a_world: Make) -> None:
     assert world.host.ledger() == []
     assert world.status().phase == Phase.MONITORED
     assert world.decisions()[-1].gate == "cooldown"
+    with read(world.engine) as conn:
+        (note,) = conn.execute(sa.select(FeedEntry.note).where(FeedEntry.kind == "heal")).scalars()
+    assert note["text"] == "web needs somebody: http failed 4 times in a row: connection refused"
 
 
 def test_after_its_wait_the_next_step_follows_a_notice(a_world: Make) -> None:
@@ -66,6 +73,9 @@ def test_a_stop_is_proven_by_the_provider_and_becomes_what_is_wanted(a_world: Ma
     assert world.status().desired_reason == "stopped by policy"
     assert world.status().phase == Phase.STOPPED
     assert world.episodes()[0].close_reason == "stopped by policy"
+    with read(world.engine) as conn:
+        told = conn.execute(sa.select(AuditEntry.what, AuditEntry.actor).order_by(AuditEntry.seq)).all()
+    assert told == [("heal planned", "healer"), ("pod stopped by policy", "healer")]
 
 
 def _stop_moves_on(world: World) -> bool:
