@@ -10,6 +10,7 @@ from podhealth.models import AuditEntry, FeedEntry
 from podhealth.store import healsteps
 from podhealth.store.db import db_now, read, write
 from tests.healing.world import World
+from tests.support import build
 from tests.support.wait import wait_for
 
 
@@ -138,6 +139,20 @@ def test_a_slow_answer_counts_as_success(world: World) -> None:
     world.settle()
 
     assert world.heals()[0].state == HealState.SUCCEEDED
+
+
+def test_late_results_prove_nothing(world: World) -> None:
+    world.fall_ill()
+    world.settle()
+    world.advance(15)
+    with write(world.engine) as conn:
+        now = db_now(conn)
+        for ago_s in (10, 5, 0):
+            build.a_result(conn, world.check_id, "ok", now - timedelta(seconds=ago_s), is_late=True)
+    world.advance(1)
+    world.settle()
+
+    assert world.heals()[0].state == HealState.VERIFYING
 
 
 def test_the_ladder_is_climbed_to_its_end_and_then_nothing_more_happens(world: World) -> None:
