@@ -103,7 +103,7 @@ def _triggers(facts: Facts) -> tuple[CheckFacts, ...]:
 
 def _may_open(facts: Facts) -> bool:
     # An episode is what the healer sees: without a policy that may do something there is nobody to see it.
-    if facts.policy is None or facts.policy.effective_mode == Mode.OFF or facts.starting is not None:
+    if facts.policy is None or facts.policy.effective_mode == Mode.OFF:
         return False
     is_watched = not facts.is_deleted and facts.desired == DesiredState.RUNNING
     return is_watched and facts.status == Status.UNHEALTHY and bool(_triggers(facts))

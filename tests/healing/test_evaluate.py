@@ -154,6 +154,14 @@ def test_a_policy_that_forbids_is_told_and_nothing_is_done(a_world: Make, policy
     assert hold.gate == (gate or "mode_off")
 
 
+def test_a_policy_that_is_off_sees_no_episode(a_world: Make) -> None:
+    world = a_world(mode=Mode.OFF)
+    world.fall_ill()
+    world.judge()
+
+    assert world.episodes() == []
+
+
 def test_shadow_says_what_it_would_do(a_world: Make) -> None:
     world = a_world(mode=Mode.SHADOW)
     world.fall_ill()
