@@ -33,8 +33,7 @@ OPTIONS = Options()
 def host() -> Iterator[ProcessHost]:
     host = ProcessHost(web=SLEEPER, deaf=DEAF)
     yield host
-    if host.process.poll() is None:
-        host.end()
+    host.remove()
 
 
 def a_pod(host: ProcessHost, name: str = "web") -> PodRef:

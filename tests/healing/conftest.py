@@ -14,7 +14,7 @@ def host() -> Iterator[ProcessHost]:
     """A process host that keeps one pod, ``web``."""
     host = ProcessHost(web=SLEEPER)
     yield host
-    host.end()
+    host.remove()
 
 
 @pytest.fixture

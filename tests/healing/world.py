@@ -5,6 +5,7 @@ Probes are not made: their outcomes are recorded as if they had been, through th
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,12 @@ class ProcessHost:
     def end(self) -> None:
         self.process.terminate()
         self.process.wait(10)
+
+    def remove(self) -> None:
+        """End it, if it still runs, and take its folder away."""
+        if self.process.poll() is None:
+            self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class World:
