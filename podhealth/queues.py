@@ -9,6 +9,7 @@ import hmac
 import json
 import secrets
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -253,3 +254,22 @@ def _say_refused(job_id: str, why: str) -> None:
 
 def _text(key: bytes | str) -> str:
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
+
+
+def mend_types(client: redis.Redis, queues: Iterable[str]) -> None:
+    """Delete what stands under RQ's names for ``queues`` and is of another type: it would stop them all for ever.
+
+    Raises Redis errors.
+    """
+    expected = {"rq:queues": b"set", "rq:workers": b"set"}
+    for queue in queues:
+        expected |= {f"rq:queue:{queue}": b"list", f"rq:workers:{queue}": b"set"}
+        expected |= {f"rq:{registry}:{queue}": b"zset" for registry in ("wip", "failed", "finished")}
+    with client.pipeline(transaction=False) as pipe:
+        for key in expected:
+            pipe.type(key)
+        found = dict(zip(expected, pipe.execute(), strict=True))
+    for key, kind in found.items():
+        if kind not in (expected[key], b"none"):
+            log.warning("key of another type deleted", key=key, type=kind.decode())
+            client.delete(key)

@@ -1,0 +1,1 @@
+"""What workers run: thin jobs, each of which has the database looked at, and the table of what is due when."""

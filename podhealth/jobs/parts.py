@@ -1,0 +1,79 @@
+"""What jobs work with: one engine, two Redis clients and one wish to end a process, made when first needed.
+
+Knows no job.
+"""
+
+import os
+import secrets
+import select
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import sqlalchemy as sa
+
+from podhealth.live.publish import publish
+from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
+from podhealth.settings import Settings, load_settings
+from podhealth.store.db import make_engine
+
+
+class Leaving:
+    """Whether this process has been told to end. May be set in a signal's handler: it takes no lock."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._is_set = False
+
+    def set(self) -> None:
+        """Wake everybody who waits, now and for ever."""
+        if not self._is_set:
+            self._is_set = True
+            os.write(self._write, b".")
+
+    def is_set(self) -> bool:
+        """Whether the process is to end."""
+        return self._is_set
+
+    def wait(self, for_s: float) -> bool:
+        """Wait at most that long; true when the process is to end."""
+        if not self._is_set and for_s > 0:
+            poll = select.poll()
+            poll.register(self._read, select.POLLIN)
+            poll.poll(for_s * 1000)
+        return self._is_set
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One process's own. ``hurried`` is the Redis client whose calls last 0.2 s at most."""
+
+    settings: Settings
+    engine: sa.Engine
+    redis: Redis
+    hurried: Redis
+    worker_id: str
+    leaving: Leaving = field(default_factory=Leaving)
+
+    def publish(self, newest: Mapping[int, int]) -> None:
+        """Tell the web processes that feeds have grown; never raises on Redis errors."""
+        publish(self.hurried, newest)
+
+    def hint(self, pod_id: int) -> None:
+        """Have a pod judged soon; never raises on Redis errors."""
+        enqueue(self.hurried, "heal.judge", pod_id)
+
+
+@cache
+def parts() -> Parts:
+    """Return the parts of this process. Raises SetupError where a setting is missing or bad."""
+    settings = load_settings()
+    return Parts(
+        settings=settings,
+        engine=make_engine(settings.database_url),
+        redis=redis_client(settings),
+        hurried=redis_client(settings, HURRY_TIMEOUT_S),
+        worker_id=f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}",
+    )

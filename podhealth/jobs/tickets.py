@@ -1,0 +1,33 @@
+"""Tickets, the permissions to probe for 30 s: how many should wait for whom. Says nothing about which checks."""
+
+from collections import Counter
+
+import redis
+import sqlalchemy as sa
+
+from podhealth.healing.running import VANTAGE as PROVIDERS
+from podhealth.jobs.parts import parts
+from podhealth.queues import Queue, enqueue, probe_queue
+from podhealth.store import ticks, workers
+from podhealth.store.db import read
+
+
+def top_up(engine: sa.Engine) -> None:
+    """Let a ticket wait for each worker of each vantage that has checks, one where there is none yet (tick)."""
+    here = parts()
+    with read(engine) as conn:
+        vantages = {here.settings.vantage, *ticks.vantages(conn)} - {PROVIDERS}
+        alive = Counter(worker.vantage for worker in workers.living(conn, "probe"))
+    for vantage in sorted(vantages):
+        missing = max(alive[vantage], 1) - waiting(here.hurried, vantage)
+        for _ in range(missing):
+            if not enqueue(here.hurried, "probe.run", vantage):
+                return
+
+
+def waiting(client: redis.Redis, vantage: str) -> int:
+    """Return how many tickets wait; many when Redis does not say, since it would not take one either."""
+    try:
+        return Queue(probe_queue(vantage), connection=client).count
+    except (redis.RedisError, OSError):
+        return 1_000_000
