@@ -1,0 +1,82 @@
+"""Who may call which route: the one table. A route that is not in it keeps the program from starting.
+
+How a person or token is recognised is web/session.py's business.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from flask import Flask
+
+from podhealth.core.errors import SetupError
+from podhealth.core.words import Role
+
+
+class Door(StrEnum):
+    """What a caller without access is told: a page sends to the sign-in, the API and sockets answer plainly."""
+
+    OPEN = "open"
+    PAGE = "page"
+    API = "api"
+    SOCKET = "socket"
+
+
+class Rule(NamedTuple):
+    """Through which door a route is reached, and the least role that may (null on open routes)."""
+
+    door: Door
+    role: Role | None
+
+
+_RANKS = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3, Role.PLATFORM: 4}
+
+_OPEN = Rule(Door.OPEN, None)
+_SEE = Rule(Door.PAGE, Role.VIEWER)
+_ACT = Rule(Door.PAGE, Role.OPERATOR)
+_SET = Rule(Door.PAGE, Role.ADMIN)
+_READ = Rule(Door.API, Role.VIEWER)
+_WRITE = Rule(Door.API, Role.ADMIN)
+_DO = Rule(Door.API, Role.OPERATOR)
+
+RULES: dict[str, Rule] = {
+    "assets.own": _OPEN,
+    "assets.packaged_file": _OPEN,
+    "health.alive": _OPEN,
+    "account.sign_in": _OPEN,
+    "account.enter": _OPEN,
+    "account.link": _OPEN,
+    "account.use_link": _OPEN,
+    "account.sign_out": _SEE,
+    "pods.home": _SEE,
+    "pods.list": _SEE,
+    "pods.show": _SEE,
+    "pods.snooze": _ACT,
+    "pods.end_snooze": _ACT,
+    "pods.heal_now": _ACT,
+    "pods.reset": _ACT,
+    "policies.list": _SEE,
+    "policies.show": _SEE,
+    "policies.new": _SET,
+    "policies.create": _SET,
+    "policies.save": _SET,
+    "policies.preview": _SEE,
+    "heals.list": _SEE,
+    "sockets.live": Rule(Door.SOCKET, Role.VIEWER),
+}
+
+
+def allows(role: Role, needed: Role) -> bool:
+    """Return whether ``role`` may do what asks for ``needed``; each role may do what those below it may."""
+    return _RANKS[role] >= _RANKS[needed]
+
+
+def require_complete(app: Flask) -> None:
+    """Refuse to start with a route nobody declared, or a declaration of none (hazards §3.0).
+
+    Raises SetupError that names them.
+    """
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    if missing := sorted(endpoints - RULES.keys()):
+        raise SetupError(f"web/access.py: no rule for {', '.join(missing)}")
+    if strangers := sorted(RULES.keys() - endpoints):
+        raise SetupError(f"web/access.py: rules for routes that do not exist: {', '.join(strangers)}")

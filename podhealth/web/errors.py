@@ -1,0 +1,152 @@
+"""What an error looks like from outside: core errors to status codes, once; pages for people, problem details for
+programs (RFC 9457). No answer ever holds a stack trace, an SQL text or a class name of ours.
+"""
+
+import secrets
+from typing import Any, NamedTuple
+
+import sqlalchemy.exc
+import structlog
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError
+
+log = structlog.get_logger(__name__)
+
+
+class Told(NamedTuple):
+    """What people read about an error: a sentence, and what to do."""
+
+    title: str
+    what_to_do: str
+
+
+_STATUS_OF: dict[type[PodHealthError], tuple[int, str]] = {
+    InputError: (422, "invalid"),
+    NotFound: (404, "not_found"),
+    Conflict: (409, "conflict"),
+    Forbidden: (403, "forbidden"),
+    ProviderError: (502, "provider"),
+}
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "internal",
+    502: "provider",
+    503: "unavailable",
+}
+
+_TOLD = {
+    400: Told("This request could not be read", "Go back and try again."),
+    401: Told("You are signed out", "Sign in and try again. What you typed is still in the page before this one."),
+    403: Told("You may not do this", "Your role does not allow it, or the page was too old. Ask an admin of yours."),
+    404: Told("There is nothing here", "It may have been deleted, or the address is mistyped."),
+    405: Told("This address does not take that", "Go back and use the page's own buttons."),
+    409: Told("Somebody else was faster", "Load the page again to see what changed, then decide anew."),
+    413: Told("That is too large", "Forms here take at most 64 KiB."),
+    415: Told("This format is not understood", "Send what the page or the API description asks for."),
+    422: Told("A value was refused", "Go back and correct it."),
+    429: Told("Too many tries", "Wait a little, then try again."),
+    500: Told("Something broke on our side", "It was logged. Try again; if it stays, tell your admin the id below."),
+    502: Told("The provider did not answer", "Try again in a minute."),
+    503: Told("The database does not answer", "Checks go on by themselves when it is back. Try again in a moment."),
+}
+
+
+def wants_json() -> bool:
+    """Return whether the answer to this request is for a program: everything under /api is."""
+    return request.path.startswith("/api/") or request.path == "/api"
+
+
+def answer(status: int, code: str, error: str, **more: Any) -> ResponseReturnValue:
+    """Return an error answer in the form this request wants.
+
+    ``error`` is the seed's text, read by people; ``code`` is stable, read by programs; ``more`` goes into the
+    problem details only (``field``, ``retryAfter``).
+    """
+    if wants_json():
+        problem = {"type": "about:blank", "title": _told(status).title, "status": status, "code": code, "error": error}
+        response = jsonify(problem | more)
+        response.content_type = "application/problem+json"
+    else:
+        response = _page(status, error)
+    response.status_code = status
+    if status == 401 and wants_json():
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if "retryAfter" in more:
+        response.headers["Retry-After"] = str(more["retryAfter"])
+    return response
+
+
+def _told(status: int) -> Told:
+    return _TOLD.get(status) or _TOLD[400 if status < 500 else 500]
+
+
+def _page(status: int, error: str) -> Response:
+    told = _told(status)
+    return make_response(
+        render_template("errors/error.html", status=status, told=told, error=error, request_id=request_id())
+    )
+
+
+def request_id() -> str:
+    """Return the id under which this request is logged."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(6)
+    return str(g.request_id)
+
+
+def install(app: Flask) -> None:
+    """Give every error its one answer."""
+    app.register_error_handler(PodHealthError, _on_our_own)
+    app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(sqlalchemy.exc.OperationalError, _on_database_away)
+    app.register_error_handler(Exception, _on_surprise)
+
+
+def _on_our_own(error: PodHealthError) -> ResponseReturnValue:
+    status, code = next(((s, c) for t, (s, c) in _STATUS_OF.items() if isinstance(error, t)), (500, "internal"))
+    if status == 500:
+        return _on_surprise(error)
+    if isinstance(error, InputError):
+        return answer(status, error.code, str(error), field=error.field)
+    return answer(status, code, _said(error, status))
+
+
+def _said(error: Exception, status: int) -> str:
+    # A missing and a foreign object must not be told apart, so a 404 never says what was looked for.
+    return _told(status).title if status == 404 or not str(error) else str(error)
+
+
+def _on_http(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None and error.code is None:
+        return error.response
+    status = error.code or 500
+    if status < 400:  # a redirect that routing asked for
+        return error
+    response = answer(status, _CODES.get(status, "bad_request"), _told(status).title)
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))  # type: ignore[union-attr]
+    return response
+
+
+def _on_database_away(error: sqlalchemy.exc.OperationalError) -> ResponseReturnValue:
+    log.error("database did not answer", request_id=request_id(), path=request.path, error=type(error.orig).__name__)
+    return answer(503, "unavailable", _told(503).title, retryAfter=5)
+
+
+def _on_surprise(error: Exception) -> ResponseReturnValue:
+    log.exception("request failed", request_id=request_id(), path=request.path, exc_info=error)
+    return answer(500, "internal", _told(500).title, requestId=request_id())

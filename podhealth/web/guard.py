@@ -1,0 +1,88 @@
+"""The door: every request passes here before its route runs, in this order: origin, person, token, role.
+
+Headers that every answer carries are web/headers.py's business.
+"""
+
+from urllib.parse import quote, urlsplit
+
+from flask import Flask, Response, g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError, CSRFProtect
+
+from podhealth.core.errors import Forbidden
+from podhealth.web.access import RULES, Door, allows
+from podhealth.web.errors import answer
+from podhealth.web.installed import installed
+from podhealth.web.session import scope_of_session, scope_of_token
+
+csrf = CSRFProtect()
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def install(app: Flask) -> None:
+    """Put the guard before every route of ``app``."""
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # the guard asks, after it knows who calls
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # as long as the session: pages stay open all day
+    app.config["WTF_CSRF_SSL_STRICT"] = False  # Origin and Sec-Fetch-Site are checked here
+    csrf.init_app(app)
+    app.before_request(_check)
+
+
+def _check() -> ResponseReturnValue | None:
+    g.scope = None
+    if request.endpoint is None:  # no such route or method: the error handler speaks
+        return None
+    rule = RULES[request.endpoint]
+    is_unsafe = request.method not in _SAFE
+    if rule.door in (Door.API, Door.SOCKET) and "Authorization" in request.headers:
+        # No cookie is believed beside a token, so no other site can ride on it.
+        g.scope = scope_of_token()
+    else:
+        if is_unsafe and not _is_same_site():
+            return answer(403, "origin", "This request came from another site")
+        g.scope = scope_of_session()
+        if is_unsafe and (g.scope is not None or rule.door is Door.OPEN):
+            csrf.protect()
+    if rule.role is None:
+        return None
+    if g.scope is None:
+        return _who_are_you(rule.door)
+    if not allows(g.scope.role, rule.role):
+        raise Forbidden(f"This needs the role {rule.role.value}")
+    return None
+
+
+def _is_same_site() -> bool:
+    """Return whether the browser says that one of our own pages sent this (hazards A28).
+
+    A browser that sends neither header is not believed; programs use tokens.
+    """
+    if request.headers.get("Sec-Fetch-Site") not in (None, "same-origin"):
+        return False
+    source = request.headers.get("Origin") or request.headers.get("Referer")
+    if source is None:
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return _origin(source) in {_origin(installed().settings.public_url), _origin(request.host_url)}
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _who_are_you(door: Door) -> ResponseReturnValue:
+    if door is not Door.PAGE:
+        return answer(401, "unauthorized", "Sign in, or send a valid token")
+    where = "/sign-in"
+    if request.method in ("GET", "HEAD") and request.path != "/":
+        where += "?next=" + quote(request.full_path.rstrip("?"), safe="/?=&")
+    if "HX-Request" in request.headers:
+        return Response(status=401, headers={"HX-Redirect": where})
+    return redirect(where, 303)
+
+
+__all__ = ["CSRFError", "csrf", "install"]

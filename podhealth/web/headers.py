@@ -1,0 +1,61 @@
+"""The headers every answer carries, errors too: what a browser may load, frame, sniff, store and tell others."""
+
+from flask import Flask, Response, g, request
+from flask_talisman import Talisman
+
+from podhealth.settings import Settings
+
+_NOTHING = "'none'"
+_OURS = "'self'"
+
+POLICY = {
+    "default-src": _NOTHING,
+    "script-src": _OURS,
+    "style-src": _OURS,
+    "img-src": _OURS,
+    "connect-src": _OURS,
+    "manifest-src": _OURS,
+    "form-action": _OURS,
+    "base-uri": _NOTHING,
+    "frame-ancestors": _NOTHING,
+    "object-src": _NOTHING,
+}
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Set cookie flags and headers; Secure and HSTS only where people come by https."""
+    is_https = settings.public_url.startswith("https://")
+    app.config.update(
+        # Cookies know no port: two installations on one host would sign each other out under one name.
+        SESSION_COOKIE_NAME="__Host-podhealth" if is_https else f"podhealth_{settings.web_port}",
+        SESSION_COOKIE_SECURE=is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+    )
+    Talisman(
+        app,
+        force_https=False,  # a proxy in front redirects; on loopback there is no https
+        strict_transport_security=is_https,
+        session_cookie_secure=is_https,
+        content_security_policy=POLICY,
+        frame_options="DENY",
+        referrer_policy="same-origin",
+        permissions_policy={},
+        x_content_type_options=True,
+        x_xss_protection=False,
+    )
+    app.after_request(_more)
+
+
+def _more(response: Response) -> Response:
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if not (request.endpoint or "").startswith("assets."):
+        # Also for answers without a person: the same address answers differently before and after signing in.
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.add("Vary", "Cookie")
+        response.headers.add("Vary", "HX-Request")
+    if "request_id" in g:
+        response.headers["X-Request-Id"] = str(g.request_id)
+    return response

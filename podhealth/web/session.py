@@ -1,0 +1,119 @@
+"""Who is calling: the one place that turns a browser's session or a Bearer token into a Scope.
+
+All else reads ``current_scope()``. What the scope may do is web/access.py's table.
+"""
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+
+import sqlalchemy as sa
+from flask import Flask, g, has_request_context, request, session
+from flask_security.utils import login_user, logout_user
+
+from podhealth.core.errors import Forbidden
+from podhealth.core.words import Actor, Role
+from podhealth.models import Session, Tenant, User, db
+from podhealth.store import accounts
+from podhealth.store.db import db_now, read, write
+from podhealth.store.tenancy import Scope
+from podhealth.web.installed import engine_of
+
+SESSION_LIVES = timedelta(days=14)
+_TOKEN = "sid"  # noqa: S105 - the key under which the cookie carries it
+_DEVICE_CHARACTERS = 200
+
+
+def current_scope() -> Scope:
+    """Return the caller's scope. Raises Forbidden where there is none: the guard should have answered before."""
+    scope = getattr(g, "scope", None) if has_request_context() else None
+    if scope is None:
+        raise Forbidden("no tenant")
+    return scope
+
+
+def scope_of_session() -> Scope | None:
+    """Return the scope of the signed-in person, or None when the session, person or tenant is not (or no more)."""
+    token = session.get(_TOKEN)
+    if not isinstance(token, str):
+        return None
+    with read(engine_of()) as conn:
+        row = conn.execute(
+            sa.select(User.id, User.name, User.email, User.role, User.tenant_id, Tenant.name.label("tenant"))
+            .join(Session, Session.user_id == User.id)
+            .join(Tenant, Tenant.id == User.tenant_id)
+            .where(
+                Session.token_hash == _hash(token),
+                Session.ended_at.is_(None),
+                Session.expires_at > db_now(conn),
+                User.active,
+                Tenant.deleted_at.is_(None),
+            )
+        ).first()
+    if row is None or row.role == Role.PLATFORM:
+        return None
+    g.person = row
+    return Scope(row.tenant_id, row.role, Actor.USER, row.email, request.remote_addr)
+
+
+def session_key() -> str | None:
+    """Return the hash under which this browser's session is stored, or None without one."""
+    token = session.get(_TOKEN)
+    return _hash(token) if isinstance(token, str) else None
+
+
+def scope_of_token() -> Scope | None:
+    """Return the scope of the Bearer token this request carries in its header, or None."""
+    kind, _, plain = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not plain.strip():
+        return None
+    with read(engine_of()) as conn:
+        return accounts.find_token(conn, plain.strip())
+
+
+def begin_session(user_id: int) -> None:
+    """Begin a session for this user in this browser; whatever session it had before is over (hazards A16)."""
+    end_session()
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise Forbidden("no such user")
+    login_user(user, remember=False)
+    token = secrets.token_urlsafe(32)
+    with write(engine_of()) as conn:
+        now = db_now(conn)
+        conn.execute(
+            sa.insert(Session).values(
+                user_id=user_id,
+                token_hash=_hash(token),
+                address=request.remote_addr,
+                device=(request.user_agent.string or "")[:_DEVICE_CHARACTERS] or None,
+                created_at=now,
+                expires_at=now + SESSION_LIVES,
+            )
+        )
+    session[_TOKEN] = token
+    session.permanent = True
+
+
+def end_session() -> None:
+    """End this browser's session in the database, so that its cookie is worth nothing any more (hazards A17)."""
+    token = session.get(_TOKEN)
+    if isinstance(token, str):
+        with write(engine_of()) as conn:
+            conn.execute(
+                sa.update(Session)
+                .where(Session.token_hash == _hash(token), Session.ended_at.is_(None))
+                .values(ended_at=db_now(conn))
+            )
+    logout_user()
+    session.clear()
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def install(app: Flask) -> None:
+    """Let sessions last as long in the cookie as they do in the database."""
+    app.config["PERMANENT_SESSION_LIFETIME"] = SESSION_LIVES
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False

@@ -1,0 +1,65 @@
+"""How often somebody may fail to sign in. Counted in Redis; in this process while Redis is away, never not at all.
+
+It knows no passwords: the sign-in page says what failed.
+"""
+
+import redis.exceptions
+import structlog
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+log = structlog.get_logger(__name__)
+
+PAUSE_MINUTES = 5
+_ONE_PERSON_HERE = RateLimitItemPerMinute(5, PAUSE_MINUTES)  # one account from one address
+_ONE_ADDRESS = RateLimitItemPerMinute(50, PAUSE_MINUTES)
+_ONE_ACCOUNT = RateLimitItemPerHour(200, 1)  # from everywhere; the owner still comes in by a link
+
+
+def storage_url(redis_url: str) -> str:
+    """Return a Redis address as the ``limits`` package spells it."""
+    return "redis+" + redis_url if redis_url.startswith("unix:") else redis_url
+
+
+class FailedTries:
+    """The failed tries of the last minutes, by account and address together, by address, and by account."""
+
+    def __init__(self, redis_url: str) -> None:
+        memory = FixedWindowRateLimiter(MemoryStorage())
+        self._counters = [memory]
+        try:
+            shared: Storage = storage_from_string(storage_url(redis_url), wrap_exceptions=True, socket_timeout=0.5)
+            self._counters.insert(0, FixedWindowRateLimiter(shared))
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.warning("tries are counted in this process", error=type(error).__name__)
+
+    def left(self, account: str, address: str) -> int:
+        """Return how many more tries may fail before the pause; 0: no try is looked at now."""
+        return min(self._left(counter, account, address) for counter in self._counters)
+
+    def note(self, account: str, address: str) -> None:
+        """Count one failed try."""
+        for counter in self._counters:
+            try:
+                for item, *names in _items(account, address):
+                    counter.hit(item, *names)
+            except StorageError as error:
+                log.warning("redis did not count a try", error=str(error)[:80])
+
+    @staticmethod
+    def _left(counter: FixedWindowRateLimiter, account: str, address: str) -> int:
+        try:
+            return min(counter.get_window_stats(item, *names).remaining for item, *names in _items(account, address))
+        except StorageError as error:
+            log.warning("redis did not answer about tries", error=str(error)[:80])
+            return _ONE_PERSON_HERE.amount
+
+
+def _items(account: str, address: str) -> list[tuple[RateLimitItemPerMinute | RateLimitItemPerHour, str, str]]:
+    return [
+        (_ONE_PERSON_HERE, f"sign-in {account}", address),
+        (_ONE_ADDRESS, "sign-in", address),
+        (_ONE_ACCOUNT, "sign-in", account),
+    ]
