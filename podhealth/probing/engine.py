@@ -59,7 +59,7 @@ class Engine:
         authorities that https checks trust, default the machine's.
         """
         self._done = done
-        self._slots = min(max_in_flight, raise_descriptor_limit() - KEPT_DESCRIPTORS)
+        self._slots = max(1, min(max_in_flight, raise_descriptor_limit() - KEPT_DESCRIPTORS))
         self._denied = tuple(denied)
         self._inbox: deque[Item] = deque()
         self._submitting = threading.Lock()

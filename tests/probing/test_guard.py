@@ -84,7 +84,12 @@ def test_of_several_addresses_the_first_allowed_one_is_taken_ipv4_first(
 
 @pytest.mark.parametrize(
     "addresses",
-    [["10.0.0.5", "127.0.0.1"], [f"10.0.0.{n}" for n in range(15)] + ["169.254.169.254"], ["10.0.0.5", "::1"], ["8.8.8.8"]],
+    [
+        ["10.0.0.5", "127.0.0.1"],
+        [f"10.0.0.{n}" for n in range(15)] + ["169.254.169.254"],
+        ["10.0.0.5", "::1"],
+        ["8.8.8.8"],
+    ],
     ids=["loopback", "one-of-16", "mixed", "outside"],
 )
 def test_a_name_with_one_forbidden_address_is_refused_whole(addresses: list[str]) -> None:
