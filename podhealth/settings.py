@@ -23,7 +23,12 @@ class Settings(BaseSettings):
     secret_key: str = Field(validation_alias="SECRET_KEY", min_length=32, repr=False)
     public_url: str = Field("http://127.0.0.1:8700", description="Scheme, host and port people reach the dashboard by.")
     vantage: str = Field("local", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    allowed_networks: Annotated[tuple[str, ...], NoDecode] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    allowed_networks: Annotated[tuple[str, ...], NoDecode] = (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+    )
     demo_loopback: bool = Field(False, description="Let the demo probe its own pods on 127.0.0.0/8.")
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
