@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from flask_security import UserMixin
+from flask_security import RoleMixin, UserMixin
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import Role
@@ -31,9 +31,9 @@ class User(Base, UserMixin):
     created_at: Mapped[datetime]
 
     @property
-    def roles(self) -> list[str]:
-        """Flask-Security asks for a list of roles; ours is one word."""
-        return [self.role.value]
+    def roles(self) -> list[RoleMixin]:  # type: ignore[override]
+        """Flask-Security asks for its own roles; ours is one word, and web/access.py decides by it."""
+        return []
 
 
 class ApiToken(Base):

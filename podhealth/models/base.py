@@ -67,7 +67,7 @@ _METADATA = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-_TYPES = {datetime: UtcTime, dict[str, Any]: Json, list[Any]: Json, int: sa.BigInteger}
+_TYPES: dict[Any, Any] = {datetime: UtcTime, dict[str, Any]: Json, list[Any]: Json, int: sa.BigInteger}
 
 
 class _Declarative(DeclarativeBase):

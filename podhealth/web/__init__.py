@@ -1,0 +1,1 @@
+"""The dashboard, the API and the live sockets: routes that parse, call one function and answer."""

@@ -13,16 +13,20 @@ from podhealth.core.words import Role
 
 
 class Door(StrEnum):
-    """What a caller without access is told: a page sends to the sign-in, the API and sockets answer plainly."""
+    """What a caller without access is told: a page sends to the sign-in, the API and sockets answer plainly.
+
+    ``agent`` routes look at the pod's own token themselves: neither a session nor an API token opens them.
+    """
 
     OPEN = "open"
     PAGE = "page"
     API = "api"
     SOCKET = "socket"
+    AGENT = "agent"
 
 
 class Rule(NamedTuple):
-    """Through which door a route is reached, and the least role that may (null on open routes)."""
+    """Through which door a route is reached, and the least role that may (null on open and agent routes)."""
 
     door: Door
     role: Role | None
@@ -61,6 +65,16 @@ RULES: dict[str, Rule] = {
     "policies.save": _SET,
     "policies.preview": _SEE,
     "heals.list": _SEE,
+    "api.pod_health": _READ,
+    "api.pod_history": _READ,
+    "api.health_overview": _READ,
+    "api.put_check": _WRITE,
+    "api.disable_check": _WRITE,
+    "api.list_policies": _READ,
+    "api.save_policy": _WRITE,
+    "api.heal_history": _READ,
+    "api.reset_heals": _DO,
+    "api.heartbeat": Rule(Door.AGENT, None),
     "sockets.live": Rule(Door.SOCKET, Role.VIEWER),
 }
 

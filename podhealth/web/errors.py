@@ -148,5 +148,5 @@ def _on_database_away(error: sqlalchemy.exc.OperationalError) -> ResponseReturnV
 
 
 def _on_surprise(error: Exception) -> ResponseReturnValue:
-    log.exception("request failed", request_id=request_id(), path=request.path, exc_info=error)
+    log.error("request failed", request_id=request_id(), path=request.path, exc_info=error)
     return answer(500, "internal", _told(500).title, requestId=request_id())

@@ -33,22 +33,29 @@ def _check() -> ResponseReturnValue | None:
     if request.endpoint is None:  # no such route or method: the error handler speaks
         return None
     rule = RULES[request.endpoint]
-    is_unsafe = request.method not in _SAFE
+    if rule.door is Door.AGENT:
+        return None
     if rule.door in (Door.API, Door.SOCKET) and "Authorization" in request.headers:
         # No cookie is believed beside a token, so no other site can ride on it.
         g.scope = scope_of_token()
-    else:
-        if is_unsafe and not _is_same_site():
-            return answer(403, "origin", "This request came from another site")
-        g.scope = scope_of_session()
-        if is_unsafe and (g.scope is not None or rule.door is Door.OPEN):
-            csrf.protect()
+    elif refused := _recognise_person(rule.door):
+        return refused
     if rule.role is None:
         return None
     if g.scope is None:
         return _who_are_you(rule.door)
     if not allows(g.scope.role, rule.role):
         raise Forbidden(f"This needs the role {rule.role.value}")
+    return None
+
+
+def _recognise_person(door: Door) -> ResponseReturnValue | None:
+    is_unsafe = request.method not in _SAFE
+    if is_unsafe and not _is_same_site():
+        return answer(403, "origin", "This request came from another site")
+    g.scope = scope_of_session()
+    if is_unsafe and (g.scope is not None or door is Door.OPEN):
+        csrf.protect()
     return None
 
 

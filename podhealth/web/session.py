@@ -26,7 +26,7 @@ _DEVICE_CHARACTERS = 200
 
 def current_scope() -> Scope:
     """Return the caller's scope. Raises Forbidden where there is none: the guard should have answered before."""
-    scope = getattr(g, "scope", None) if has_request_context() else None
+    scope: Scope | None = getattr(g, "scope", None) if has_request_context() else None
     if scope is None:
         raise Forbidden("no tenant")
     return scope

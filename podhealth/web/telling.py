@@ -1,4 +1,4 @@
-"""Tells the live pages, after a route's commit, that their tenant's feed has grown; they would notice within a second."""
+"""Tells live pages, after a route's commit, that their feed has grown; they notice a second later by themselves."""
 
 import sqlalchemy as sa
 

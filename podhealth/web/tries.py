@@ -30,7 +30,9 @@ class FailedTries:
         memory = FixedWindowRateLimiter(MemoryStorage())
         self._counters = [memory]
         try:
-            shared: Storage = storage_from_string(storage_url(redis_url), wrap_exceptions=True, socket_timeout=0.5)
+            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, socket_timeout=0.5)
+            if not isinstance(shared, Storage):
+                raise TypeError("storage without an asynchronous loop is wanted")
             self._counters.insert(0, FixedWindowRateLimiter(shared))
         except (redis.exceptions.RedisError, OSError) as error:
             log.warning("tries are counted in this process", error=type(error).__name__)

@@ -1,0 +1,97 @@
+"""``create_app``: puts the web process together. Nothing below knows it."""
+
+import secrets
+from typing import Any
+
+import jinja2
+from flask import Flask, g
+from flask_migrate import Migrate
+from flask_security.core import RoleMixin, Security
+from flask_security.datastore import SQLAlchemyUserDatastore
+
+from podhealth import logs
+from podhealth.core.words import Role
+from podhealth.live.render import FILTERS, TEMPLATES, fragment
+from podhealth.models import User, db
+from podhealth.queues import HURRY_TIMEOUT_S, redis_client
+from podhealth.settings import Settings
+from podhealth.store.db import engine_options, normalise_url, prepare_engine
+from podhealth.web import access, errors, guard, headers, installed, session, sockets
+from podhealth.web.api import api
+from podhealth.web.ids import IdConverter
+from podhealth.web.pages import account, assets, heals, health, pods, policies
+from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
+from podhealth.web.tries import FailedTries
+
+MAX_BODY = 64 * 1024
+_SPARE_CONNECTIONS = 4  # the hub, and what a request opens beside its first
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the web application for these settings.
+
+    Raises SetupError where a route has no line in web/access.py: it would be open to nobody knows whom.
+    """
+    logs.set_up(settings, "web")
+    app = Flask("podhealth", static_folder=None, template_folder=str(TEMPLATES))
+    app.config.update(SECRET_KEY=settings.secret_key, MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=200)
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.merge_slashes = False
+    _install_database(app, settings)
+    _install_templates(app)
+    errors.install(app)
+    headers.install(app, settings)
+    guard.install(app)
+    session.install(app)
+    _install_security(app)
+    for noun in (account, assets, health, pods, policies, heals):
+        app.register_blueprint(noun.pages)
+    app.register_blueprint(api)
+    sockets.install(app)
+    access.require_complete(app)
+    return app
+
+
+def _install_database(app: Flask, settings: Settings) -> None:
+    url = normalise_url(settings.database_url)
+    options: dict[str, Any] = engine_options(url)
+    options |= {"pool_size": settings.web_threads + _SPARE_CONNECTIONS, "pool_timeout": 10}
+    app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    db.init_app(app)
+    Migrate(app, db)
+    with app.app_context():
+        engine = db.engine
+    prepare_engine(engine)
+    app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
+    app.extensions["failed_tries"] = FailedTries(settings.redis_url)
+
+
+def _install_templates(app: Flask) -> None:
+    app.jinja_options = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals.update(
+        fragment=fragment, asset=assets.asset, packaged=assets.packaged, op=lambda: secrets.token_urlsafe(12)
+    )
+    app.context_processor(_of_the_viewer)
+
+
+def _of_the_viewer() -> dict[str, Any]:
+    scope = g.get("scope")
+    return {
+        "person": g.get("person"),
+        "may": lambda role: scope is not None and access.allows(scope.role, Role(role)),
+    }
+
+
+def _install_security(app: Flask) -> None:
+    # Flask-Security hashes and checks passwords and holds the login; its routes and role checks are not used: ours
+    # are in web/pages/account.py and web/access.py.
+    app.config.update(
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106 - the name of an algorithm
+        SECURITY_PASSWORD_SCHEMES=["argon2"],
+        SECURITY_PASSWORD_SINGLE_HASH=True,
+        SECURITY_USE_REGISTER_V2=True,
+        SECURITY_CACHE_CONTROL=None,
+        SECURITY_CSRF_PROTECT_MECHANISMS=[],
+    )
+    Security(app, SQLAlchemyUserDatastore(db, User, RoleMixin), register_blueprint=False)
