@@ -27,7 +27,9 @@ def claim(conn: sa.Connection, scope: Scope, op: str, route: str) -> dict[str, A
         raise InputError("op", "must be 8 to 64 letters, digits, - or _")
     insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     row = {"tenant_id": scope.tenant_id, "op": op, "route": route, "answer": {}, "at": db_now(conn)}
-    if conn.execute(insert(Submission).values(**row).on_conflict_do_nothing()).rowcount:
+    # Not rowcount: psycopg answers -1 to this statement, whether a row was inserted or not.
+    new = insert(Submission).values(**row).on_conflict_do_nothing().returning(Submission.op)
+    if conn.execute(new).first() is not None:
         return None
     kept = conn.execute(
         sa.select(Submission.route, Submission.answer).where(own(scope, Submission), Submission.op == op)
