@@ -161,7 +161,7 @@ def provider(facts: Facts) -> Open | Closed:
     if refused is not None and facts.has_provider:
         reason = f"The provider refused the last heal for good: {refused}. Nothing more until somebody resets healing."
         return Closed(reason[:300], "Provider refused", None, {"permanent": True})
-    if not needs_provider(facts) or facts.provider is None:
+    if facts.provider is None:
         return Open({"asked": False})
     again = facts.now + ASK_PROVIDER_AGAIN
     if facts.provider.error is not None:

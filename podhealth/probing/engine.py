@@ -166,6 +166,8 @@ class Engine:
                 self._plan_host(plan, target)
         except InputError as error:
             return Plan(finding=findings.invalid(error.field, str(error)))
+        except Exception as error:  # loop head: a fault of ours ends this probe, never the loop
+            return Plan(finding=self._turns.crashed(error, target.check_id))
         return plan
 
     def _plan_host(self, plan: Plan, target: Target) -> None:

@@ -73,7 +73,7 @@ class Turns:
         try:
             finding = probe.prober.begin(probe)
         except Exception as error:  # loop head: a fault of ours ends this probe, never the loop
-            finding = findings.by_exception(error) or self._crashed(error, probe)
+            finding = findings.by_exception(error) or self.crashed(error, probe.target.check_id if probe else None)
         if finding is not None:
             self.finish(probe, finding)
         else:
@@ -153,7 +153,7 @@ class Turns:
             try:
                 finding = probe.prober.abandon(probe)
             except Exception as error:  # loop head
-                finding = self._crashed(error, probe)
+                finding = self.crashed(error, probe.target.check_id if probe else None)
             self.finish(probe, findings.STALLED if self.stalls.excuses(probe.deadline) else finding)
 
     def _run_calls(self, now: float) -> None:
@@ -162,20 +162,20 @@ class Turns:
             try:
                 call()
             except Exception as error:  # loop head
-                self._crashed(error, None)
+                self.crashed(error, None)
 
     def _woken(self, _events: int) -> None:
         os.eventfd_read(self._wakeup)
 
     def _crash(self, error: Exception, probe: Probe | None) -> None:
-        finding = self._crashed(error, probe)
+        finding = self.crashed(error, probe.target.check_id if probe else None)
         if probe is not None and not probe.is_done:
             with contextlib.suppress(Exception):  # loop head; its parts may be half gone
                 probe.prober.abandon(probe)
             self.finish(probe, finding)
 
     @staticmethod
-    def _crashed(error: Exception, probe: Probe | None) -> Finding:
-        check_id = probe.target.check_id if probe else None
+    def crashed(error: Exception, check_id: int | None) -> Finding:
+        """Log a fault of our own and return what it makes of a probe: our error, never the pod's failure."""
         log.error("probe crashed", check_id=check_id, exc_info=error)
         return _CRASHED
