@@ -42,6 +42,14 @@ def write_spec(folder: Path, pods: list[dict[str, Any]]) -> None:
     draft.rename(folder / SPEC)
 
 
+def read_spec(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what ``write_spec`` wrote last, by pod name; nothing where nothing or nonsense is there."""
+    try:
+        return {row["name"]: row for row in json.loads((folder / SPEC).read_text())["pods"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -72,15 +72,15 @@ def _die_soon() -> None:
 
 def _beat(url: str) -> None:
     token, boot_id = os.environ["PODHEALTH_AGENT_TOKEN"], f"{os.getpid()}-{time.monotonic_ns()}"
-    host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
+    host, _, port = url.removeprefix("http://").rpartition(":")
     body = f'{{"bootId": "{boot_id}", "periodSeconds": {_PERIOD_S}}}'
     request = (
-        f"POST /api/heartbeats HTTP/1.1\r\nHost: {host}:{port or 80}\r\nAuthorization: Bearer {token}\r\n"
+        f"POST /api/heartbeats HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     )
     while True:
         try:
-            with socket.create_connection((host, int(port or 80)), timeout=3) as conn:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as conn:
                 conn.sendall(request.encode())
                 conn.recv(1024)
         except OSError as error:

@@ -9,8 +9,12 @@ from typing import Any
 
 from podhealth.cli import demo_pods
 
+PORTS = 7
+
 _INTERVAL_S = 5
 _ADDRESS = "127.0.0.1"
+# A pod made slow answers after 1.2 s: over this limit, and in time.
+_SLOW = {"latencyLimitMs": 500}
 
 # Short waits and proofs, so that a visitor sees a heal from beginning to end; a fleet wants the defaults.
 _PACE = {"cooldownMinutes": 1, "backoffFactor": 1, "healthyDelay": 5, "startDeadline": 20, "verifyTimeout": 60}
@@ -52,22 +56,20 @@ def _check(kind: str, target: str | None = None, **fields: Any) -> dict[str, Any
 
 
 def _http(port: int, path: str = "/", config: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
-    # A pod made slow answers after 1.2 s: over this limit, and in time.
-    slow = {"latencyLimitMs": 500}
-    return [_check("http", path, config={"port": port} | (config or {}), **(slow | fields))]
+    return [_check("http", path, config={"port": port} | (config or {}), **(_SLOW | fields))]
 
 
 def demo_spec(run_dir: str | Path, base_port: int, web_url: str, agent_token: str) -> list[dict[str, Any]]:
     """Return the demo's pods: each with the fields of its row, its checks, and how its process is run.
 
-    ``run_dir`` is the folder of the process host (its socket and spec lie there). Ports from ``base_port`` to
-    ``base_port + 6`` are used. ``agent_token`` is the token of pod mailer; it goes to its process only.
+    ``run_dir`` is the folder of the process host (its socket and spec lie there). ``PORTS`` ports from ``base_port`` up
+    are used. ``agent_token`` is the token of pod mailer; it goes to its process only.
     """
     p = base_port
     rows: list[tuple[str, str, str, list[str], list[dict[str, Any]]]] = [
         ("shop-web", "web", str(p), ["shop", "web"], _http(p)),
         ("shop-api", "api", str(p + 1), ["shop"], _http(p + 1, config={"bodyJson": {"status": "ok"}})),
-        ("queue", "queue", str(p + 2), ["shop"], [_check("tcp", str(p + 2), config={"banner": "+READY"})]),
+        ("queue", "queue", str(p + 2), ["shop"], [_check("tcp", str(p + 2), config={"banner": "+READY"}, **_SLOW)]),
         ("mailer", "agent", web_url, ["mail"], [_check("agent", "10")]),
         ("reports", "reports", str(p + 3), ["shop"], _http(p + 3)),
         ("flaky", "flaky", str(p + 4), ["shop"], _http(p + 4)),

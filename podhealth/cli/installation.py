@@ -42,6 +42,11 @@ class Installation:
         return Path(pointer.read_text()) / "redis.sock"
 
     @property
+    def demo_folder(self) -> Path:
+        """Where the demo's host keeps its spec, its socket and the pods' logs."""
+        return self.folder / "demo"
+
+    @property
     def has_own_redis(self) -> bool:
         """Whether ``up`` runs a private redis-server for this folder."""
         return not os.environ.get("REDIS_URL")

@@ -59,10 +59,11 @@ def _run(installation: Installation, more: dict[str, str], public_url: str, demo
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    has_own_redis = installation.has_own_redis  # asked now: the settings become this process's environment
     settings = installation.settings(**more)
     sign_in_path, extra_programs = prepare(installation, settings, demo)
     programs = programs_of(_PROCFILE) + extra_programs
-    if installation.has_own_redis:
+    if has_own_redis:
         command = quoted(redis_command(installation.redis_socket, installation.folder))
         programs.insert(0, Program("redis", command, is_base=True))
     configuration = write_configuration(programs, installation.folder)
