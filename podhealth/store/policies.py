@@ -14,7 +14,7 @@ from podhealth.core.errors import Conflict
 from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.policy import Bound, Candidate, effective_policy, parse_policy, policy_fields
 from podhealth.core.words import FeedKind, Status
-from podhealth.models import Episode, Pod, PodStatus, Policy, PolicyVersion
+from podhealth.models import Episode, PodStatus, Policy, PolicyVersion
 from podhealth.store import audit, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -152,17 +152,6 @@ def effective_for(conn: sa.Connection, pod: Any) -> Effective:
         return Effective(None, None, bound.why)
     row = rows[bound.policy_id]
     return Effective(row, rules_of(row), bound.why)
-
-
-def bound_pods(conn: sa.Connection, scope: Scope) -> dict[int | None, int]:
-    """Return how many of the tenant's pods each policy governs; under null, those that none does."""
-    policies = list_policies(conn, scope)
-    pods = sa.select(Pod.policy_id, Pod.tags).where(own(scope, Pod.__table__), Pod.deleted_at.is_(None))
-    counts: dict[int | None, int] = {}
-    for pod in conn.execute(pods):
-        policy_id = _bound(pod, policies).policy_id
-        counts[policy_id] = counts.get(policy_id, 0) + 1
-    return counts
 
 
 def _bound(pod: Any, rows: Any) -> Bound:

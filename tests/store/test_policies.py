@@ -202,17 +202,6 @@ def test_no_policy_is_said_so(engine, scope, zeta) -> None:
     assert effective.why == "no policy is bound to this pod, by tag or as default"
 
 
-def test_pods_are_counted_by_the_policy_that_governs_them(engine, scope) -> None:
-    saved = save(engine, scope, FIELDS | {"selector": ["web"]})
-    with write(engine) as conn:
-        build.a_pod(conn, scope.tenant_id, "a", tags=["web"])
-        build.a_pod(conn, scope.tenant_id, "b", tags=["web", "prod"])
-        build.a_pod(conn, scope.tenant_id, "c")
-        counts = policies.bound_pods(conn, scope)
-
-    assert counts == {saved.id: 2, None: 1}
-
-
 def test_a_pinned_version_keeps_its_rules_but_takes_the_mode_of_now(engine, scope) -> None:
     saved = save(engine, scope, FIELDS | {"healthyDelay": 7})
     save(engine, scope, {"healthyDelay": 99, "enabled": False}, saved.id)

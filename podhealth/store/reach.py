@@ -1,0 +1,100 @@
+"""How many of a tenant's pods each policy governs, and how many a draft would, counted where the pods are.
+
+Which policy governs a pod is core/policy's rule; pods that it cannot tell apart are counted by SQL and judged once.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.ladder import PolicyRules
+from podhealth.core.policy import Candidate, effective_policy
+from podhealth.core.words import ProviderKind
+from podhealth.models import Pod
+from podhealth.store.policies import list_policies
+from podhealth.store.tenancy import MAX_ID, Scope, own
+
+# A policy that is not stored yet is younger than all others.
+_NOT_YET = MAX_ID
+
+
+class Staying(NamedTuple):
+    """Pods that carry a draft's tags and stay with another policy: that one's name and priority, and how many."""
+
+    policy: str
+    priority: int
+    pods: int
+
+
+class Reach(NamedTuple):
+    """The pods that a policy governs, by the provider that can act on them; and those its tags do not win over."""
+
+    by_provider: Mapping[ProviderKind, int]
+    staying: tuple[Staying, ...] = ()
+
+    @property
+    def pods(self) -> int:
+        """How many pods in all."""
+        return sum(self.by_provider.values())
+
+
+class Alike(NamedTuple):
+    """Pods of one tenant that differ in nothing that binds them, and how many they are."""
+
+    override_id: int | None
+    tags: tuple[str, ...]
+    provider: ProviderKind
+    pods: int
+
+
+def pods_alike(conn: sa.Connection, scope: Scope) -> list[Alike]:
+    """Return the tenant's pods in groups of equal override, tags and provider."""
+    alike = (Pod.policy_id, Pod.tags, Pod.provider)
+    query = sa.select(*alike, sa.func.count()).where(own(scope, Pod), Pod.deleted_at.is_(None)).group_by(*alike)
+    return [Alike(override, tuple(tags), provider, pods) for override, tags, provider, pods in conn.execute(query)]
+
+
+def bound_pods(conn: sa.Connection, scope: Scope, policies: Sequence[Any] | None = None) -> dict[int | None, int]:
+    """Return how many of the tenant's pods each policy governs; under null, those that none does.
+
+    ``policies`` are the tenant's rows, where the caller has read them already.
+    """
+    candidates = [_candidate(row) for row in (list_policies(conn, scope) if policies is None else policies)]
+    counts: Counter[int | None] = Counter()
+    for group in pods_alike(conn, scope):
+        counts[effective_policy(group.override_id, group.tags, candidates).policy_id] += group.pods
+    return dict(counts)
+
+
+def reach_of(conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None = None) -> Reach:
+    """Return which pods ``draft`` would govern if it were saved as ``policy_id`` (null: as a new policy)."""
+    own_id = _NOT_YET if policy_id is None else policy_id
+    others = [_candidate(row) for row in list_policies(conn, scope) if row.id != own_id]
+    if draft.is_default:
+        others = [other._replace(is_default=False) for other in others]
+    named = {other.policy_id: other for other in others}
+    mine = Candidate(own_id, draft.name, draft.selector, draft.priority, draft.is_default)
+    governed: Counter[ProviderKind] = Counter()
+    lost: Counter[int] = Counter()
+    for group in pods_alike(conn, scope):
+        winner = effective_policy(group.override_id, group.tags, [*others, mine]).policy_id
+        if winner == own_id:
+            governed[group.provider] += group.pods
+        elif winner is not None and draft.selector and set(draft.selector) <= set(group.tags):
+            lost[winner] += group.pods
+    staying = (Staying(named[lost_to].name, named[lost_to].priority, pods) for lost_to, pods in sorted(lost.items()))
+    return Reach(dict(governed), tuple(staying))
+
+
+def tags_in_use(conn: sa.Connection, scope: Scope, most: int = 30) -> list[str]:
+    """Return the tags that the tenant's pods carry, the commonest first, at most ``most``."""
+    worn: Counter[str] = Counter()
+    for group in pods_alike(conn, scope):
+        worn.update(dict.fromkeys(group.tags, group.pods))
+    return [tag for tag, _ in sorted(worn.items(), key=lambda counted: (-counted[1], counted[0]))[:most]]
+
+
+def _candidate(row: Any) -> Candidate:
+    return Candidate(row.id, row.name, row.selector, row.priority, row.is_default)
