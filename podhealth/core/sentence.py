@@ -111,3 +111,16 @@ def told_only_sentence(pods: int) -> str:
         if pods == 1
         else f"{pods} pods have no provider and are only told about"
     )
+
+
+_DONE_TO = {Action.RESTART: "restarted", Action.STOP: "stopped", Action.MIGRATE: "migrated"}
+
+
+def auto_sentence(rules: PolicyRules, pods: int) -> str:
+    """Return what mode auto would mean for the ``pods`` that somebody can act on: what is done to them from now on."""
+    done = dict.fromkeys(_DONE_TO[step.action] for step in ladder(rules) if step.action in _DONE_TO)
+    if not done:
+        return "From now on people are told; nothing is done to any pod."
+    if pods == 0:
+        return f"From now on each pod that this policy comes to govern is really {' or '.join(done)}."
+    return f"From now on {pods:,} pod{'s are' if pods > 1 else ' is'} really {' or '.join(done)}."

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podhealth.core.ladder import PolicyRules, Step
-from podhealth.core.sentence import ladder_sentence, policy_sentence, span, told_only_sentence
+from podhealth.core.sentence import auto_sentence, ladder_sentence, policy_sentence, span, told_only_sentence
 from podhealth.core.words import Action, Mode
 
 R, S, M, N = Action.RESTART, Action.STOP, Action.MIGRATE, Action.NOTIFY_ONLY
@@ -126,3 +126,20 @@ def test_pods_without_provider_are_only_told_about(pods, wanted) -> None:
 def test_every_policy_has_a_sentence(rules) -> None:
     assert policy_sentence(rules)
     assert ladder_sentence(rules)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pods", "wanted"),
+    [
+        ({}, 38, "From now on 38 pods are really restarted."),
+        ({}, 1, "From now on 1 pod is really restarted."),
+        ({}, 1200, "From now on 1,200 pods are really restarted."),
+        ({"escalation_action": M}, 2, "From now on 2 pods are really restarted or migrated."),
+        ({"steps": (Step(R, 1), Step(S, 1), Step(R, 2))}, 2, "From now on 2 pods are really restarted or stopped."),
+        ({}, 0, "From now on each pod that this policy comes to govern is really restarted."),
+        ({"action": N}, 5, "From now on people are told; nothing is done to any pod."),
+        ({"max_attempts": 0}, 5, "From now on people are told; nothing is done to any pod."),
+    ],
+)
+def test_auto_says_what_is_really_done(fields, pods, wanted) -> None:
+    assert auto_sentence(PolicyRules("p", **fields), pods) == wanted
