@@ -25,7 +25,7 @@ _BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECA
 _NAMED = re.compile(r"(?P<name>\b(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+", re.I)
 _DEEPEST = 6
 # A line for each job and each start of a worker says nothing; failures they log as errors.
-_QUIET = ("rq", "rq_scheduler", "alembic", "apscheduler", "urllib3", "gunicorn.access", "asyncio")
+_QUIET = ("rq", "rq.worker", "rq_scheduler", "alembic", "apscheduler", "urllib3", "gunicorn.access", "asyncio")
 
 
 Event = MutableMapping[str, Any]

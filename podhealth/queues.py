@@ -9,7 +9,7 @@ import hmac
 import json
 import secrets
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -256,12 +256,12 @@ def _text(key: bytes | str) -> str:
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
 
 
-def mend_types(client: redis.Redis, queues: Iterable[str]) -> None:
+def mend_types(client: redis.Redis, queues: Iterable[str], more: Mapping[str, bytes] | None = None) -> None:
     """Delete what stands under RQ's names for ``queues`` and is of another type: it would stop them all for ever.
 
-    Raises Redis errors.
+    ``more`` are further keys and their types. Raises Redis errors.
     """
-    expected = {"rq:queues": b"set", "rq:workers": b"set"}
+    expected = {"rq:queues": b"set", "rq:workers": b"set"} | dict(more or {})
     for queue in queues:
         expected |= {f"rq:queue:{queue}": b"list", f"rq:workers:{queue}": b"set"}
         expected |= {f"rq:{registry}:{queue}": b"zset" for registry in ("wip", "failed", "finished")}

@@ -38,8 +38,10 @@ class SchedulerLoop:
         """Go on until the process is told to end."""
         while not self._here.leaving.is_set():
             self._here.leaving.wait(self._turn())
-        with contextlib.suppress(redis.RedisError, OSError):  # Redis forgets us by itself
-            self._scheduler.register_death()
+        # Redis forgets us by itself; one that hangs would hold us up for seconds more.
+        with contextlib.suppress(redis.RedisError, OSError):
+            if self._is_reached:
+                self._scheduler.register_death()
 
     def _turn(self) -> float:
         try:

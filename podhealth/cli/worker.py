@@ -30,7 +30,7 @@ from podhealth.queues import TICK, Job, Queue, mend_types, vantage_of
 log = structlog.get_logger(__name__)
 
 _DEQUEUE_S = 1
-_REGISTER_EVERY_S = 10.0
+_REGISTER_EVERY_S = 5.0
 _SHORTEST_PAUSE_S = 0.25
 _TTL_S = 120
 
@@ -146,16 +146,27 @@ class PodHealthWorker(SimpleWorker):
             return
         self._register_at = clock.monotonic() + _REGISTER_EVERY_S
         try:
-            mend_types(self.connection, self.queue_names())
-            if self.connection.exists(self.key):
-                self.heartbeat()
-            else:
-                self.register_birth()  # type: ignore[no-untyped-call]
-                self.set_state(WorkerStatus.IDLE)
+            mend_types(self.connection, self.queue_names(), {self.key: b"hash", self.executions_key: b"set"})
+            self.register_birth()
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()
         except redis.ResponseError as error:  # full or read-only: jobs can still be taken, or will be soon
             log.warning("worker not registered", error=str(error)[:120])
+
+    def register_birth(self) -> None:
+        """Say, once more or for the first time, that this worker is there: Redis may have forgotten all or half of it.
+
+        Once flushed, counting a job that is done makes a record of the worker that is in no list.
+        """
+        self.last_heartbeat = clock.utcnow()
+        self.birth_date = self.birth_date or self.last_heartbeat
+        with self.connection.pipeline() as pipe:
+            pipe.hset(self.key, mapping=self.serialize())
+            pipe.hdel(self.key, "death")
+            worker_registration.register(self, pipe)
+            pipe.expire(self.key, self.worker_ttl + 60)
+            self.set_state(WorkerStatus.IDLE, pipe)
+            pipe.execute()
 
     def run_maintenance_tasks(self) -> None:
         """Forget the jobs and workers that were killed. RQ does more, for features that no job of ours has."""
@@ -196,8 +207,10 @@ class PodHealthWorker(SimpleWorker):
         for prober in probers.running.values():
             prober.join()
         self._watch.join()
-        with contextlib.suppress(redis.RedisError, OSError):  # Redis forgets us by itself
-            self.register_death()  # type: ignore[no-untyped-call]
+        # Redis forgets us by itself; one that hangs would hold us up for seconds more.
+        with contextlib.suppress(redis.RedisError, OSError):
+            if self._is_reached:
+                self.register_death()  # type: ignore[no-untyped-call]
         log.info("worker ended", worker=self._here.worker_id)
 
 

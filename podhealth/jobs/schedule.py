@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 1
 _MOST_WAITING = 3
 _WAKE_TTL_S = 10
+_LOCK_S = 5
 
 
 class Periodic(NamedTuple):
@@ -56,6 +57,16 @@ class PeriodicScheduler(Scheduler):  # type: ignore[misc]  # the package is unty
         if queue.count < _MOST_WAITING:
             queue.enqueue_job(new_job(self.connection, periodic.name, ttl_s=_WAKE_TTL_S))
 
+    def acquire_lock(self) -> bool:
+        """Take the lock, or find that we have it: the answer to an earlier try may have been lost on its way."""
+        key, own = self.scheduler_lock_key, self.name.encode()
+        return bool(self.connection.set(key, own, ex=_LOCK_S, nx=True)) or self.connection.get(key) == own
+
+    def remove_lock(self) -> None:
+        """Give the lock back, unless it ran out and is another's."""
+        if self.connection.get(self.scheduler_lock_key) == self.name.encode():
+            self.connection.delete(self.scheduler_lock_key)
+
     def cycle(self) -> int:
         """Queue what is due, unless another scheduler is at it; return how many were."""
         if not self.connection.expire(self.key, INTERVAL_S + 10):
@@ -81,7 +92,7 @@ def reconcile(scheduler: Scheduler) -> list[str]:
     Mends entries that are missing, foreign, unsigned, changed, or set to a time that is too far off (a clock was
     turned back).
     """
-    wrong = _mend_type(scheduler)
+    wrong = _mend_type(scheduler) + _mend_lock(scheduler)
     entries = scheduler.connection.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
     scores = {member.decode("utf-8", "replace"): (member, score) for member, score in entries}
     for job_id, (member, _) in scores.items():
@@ -104,6 +115,15 @@ def _mend_type(scheduler: Scheduler) -> list[str]:
         return []
     scheduler.connection.delete(scheduler.scheduled_jobs_key)
     return [f"no set {scheduler.scheduled_jobs_key}"]
+
+
+def _mend_lock(scheduler: Scheduler) -> list[str]:
+    # One that does not end would stop all schedulers for ever.
+    left_s = scheduler.connection.ttl(scheduler.scheduler_lock_key)
+    if left_s == -1 or left_s > _LOCK_S:
+        scheduler.connection.delete(scheduler.scheduler_lock_key)
+        return ["lock without end"]
+    return []
 
 
 def _is_stored(scheduler: Scheduler, periodic: Periodic) -> bool:

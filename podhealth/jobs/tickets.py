@@ -1,5 +1,6 @@
 """Tickets, the permissions to probe for 30 s: how many should wait for whom. Says nothing about which checks."""
 
+import contextlib
 from collections import Counter
 
 import redis
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 
 from podhealth.healing.running import VANTAGE as PROVIDERS
 from podhealth.jobs.parts import parts
-from podhealth.queues import Queue, enqueue, probe_queue
+from podhealth.queues import Queue, enqueue, mend_types, probe_queue
 from podhealth.store import ticks, workers
 from podhealth.store.db import read
 
@@ -18,6 +19,9 @@ def top_up(engine: sa.Engine) -> None:
     with read(engine) as conn:
         vantages = {here.settings.vantage, *ticks.vantages(conn)} - {PROVIDERS}
         alive = Counter(worker.vantage for worker in workers.living(conn, "probe"))
+    # A worker that holds a ticket looks at its queue only when that ends.
+    with contextlib.suppress(redis.RedisError, OSError):
+        mend_types(here.hurried, map(probe_queue, vantages))
     for vantage in sorted(vantages):
         missing = max(alive[vantage], 1) - waiting(here.hurried, vantage)
         for _ in range(missing):

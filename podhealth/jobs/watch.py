@@ -51,6 +51,8 @@ class Watch:
                 self._turn()
             except sa.exc.DBAPIError as error:
                 log.warning("beat skipped", error=str(error.orig))
+            except Exception:  # the job wrapper: nobody would see that this thread is gone
+                log.exception("watch turn failed")
         self._forget()
 
     def _turn(self) -> None:

@@ -1,0 +1,161 @@
+"""Redis flushed, killed, hung, full, overwritten, read-only: probing goes on, and all is as before within 10 s.
+
+One set of real processes lives through all faults, one after another: scheduler, probe worker, and the worker that
+decides and ticks. What was probed is read from the target's ledger, what was stored from the database; both are
+written by other processes than those that suffer.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis
+
+from podhealth import clock
+from podhealth.store.db import make_engine
+from tests.support.cluster import Cluster, Witness
+from tests.support.databases import sqlite_template
+from tests.support.fleet import INTERVAL_S, a_fleet, results
+from tests.support.invariants import Ledgers, assert_invariants
+from tests.support.ledger import running_target
+from tests.support.ports import free_port
+from tests.support.redisserver import RedisServer
+from tests.support.wait import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("redis faults")]
+
+CHECKS = 150  # 30 a second
+BACK_WITHIN_S = 10.0
+# What two shared cores may add to an interval.
+SLACK_S = 2.0
+SCHEDULE = "rq:scheduler:scheduled_jobs"
+
+
+def _now() -> float:
+    return clock.utcnow().timestamp()
+
+
+class Living:
+    """The set, and what it is like from outside."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.redis = RedisServer()
+        stack.callback(self.redis.remove)
+        self.engine = make_engine(f"sqlite:///{sqlite_template(folder)}")
+        stack.callback(self.engine.dispose)
+        self.target = stack.enter_context(running_target(folder, 10))
+        self.checks = a_fleet(self.engine, self.target, CHECKS)
+        self.cluster = stack.enter_context(Cluster(str(self.engine.url), self.redis.url, folder))
+        self.witness = stack.enter_context(Witness(self.engine))
+        self.cluster.start("scheduler")
+        self.cluster.start("worker", "probe.local")
+        self.cluster.start("worker", "heal", "tick")
+        wait_for(lambda: len(self.target.counts()) == CHECKS, 40, what="every check probed once")
+        self.back_to_normal_s()
+        self.began = _now()
+
+    def back_to_normal_s(self) -> float:
+        """Wait until ticks come and tickets are taken through Redis again; return how long that took."""
+        began = time.monotonic()
+        for queue in ("tick", "probe.local"):
+            before = self._jobs_done(queue) or 0
+            wait_for(
+                lambda queue=queue, before=before: (self._jobs_done(queue) or 0) > before,
+                2 * BACK_WITHIN_S,
+                what=f"a job of {queue} done",
+            )
+        wait_for(self._is_scheduled, BACK_WITHIN_S, what="the tick is scheduled")
+        return time.monotonic() - began
+
+    def _jobs_done(self, queue: str) -> int | None:
+        """Return how many jobs the queue's worker has done, null where Redis knows of no such worker."""
+        try:
+            known = self.redis.client.sinter("rq:workers", f"rq:workers:{queue}")
+            return (
+                sum(int(self.redis.client.hget(key, "successful_job_count") or 0) for key in known) if known else None
+            )
+        except redis.RedisError:
+            return None
+
+    def _is_scheduled(self) -> bool:
+        try:
+            due = self.redis.client.zscore(SCHEDULE, "periodic-tick")
+        except redis.RedisError:
+            return False
+        return due is not None and due <= _now() + 2
+
+    def overwrite(self) -> None:
+        """Put a text under each name in use, and a lock that never ends."""
+        for key in [*self.redis.client.keys("rq:*"), "rq:scheduler_lock", SCHEDULE, "rq:queue:tick", "rq:queue:heal"]:
+            self.redis.client.set(key, "x")
+
+
+class Fault(NamedTuple):
+    """What is done to Redis, what ends it, and how many results (30 a second) are stored between the two."""
+
+    begin: Callable[[Living], object]
+    end: Callable[[Living], object] = lambda _: None
+    lasts: int = 0
+
+
+FAULTS = {
+    "flushed": Fault(lambda it: it.redis.client.flushall()),
+    "killed and restarted": Fault(lambda it: it.redis.kill(), lambda it: it.redis.start(), 90),
+    # Longer than our calls wait for an answer (5 s).
+    "hung": Fault(lambda it: it.redis.hang(), lambda it: it.redis.resume(), 200),
+    "full": Fault(
+        lambda it: it.redis.client.config_set("maxmemory", "1"),
+        lambda it: it.redis.client.config_set("maxmemory", "256mb"),
+        90,
+    ),
+    "read-only": Fault(
+        lambda it: it.redis.client.replicaof("127.0.0.1", free_port()),
+        lambda it: it.redis.client.replicaof("NO", "ONE"),
+        90,
+    ),
+    "overwritten": Fault(lambda it: it.overwrite()),
+}
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    with ExitStack() as stack:
+        yield Living(tmp_path_factory.mktemp("faults"), stack)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_after_a_fault_all_is_as_before_within_ten_seconds_and_no_check_waited(
+    living: Living, fault: Fault, record_property
+) -> None:
+    began = _now()
+    fault.begin(living)
+    living.witness.wait_for_more(fault.lasts)
+    fault.end(living)
+    took_s = living.back_to_normal_s()
+    record_property("recovery_s", round(took_s, 2))
+    gap_s, name = living.target.longest_gap_s(list(living.checks), began - INTERVAL_S, _now())
+
+    print(f"back after {took_s:.1f} s; longest gap {gap_s:.1f} s")
+    assert took_s <= BACK_WITHIN_S
+    assert gap_s <= INTERVAL_S + SLACK_S, f"{name} was not probed for {gap_s:.1f} s"
+    assert living.cluster.ended() == []
+    assert_invariants(living.engine, Ledgers(acked=living.witness.acked))
+
+
+def test_at_the_end_nothing_was_lost_doubled_or_late(living: Living) -> None:
+    codes = living.cluster.stop()
+    stored = results(living.engine)
+    counted = {name: sum(row.check_id == check_id for row in stored) for name, check_id in living.checks.items()}
+    late_s = max(
+        (row.checked_at - row.scheduled_at).total_seconds() for row in stored if row.begun_at.timestamp() > living.began
+    )
+
+    assert codes == [0, 0, 0]
+    # Redis is not on the way from a probe to its result: each request has one, whatever happened.
+    assert counted == living.target.counts()
+    assert {(row.outcome, row.is_late) for row in stored} == {("ok", False)}
+    assert late_s < INTERVAL_S
+    assert_invariants(living.engine, Ledgers(acked=living.witness.acked))
