@@ -84,7 +84,7 @@ class Supervision:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop the programs in order
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         self._reader = threading.Thread(target=self._retell, name="supervision", daemon=True)
         self._reader.start()
@@ -120,8 +120,8 @@ class Supervision:
                 self._tell(line.strip())
 
 
-def _end_with_parent() -> None:
-    # Linux: should `podhealth up` be killed outright, supervisord gets a SIGTERM and stops everything in order.
+def end_with_parent() -> None:
+    """Have the kernel end this child with a SIGTERM when its parent is killed outright (``preexec_fn``; Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == 1:

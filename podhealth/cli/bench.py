@@ -1,0 +1,87 @@
+"""``podhealth bench``: measures the probe path and the live push with the real processes, and prints the figures.
+
+What is measured and how stands in bench_probe.py and bench_live.py, and in docs/performance.md.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+
+import click
+
+from podhealth.core.errors import SetupError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of lines.")
+database_option = click.option(
+    "--database", metavar="URL", help="An empty database to use, emptied again afterwards (else a SQLite file)."
+)
+
+
+@click.group()
+def bench() -> None:
+    """Measure what this machine can do. Everything it starts ends with it, and nothing is left behind."""
+    if sys.platform != "linux":
+        raise SetupError("bench: needs Linux, like the prober: it reads /proc and probes all of 127.0.0.0/8")
+
+
+@bench.command()
+@click.option("--targets", type=click.IntRange(1, 60_000), default=1_000, show_default=True, help="Pods to probe.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 100_000, min_open=True),
+    default=200.0,
+    show_default=True,
+    metavar="PER_SECOND",
+    help="HTTP checks that are due a second, all pods together.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 3_600),
+    default=20.0,
+    show_default=True,
+    help="Length of the measured span, after the warm-up.",
+)
+@click.option(
+    "--timing-out",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Share of the pods that take requests and never answer.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.5, 60),
+    metavar="SECONDS",
+    help="Deadline of each check (else half its interval, at most 10 s).",
+)
+@click.option("--workers", type=click.IntRange(1, 32), default=1, show_default=True, help="Processes that probe.")
+@database_option
+@json_option
+def probe(
+    targets: int,
+    rate: float,
+    seconds: float,
+    timing_out: int,
+    timeout: float | None,
+    workers: int,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Probe TARGETS local pods at a steady rate, and say what was recorded, how late, and for how much CPU time."""
+    # Imported here: --help needs none of the database's modules.
+    from podhealth.cli import bench_probe
+    from podhealth.cli.bench_stock import plan_load
+
+    load = plan_load(targets, rate, timing_out, timeout)
+    _print(bench_probe.run(load, seconds, database, workers), as_json)
+
+
+def _print(figures: Mapping[str, object], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+        click.echo(f"{name:<{width}}  {shown}")
