@@ -1,0 +1,235 @@
+// What every page does in the browser beside being live (live.js) and htmx: times, theme, keys, dialogs, copying, and
+// forms that are sent once. Each part works alone, and every page works without any of it.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const now = () => (window.podhealthNow ? window.podhealthNow() : Date.now());
+
+  const kept = (name) => {
+    try {
+      return localStorage.getItem(`podhealth-${name}`);
+    } catch {
+      return null; // storage is switched off: nothing is kept
+    }
+  };
+  const keep = (name, value) => {
+    try {
+      if (value === null) localStorage.removeItem(`podhealth-${name}`);
+      else localStorage.setItem(`podhealth-${name}`, value);
+    } catch {
+      // as above
+    }
+  };
+
+  // Times. The server writes UTC; here they become local, and relative where that says more.
+
+  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const YOUNG_S = 120;
+  let isAbsolute = kept("times") === "absolute";
+
+  const lengthText = (seconds) => {
+    const whole = Math.max(0, Math.floor(seconds));
+    const [unit, size] = UNITS.find(([, size]) => whole >= size) || ["s", 1];
+    const minutes = Math.floor((whole % 3600) / 60);
+    if (unit === "h" && whole < 36000 && minutes) return `${Math.floor(whole / size)} h ${minutes} min`;
+    return `${Math.floor(whole / size)} ${unit}`;
+  };
+
+  const local = (moment, options) => new Date(moment).toLocaleString("en-GB", { hourCycle: "h23", ...options });
+  const hour = { hour: "2-digit", minute: "2-digit" };
+  const day = { day: "numeric", month: "short" };
+  const clockText = (moment) =>
+    new Date(moment).toDateString() === new Date(now()).toDateString() ? local(moment, hour) : local(moment, { ...day, ...hour });
+  const fullText = (moment) => local(moment, { ...day, year: "numeric", ...hour, second: "2-digit", timeZoneName: "short" });
+
+  const FORMS = {
+    ago: (moment) => (isAbsolute ? clockText(moment) : `${lengthText((now() - moment) / 1000)} ago`),
+    for: (moment) => (isAbsolute ? `since ${clockText(moment)}` : `for ${lengthText((now() - moment) / 1000)}`),
+    in: (moment) => (isAbsolute ? `at ${clockText(moment)}` : moment <= now() ? "now" : `in ${lengthText((moment - now()) / 1000)}`),
+    clock: clockText,
+    seconds: (moment) => local(moment, { ...hour, second: "2-digit" }),
+    day: (moment) => local(moment, { ...day, year: "numeric" }),
+    full: fullText,
+  };
+
+  const tellTimes = (part = document) => {
+    let isSomeYoung = false;
+    for (const element of part.querySelectorAll("time[data-t]")) {
+      const moment = Date.parse(element.dateTime);
+      const form = FORMS[element.dataset.t];
+      if (!form || Number.isNaN(moment)) continue;
+      const text = form(moment);
+      if (element.textContent !== text) element.textContent = text;
+      if (!element.title) element.title = fullText(moment);
+      isSomeYoung = isSomeYoung || Math.abs(now() - moment) < YOUNG_S * 1000;
+    }
+    return isSomeYoung;
+  };
+
+  const keepTelling = () => setTimeout(keepTelling, tellTimes() && !document.hidden ? 1000 : 15000);
+
+  const sayZone = () => {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const line of document.querySelectorAll("[data-zone]")) line.textContent = `Times are in ${zone}.`;
+  };
+
+  const toggleTimes = () => {
+    isAbsolute = !isAbsolute;
+    keep("times", isAbsolute ? "absolute" : null);
+    tellTimes();
+    showChoices();
+  };
+
+  // Choices that this browser keeps: theme, times, keys
+
+  const areKeysOn = () => kept("keys") !== "off";
+
+  const showChoices = () => {
+    const chosen = { theme: kept("theme") || "system", times: isAbsolute ? "absolute" : "relative", keys: areKeysOn() ? "on" : "off" };
+    for (const [name, value] of Object.entries(chosen)) {
+      for (const button of document.querySelectorAll(`[data-${name}-choice]`)) {
+        button.setAttribute("aria-pressed", String(button.dataset[`${name}Choice`] === value));
+      }
+    }
+  };
+
+  const choose = ({ themeChoice, timesChoice, keysChoice }) => {
+    if (themeChoice) {
+      keep("theme", themeChoice === "system" ? null : themeChoice);
+      if (themeChoice === "system") delete root.dataset.bsTheme;
+      else root.dataset.bsTheme = themeChoice;
+    }
+    if (timesChoice && (timesChoice === "absolute") !== isAbsolute) toggleTimes();
+    if (keysChoice) keep("keys", keysChoice === "off" ? "off" : null);
+    showChoices();
+  };
+
+  // Clicks
+
+  const found = (selector) => {
+    const element = selector && document.querySelector(selector);
+    return element || null;
+  };
+
+  const open = (dialog) => {
+    if (dialog && !dialog.open) dialog.showModal();
+  };
+
+  const copy = async (button) => {
+    const source = found(button.dataset.copies);
+    if (!source) return;
+    const text = source.value ?? source.textContent.trim();
+    const said = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not copied: select it and copy by hand");
+    toast(said);
+  };
+
+  const toggle = (button) => {
+    const part = found(button.dataset.toggles);
+    if (part) button.setAttribute("aria-expanded", String(part.classList.toggle("is-open")));
+  };
+
+  const toast = (text, tone = "") => {
+    const tray = document.getElementById("toasts");
+    const line = document.createElement("div");
+    line.className = "toast";
+    line.dataset.tone = tone;
+    line.setAttribute("role", tone ? "alert" : "status");
+    line.textContent = text;
+    tray.append(line);
+    setTimeout(() => line.remove(), 8000);
+  };
+
+  document.addEventListener("click", (event) => {
+    const on = event.target instanceof Element ? (selector) => event.target.closest(selector) : () => null;
+    const opener = on("[data-opens]");
+    if (opener && found(opener.dataset.opens)) {
+      event.preventDefault();
+      opener.closest("[popover]")?.hidePopover?.();
+      open(found(opener.dataset.opens));
+    }
+    on("[data-closes]")?.closest("dialog")?.close();
+    const choice = on("[data-theme-choice], [data-times-choice], [data-keys-choice]");
+    if (choice) choose(choice.dataset);
+    const copier = on("[data-copies]");
+    if (copier) copy(copier);
+    const toggler = on("[data-toggles]");
+    if (toggler) toggle(toggler);
+    if (event.target instanceof HTMLDialogElement) event.target.close(); // beside it, on the backdrop
+    for (const pick of document.querySelectorAll("details.pick[open]")) if (!pick.contains(event.target)) pick.open = false;
+  });
+
+  // Keys. None acts while somebody types, and all can be switched off (WCAG 2.1.4).
+
+  const step = (by) => {
+    const links = [...document.querySelectorAll('[id^="pod-card-"] h2 a, [id^="pod-row-"] th a')];
+    const here = links.indexOf(document.activeElement);
+    links[Math.min(links.length - 1, Math.max(0, here + by))]?.focus();
+  };
+
+  const search = () => {
+    const field = document.querySelector("[data-key-search]");
+    if (field) field.select();
+    else location.assign("/pods");
+  };
+
+  const PLACES = { p: "/pods", o: "/policies", h: "/heals" };
+  const KEYS = {
+    "/": search,
+    "?": () => open(found("#keys")),
+    j: () => step(1),
+    k: () => step(-1),
+    p: () => found("#live-chip")?.click(),
+    r: () => (document.querySelector("form[data-clean]") ? found("form[data-clean]").requestSubmit() : location.reload()),
+    t: toggleTimes,
+  };
+  let isGoing = false;
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") for (const pick of document.querySelectorAll("details.pick[open]")) pick.open = false;
+    if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input, select, textarea, [contenteditable], dialog[open]")) return;
+    const wasGoing = isGoing;
+    isGoing = event.key === "g" && !wasGoing;
+    if (wasGoing && PLACES[event.key]) location.assign(PLACES[event.key]);
+    else if (!wasGoing && KEYS[event.key]) {
+      event.preventDefault();
+      KEYS[event.key]();
+    }
+  });
+
+  // Forms: sent once, with the token, without empty fields in the address
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method === "dialog" || event.defaultPrevented) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+    } else if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      form.dataset.sent = "yes";
+      const isStillHere = () => delete form.dataset.sent;
+      setTimeout(isStillHere, 5000); // no answer came: let them try again
+    }
+    if (form.matches("[data-clean]")) {
+      const empty = [...form.elements].filter((field) => field.name && !field.value && !field.disabled);
+      for (const field of empty) field.disabled = true;
+      setTimeout(() => empty.forEach((field) => (field.disabled = false)), 0);
+    }
+  });
+
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (detail.verb !== "get") detail.headers["X-CSRFToken"] = found('meta[name="csrf-token"]')?.content ?? "";
+    if (!detail.elt.closest("[data-clean]")) return;
+    for (const [name, value] of Object.entries(detail.parameters)) if (!value || value.length === 0) delete detail.parameters[name];
+  });
+  document.addEventListener("htmx:responseError", ({ detail }) =>
+    toast(`That did not work (${detail.xhr.status}). What you see is from before. Try again.`, "unhealthy"));
+  document.addEventListener("htmx:sendError", () => toast("The server did not answer. What you see is from before. Try again.", "unhealthy"));
+
+  // What sets it going
+
+  for (const name of ["podhealth:swapped", "htmx:afterSettle"]) document.addEventListener(name, () => tellTimes());
+  document.addEventListener("visibilitychange", () => document.hidden || tellTimes());
+  sayZone();
+  showChoices();
+  keepTelling();
+})();
