@@ -3,6 +3,7 @@
 Whether a heartbeat is late is for the check of kind agent to find; nothing here makes a pod sick.
 """
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.check_rules import CheckRules
 from podhealth.core.fields import line, whole_number
-from podhealth.core.words import DesiredState, FeedKind, Kind
-from podhealth.models import Check, Heartbeat, Pod, Tenant
+from podhealth.core.words import Action, DesiredState, FeedKind, HealState, Kind
+from podhealth.models import Check, Heal, Heartbeat, Pod, Tenant
 from podhealth.store import checks, feed, podstate
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
@@ -24,8 +25,9 @@ AGENT = CheckRules("agent", Kind.AGENT)
 def record_heartbeat(conn: sa.Connection, token: str, boot_id: str | None = None, period_s: int | None = None) -> bool:
     """Store that the agent with this token is alive, and return whether there is one (behaviour §3, Agent).
 
-    The first heartbeat ever brings the check of kind agent. A boot id that was not seen before begins a start; one
-    from before the newest is an echo of the past and is passed over. ``period_s`` stays as it was where it is null.
+    The first heartbeat ever brings the check of kind agent. A boot id that was not seen before begins a start, unless
+    a heal of ours has just begun that start; one from before the newest is an echo of the past and is passed over.
+    ``period_s`` stays as it was where it is null.
 
     Raises InputError naming bootId or periodSeconds.
     """
@@ -57,12 +59,20 @@ def _hear_of_a_start(conn: sa.Connection, pod: Any, boot_id: str | None, period_
     if is_first:
         notes += _attach_check(conn, pod)
     is_new_boot = known is not None and known.boot_id is not None and boot_id not in (None, known.boot_id)
-    if is_new_boot and pod.desired_state == DesiredState.RUNNING:
+    if is_new_boot and pod.desired_state == DesiredState.RUNNING and not _is_by_heal(conn, pod.id, known.received_at):
         begun = podstate.begin_starting(conn, pod.id, db_now(conn), None, "new boot id", own_heal=False)
         notes += begun.notes
     _store(conn, pod, known, boot_id, period_s)
     if notes:
         feed.append(conn, notes)
+
+
+def _is_by_heal(conn: sa.Connection, pod_id: int, heard_at: datetime) -> bool:
+    # The agent may be up before the provider says that its action has ended, which begins the start.
+    is_running = sa.and_(Heal.state == HealState.RUNNING, Heal.action_ended_at.is_(None))
+    starts = Heal.action.in_((Action.RESTART, Action.MIGRATE))
+    query = sa.select(Heal.id).where(Heal.pod_id == pod_id, starts, sa.or_(is_running, Heal.action_ended_at > heard_at))
+    return conn.scalar(query.limit(1)) is not None
 
 
 def _attach_check(conn: sa.Connection, pod: Any) -> list[FeedNote]:

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.errors import InputError
-from podhealth.core.words import Actor, Kind, Phase, Role
+from podhealth.core.words import Action, Actor, HealState, Kind, Phase, Role
 from podhealth.models import Check, FeedEntry, Heartbeat, Pod, PodStatus, Tenant
 from podhealth.store import inventory
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
-from tests.support.build import a_pod, a_tenant
+from tests.support.build import a_heal, a_pod, a_tenant
 
 
 @pytest.fixture
@@ -100,6 +100,62 @@ def test_a_new_boot_id_is_a_start(engine, token):
 
     assert tuple(_phase(engine)) == (Phase.STARTING, "new boot id")
     assert (_stored(engine).boot_id, _stored(engine).previous_boot_id) == ("b2", "b1")
+
+
+def _heal(engine, action=Action.RESTART, **columns):
+    with write(engine) as conn:
+        columns = {name: db_now(conn) if value == "now" else value for name, value in columns.items()}
+        a_heal(conn, conn.scalar(sa.select(Pod.id)), action=action, **columns)
+
+
+def _starts(engine):
+    with read(engine) as conn:
+        return conn.scalar(sa.select(PodStatus.recent_starts))
+
+
+@pytest.mark.parametrize(
+    "heal",
+    [
+        {"state": HealState.RUNNING, "started_at": "now"},
+        {"state": HealState.VERIFYING, "action_ended_at": "now"},
+        {"state": HealState.FAILED, "action_ended_at": "now"},
+    ],
+    ids=lambda heal: heal["state"].value,
+)
+def test_a_boot_by_our_own_heal_is_no_start_of_the_pods_own(engine, token, heal):
+    _beat(engine, token, "b1")
+    _heal(engine, **heal)
+    _beat(engine, token, "b2")
+
+    assert _phase(engine).phase == Phase.MONITORED
+    assert not _starts(engine)
+    assert _stored(engine).boot_id == "b2"
+
+
+@pytest.mark.parametrize(
+    "heal",
+    [
+        {"state": HealState.PLANNED},
+        {"state": HealState.FAILED, "started_at": "now"},
+        {"state": HealState.SUCCEEDED, "action": Action.STOP, "action_ended_at": "now"},
+    ],
+    ids=lambda heal: heal["state"].value,
+)
+def test_a_heal_that_started_nothing_explains_no_boot(engine, token, heal):
+    _beat(engine, token, "b1")
+    _heal(engine, **heal)
+    _beat(engine, token, "b2")
+
+    assert _phase(engine).phase == Phase.STARTING
+
+
+def test_the_second_boot_after_a_heal_is_the_pods_own(engine, token):
+    _beat(engine, token, "b1")
+    _heal(engine, state=HealState.VERIFYING, action_ended_at="now")
+    _beat(engine, token, "b2")
+    _beat(engine, token, "b3")
+
+    assert tuple(_phase(engine)) == (Phase.STARTING, "new boot id")
 
 
 def test_a_heartbeat_that_tells_of_a_start_counts_after_it(engine, token):
