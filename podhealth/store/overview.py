@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, Kind, Phase, Status
+from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, Phase, Status
 from podhealth.models import Check, CheckState, Decision, Episode, Heal, Node, Pod, PodStatus
 from podhealth.store.effective import check_status, effective
 from podhealth.store.strips import Strip, card_strips
@@ -53,7 +53,10 @@ class Doubt(NamedTuple):
 
 
 class Healing(NamedTuple):
-    """What the healer does about a pod, or what holds it. One of ``state``, ``gate`` is set."""
+    """What the healer does about a pod, or what holds it. One of ``state``, ``gate`` is set.
+
+    ``card`` is the hold in a few words, as it was judged; its times, if any, are in UTC.
+    """
 
     state: HealState | None
     action: Action | None
@@ -61,6 +64,7 @@ class Healing(NamedTuple):
     of: int
     gate: Gate | None
     until: datetime | None
+    card: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,6 @@ class _CheckRow(NamedTuple):
     check_id: int
     pod_id: int
     name: str
-    kind: Kind
-    target: str | None
     threshold: int
     status: Status
     failures: int
@@ -130,15 +132,21 @@ def _open_heals(conn: sa.Connection, tenant_id: int) -> int:
     return int(n or 0)
 
 
-def _held(conn: sa.Connection, tenant_id: int) -> int:
-    """Count the unhealthy pods whose newest decision is a hold."""
+def newest_is_hold() -> sa.ColumnElement[bool]:
+    """Return the condition, over PodStatus, that the pod's newest decision is a hold."""
     newest = (
         sa.select(Decision.answer)
         .where(Decision.pod_id == PodStatus.pod_id)
         .order_by(Decision.at.desc(), Decision.id.desc())
         .limit(1)
+        .correlate(PodStatus)
         .scalar_subquery()
     )
+    return newest == Answer.HOLD
+
+
+def _held(conn: sa.Connection, tenant_id: int) -> int:
+    """Count the unhealthy pods whose newest decision is a hold."""
     n = conn.scalar(
         sa.select(sa.func.count())
         .select_from(PodStatus)
@@ -147,7 +155,7 @@ def _held(conn: sa.Connection, tenant_id: int) -> int:
             PodStatus.tenant_id == tenant_id,
             PodStatus.status == Status.UNHEALTHY,
             Pod.deleted_at.is_(None),
-            newest == Answer.HOLD,
+            newest_is_hold(),
         )
     )
     return int(n or 0)
@@ -196,8 +204,6 @@ def _checks_of(
             Check.id,
             Check.pod_id,
             Check.name,
-            Check.kind,
-            Check.target,
             Check.failure_threshold,
             check_status(now),
             CheckState.failures,
@@ -210,7 +216,7 @@ def _checks_of(
     )
     found: dict[int, list[_CheckRow]] = {}
     for row in rows:
-        found.setdefault(row.pod_id, []).append(_CheckRow(*row))
+        found.setdefault(row.pod_id, []).append(_CheckRow._make(row))
     return found
 
 
@@ -223,11 +229,11 @@ def healings_of(conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int]) -> 
         .group_by(Decision.pod_id)
     )
     for d in conn.execute(
-        sa.select(Decision.pod_id, Decision.gate, Decision.until).where(
-            Decision.id.in_(newest), Decision.answer == Answer.HOLD
-        )
+        sa.select(
+            Decision.pod_id, Decision.gate, Decision.until, Decision.inputs["card"].as_string().label("card")
+        ).where(Decision.id.in_(newest), Decision.answer == Answer.HOLD)
     ):
-        found[d.pod_id] = Healing(None, None, 0, 0, d.gate, d.until)
+        found[d.pod_id] = Healing(None, None, 0, 0, d.gate, d.until, d.card)
     for e in conn.execute(
         sa.select(Episode.pod_id).where(
             Episode.tenant_id == tenant_id,

@@ -1,24 +1,29 @@
-"""Coming in and going out: password, one-time link, sign-out. Errors never say which part was wrong."""
+"""Coming in and going out: password, one-time link, sign-out, and a person's own account.
 
-from flask import Blueprint, current_app, redirect, render_template, request
+Errors of the sign-in never say which part was wrong.
+"""
+
+from flask import Blueprint, current_app, g, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
-from flask_security.utils import verify_password
+from flask_security.utils import hash_password, verify_password
 
-from podhealth.store import accounts
+from podhealth.store import accounts, people
 from podhealth.store.db import read, write
-from podhealth.store.people import find_password
 from podhealth.web.errors import answer
+from podhealth.web.forms.password import LONGEST_BYTES, SHORTEST, is_too_long, mistakes, read_new_password
 from podhealth.web.forms.places import HOME, own_path
 from podhealth.web.installed import engine_of
-from podhealth.web.session import begin_session, end_session, scope_of_session
+from podhealth.web.session import begin_session, current_scope, end_session, scope_of_session, session_key
+from podhealth.web.shell import open_shell
 from podhealth.web.tries import PAUSE_MINUTES, FailedTries
 
 pages = Blueprint("account", __name__)
 
 _LONGEST_EMAIL = 254
-_LONGEST_PASSWORD = 1024  # bytes: a longer one is refused before it is hashed (hazards A24)
 # Compared where there is no such person, so that the answer takes as long (hazards A22).
 _NOBODYS = "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IG9mIG5vYm9keQ$2cFLnbCVZyY4P3vZC7wzMzYqPnyx7tVCMVXcNYaHLOY"
+# Set in a session that began with a one-time link: who forgot the password may set another without knowing it.
+_BY_LINK = "by_link"
 
 
 @pages.get("/sign-in")
@@ -62,6 +67,7 @@ def use_link(token: str) -> ResponseReturnValue:
     if user_id is None:
         return render_template("pages/account/link.html", token=token, is_dead=True), 422
     begin_session(user_id)
+    session[_BY_LINK] = True
     return redirect(HOME, 303)
 
 
@@ -72,10 +78,73 @@ def sign_out() -> ResponseReturnValue:
     return redirect("/sign-in", 303)
 
 
+@pages.get("/account")
+def show() -> ResponseReturnValue:
+    """Show who is signed in, where, and what this browser keeps."""
+    return _account({})
+
+
+@pages.post("/account/password")
+def set_password() -> ResponseReturnValue:
+    """Set the person's password; everywhere else they are signed out."""
+    typed = read_new_password(request.form)
+    wrong = mistakes(typed, g.person.email)
+    if not wrong and _asks_for_current():
+        address = request.remote_addr or "unknown"
+        tries: FailedTries = current_app.extensions["failed_tries"]
+        if tries.left(g.person.email, address) <= 0:
+            return _pause()
+        if _who(g.person.email, typed.current) != g.person.id:
+            tries.note(g.person.email, address)
+            wrong["current"] = "is not your password"
+    if wrong:
+        return _account(wrong), 422
+    new_hash = hash_password(typed.password)
+    with write(engine_of(), durable=True) as conn:
+        people.set_password(conn, current_scope(), g.person.id, new_hash, session_key())
+    session.pop(_BY_LINK, None)
+    return redirect("/account?saved=password", 303)
+
+
+@pages.post("/account/sign-out-everywhere")
+def sign_out_everywhere() -> ResponseReturnValue:
+    """End all sessions of this person, this one too."""
+    with write(engine_of()) as conn:
+        people.sign_out_everywhere(conn, current_scope(), g.person.id)
+    end_session()
+    return redirect("/sign-in", 303)
+
+
+def _account(wrong: dict[str, str]) -> str:
+    with read(engine_of()) as conn:
+        shell = open_shell(conn)
+        has_password = people.has_password(conn, g.person.id)
+        sessions = people.sessions_of(conn, g.person.id)
+    return render_template(
+        "pages/account/show.html",
+        shell=shell,
+        sessions=sessions,
+        this_session=session_key(),
+        has_password=has_password,
+        asks_for_current=has_password and not session.get(_BY_LINK),
+        is_saved=request.method == "GET" and request.args.get("saved") == "password",
+        wrong=wrong,
+        shortest=SHORTEST,
+        longest=LONGEST_BYTES,
+    )
+
+
+def _asks_for_current() -> bool:
+    if session.get(_BY_LINK):
+        return False
+    with read(engine_of()) as conn:
+        return people.has_password(conn, g.person.id)
+
+
 def _who(email: str, password: str) -> int | None:
     with read(engine_of()) as conn:
-        found = find_password(conn, email)
-    too_long = len(password.encode()) > _LONGEST_PASSWORD
+        found = people.find_password(conn, email)
+    too_long = is_too_long(password)
     matches = verify_password("" if too_long else password, found.hash if found else _NOBODYS)
     return found.user_id if found and matches and not too_long else None
 
