@@ -51,6 +51,7 @@ class Intake:
         self._fair_until = 0.0
         self._plan: list[int] = []
         self._plan_at = 0.0
+        self._last_tenant = 0
 
     def take(self, room: int, *, rechecks: bool) -> list[tuple[Ticket, Target]]:
         """Claim at most ``room`` due checks and return them with what to probe."""
@@ -73,6 +74,8 @@ class Intake:
             taken = monotonic()
             if chosen:
                 claims = claim.claim_chosen(conn, self._vantage, self._worker_id, chosen)
+                tenants = {c.check_id: c.tenant_id for c in claims}
+                self._last_tenant = next((tenants[i] for i in reversed(chosen) if i in tenants), self._last_tenant)
             else:
                 claims = claim.claim_due(conn, self._vantage, self._worker_id, room, rechecks=rechecks)
         return claims, taken
@@ -82,7 +85,7 @@ class Intake:
         began = monotonic()
         if began - self._plan_at > _PLAN_S or not self._plan:
             with read(self._db) as conn:
-                self._plan = claim.fair_order(conn, self._vantage, _PLAN_LENGTH)
+                self._plan = claim.fair_order(conn, self._vantage, _PLAN_LENGTH, self._last_tenant)
             # A plan that took long to make is used longer.
             self._plan_at = max(began, began + 10 * (monotonic() - began) - _PLAN_S)
         chosen, self._plan = self._plan[:room], self._plan[room:]

@@ -115,17 +115,20 @@ def due_in_s(conn: sa.Connection, vantage: str) -> float | None:
     return None if due is None else (int(due) - db_now_us(conn)) / SECOND_US
 
 
-def fair_order(conn: sa.Connection, vantage: str, limit: int) -> list[int]:
+def fair_order(conn: sa.Connection, vantage: str, limit: int, after_tenant: int = 0) -> list[int]:
     """Return due checks in the order in which tenants take turns, each with its longest due ones first.
+
+    The turn is first the tenant's that follows ``after_tenant``: whoever asks anew before all had theirs must not
+    begin with the same ones again.
 
     Numbers all due checks, which takes about a microsecond each: once a second at most, and only while late.
     """
     query = sa.text(
-        "SELECT check_id FROM (SELECT check_id, next_at, ROW_NUMBER() OVER (PARTITION BY tenant_id ORDER BY next_at)"
-        " - 1 AS turn FROM check_states WHERE vantage = :vantage AND next_at <= :now) AS due"
-        " ORDER BY turn / :share, next_at LIMIT :limit"
+        "SELECT check_id FROM (SELECT check_id, next_at, tenant_id,"
+        " ROW_NUMBER() OVER (PARTITION BY tenant_id ORDER BY next_at) - 1 AS turn FROM check_states WHERE vantage = :vantage AND next_at <= :now) AS due"
+        " ORDER BY turn / :share, CASE WHEN tenant_id > :after THEN 0 ELSE 1 END, tenant_id, next_at LIMIT :limit"
     )
-    values = {"vantage": vantage, "now": db_now_us(conn), "share": FAIR_SHARE, "limit": limit}
+    values = {"vantage": vantage, "now": db_now_us(conn), "share": FAIR_SHARE, "limit": limit, "after": after_tenant}
     return [int(check_id) for (check_id,) in conn.execute(query, values)]
 
 

@@ -33,7 +33,11 @@ def engine_options(url: str) -> dict[str, Any]:
     return {
         "pool_pre_ping": True,
         "pool_recycle": 1800,
-        "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+        # A process that hangs in the middle of a transaction must not keep its locks longer than a lease.
+        "connect_args": {
+            "connect_timeout": 5,
+            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=15000",
+        },
     }
 
 

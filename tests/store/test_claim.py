@@ -159,6 +159,17 @@ def test_tenants_take_turns_in_the_fair_order(engine: sa.Engine, now: datetime) 
     assert order[18:] == many[16:]
 
 
+def test_who_asks_anew_goes_on_with_the_next_tenant(engine: sa.Engine, now: datetime) -> None:
+    with write(engine) as conn:
+        tenants = [build.a_tenant(conn, name) for name in ("acme", "mid", "zeta")]
+        ids = [build.a_check(conn, build.a_pod(conn, t), next_at=now - timedelta(seconds=9)) for t in tenants]
+
+    with read(engine) as conn:
+        orders = [claim.fair_order(conn, "local", 9, after) for after in (0, *tenants)]
+
+    assert orders == [ids, [ids[1], ids[2], ids[0]], [ids[2], ids[0], ids[1]], ids]
+
+
 def test_a_chosen_check_that_is_no_longer_due_is_not_claimed(engine: sa.Engine, now: datetime) -> None:
     ids = checks(engine, now, [1, 1])
     claims(engine, "w1", 1)
