@@ -125,7 +125,8 @@ def fair_order(conn: sa.Connection, vantage: str, limit: int, after_tenant: int 
     """
     query = sa.text(
         "SELECT check_id FROM (SELECT check_id, next_at, tenant_id,"
-        " ROW_NUMBER() OVER (PARTITION BY tenant_id ORDER BY next_at) - 1 AS turn FROM check_states WHERE vantage = :vantage AND next_at <= :now) AS due"
+        " ROW_NUMBER() OVER (PARTITION BY tenant_id ORDER BY next_at) - 1 AS turn"
+        " FROM check_states WHERE vantage = :vantage AND next_at <= :now) AS due"
         " ORDER BY turn / :share, CASE WHEN tenant_id > :after THEN 0 ELSE 1 END, tenant_id, next_at LIMIT :limit"
     )
     values = {"vantage": vantage, "now": db_now_us(conn), "share": FAIR_SHARE, "limit": limit, "after": after_tenant}

@@ -187,3 +187,11 @@ def test_the_next_due_time_is_known_without_claiming(engine: sa.Engine, now: dat
 
     with read(engine) as conn:
         assert claim.due_in_s(conn, "local") == pytest.approx(20, abs=2)
+
+
+@pytest.mark.postgres
+def test_a_worker_that_hangs_in_a_transaction_keeps_its_locks_no_longer_than_a_lease(
+    postgres_engine: sa.Engine,
+) -> None:
+    with read(postgres_engine) as conn:
+        assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == f"{claim.LEASE_S}s"
