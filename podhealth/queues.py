@@ -169,7 +169,7 @@ _NEVER_OURS = (
     *("dependency_ids", "repeats_left", "retries_left", "group_id", "rate_limit_key", "enqueue_at_front"),
 )
 _UNREADABLE = (
-    *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+    *(ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError),
     *(zlib.error, TimeoutFormatError, NoSuchJobError),
 )
 
