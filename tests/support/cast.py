@@ -1,0 +1,260 @@
+"""The cast of the web's tests: two tenants that own everything there is to own, their people and programs, and callers.
+
+Tenant **acme** has ann (operator), vic (viewer) and adam (admin); tenant **zeta** has zoe (admin), of whom acme must see
+nothing: every text of a tenant carries its canary. The pages are asked by callers: a browser with a session, a program
+with a token, or nobody.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from itsdangerous import URLSafeTimedSerializer
+from werkzeug.test import TestResponse
+
+from podhealth import clock
+from podhealth.core.words import FeedKind, HealState, Role
+from podhealth.factory import create_app
+from podhealth.models import ApiToken, Pod, Session, Snooze
+from podhealth.settings import Settings
+from podhealth.store import accounts, decisions, feed
+from podhealth.store.db import make_engine, write
+from podhealth.store.feed import FeedNote
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_episode
+
+SECRET = "of-the-tests-only-" + "x" * 32
+ORIGIN = "http://127.0.0.1:8700"
+_CSRF = "0123456789abcdef"
+_UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class House(NamedTuple):
+    """What one tenant owns: one of each thing, and one that is deleted. ``canary`` stands in all its texts."""
+
+    tenant_id: int
+    canary: str
+    pod_id: int
+    gone_pod_id: int
+    policy_id: int
+    gone_policy_id: int
+    checks: dict[str, int]
+    heal_id: int
+    agent_token: str
+    people: dict[str, int]
+    tokens: dict[str, str]
+
+
+class Cast(NamedTuple):
+    """Both tenants."""
+
+    acme: House
+    zeta: House
+
+
+class Site(NamedTuple):
+    """A web application on a database with the cast in it."""
+
+    engine: sa.Engine
+    app: Flask
+    cast: Cast
+
+    @property
+    def acme(self) -> House:
+        return self.cast.acme
+
+    @property
+    def zeta(self) -> House:
+        return self.cast.zeta
+
+    def browser(self, name: str, **options: Any) -> "Caller":
+        """A browser in which this person is signed in."""
+        house = self.acme if name in self.acme.people else self.zeta
+        return Caller(self.app, session=a_session(self.engine, house.people[name]), **options)
+
+    def program(self, name: str, house: House | None = None) -> "Caller":
+        """A program with the token of that name: viewer, operator, admin, revoked, expired."""
+        return Caller(self.app, token=(house or self.acme).tokens[name])
+
+    def nobody(self, **options: Any) -> "Caller":
+        """A caller without session and token."""
+        return Caller(self.app, **options)
+
+    def a_pod(self, name: str | None = None, **columns: Any) -> int:
+        """A new pod of acme with checks ping and http."""
+        with write(self.engine) as conn:
+            name = name or f"acme-{clock.monotonic()}"
+            pod_id = a_pod(conn, self.acme.tenant_id, name, **columns)
+            a_check(conn, pod_id, "ping")
+            a_check(conn, pod_id, "http")
+        return pod_id
+
+
+class Caller:
+    """Somebody at the door. A browser says where its page came from and sends the page's CSRF token; a program not."""
+
+    def __init__(
+        self,
+        app: Flask,
+        *,
+        token: str | None = None,
+        session: str | None = None,
+        origin: str | None = ORIGIN,
+        csrf: bool = True,
+    ) -> None:
+        self.app = app
+        self.client = app.test_client()
+        self.headers: dict[str, str] = {}
+        if token is not None:
+            self.headers["Authorization"] = f"Bearer {token}"
+        if session is not None:
+            self.client.set_cookie(app.config["SESSION_COOKIE_NAME"], cookie(app, session))
+        self.unsafe: dict[str, str] = {}
+        if token is None and origin is not None:
+            self.unsafe["Origin"] = origin
+        if session is not None and csrf:
+            self.unsafe["X-CSRFToken"] = csrf_token(app)
+
+    def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Send one request; redirects are not followed."""
+        headers = self.headers | (self.unsafe if method in _UNSAFE else {}) | options.pop("headers", {})
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.send("GET", path, **options)
+
+    def put(self, path: str, **options: Any) -> TestResponse:
+        return self.send("PUT", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.send("POST", path, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self.send("DELETE", path, **options)
+
+
+def an_app(url: str, redis_url: str = "unix:///nowhere/redis.sock", **settings: Any) -> Flask:
+    """A web application for this database."""
+    given = {"DATABASE_URL": url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET, "web_threads": 2, "log_level": "ERROR"}
+    return create_app(Settings(**(given | {"public_url": ORIGIN} | settings)))
+
+
+def cookie(app: Flask, sid: str, csrf: str = _CSRF) -> str:
+    """What a signed-in browser's cookie holds."""
+    serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    return str(serializer.dumps({"sid": sid, "csrf_token": csrf}))
+
+
+def csrf_token(app: Flask, raw: str = _CSRF) -> str:
+    """The token a page gives to the browser whose session holds ``raw``."""
+    return str(URLSafeTimedSerializer(app.secret_key or "", salt="wtf-csrf-token").dumps(raw))
+
+
+def a_session(engine: sa.Engine, user_id: int, **columns: Any) -> str:
+    """A living session of this person; returns what its cookie carries."""
+    sid, now = f"sid-{user_id}-{clock.monotonic()}", clock.utcnow()
+    values = {"token_hash": sha256(sid.encode()).hexdigest(), "created_at": now, "expires_at": now + timedelta(hours=1)}
+    with write(engine) as conn:
+        conn.execute(sa.insert(Session).values(user_id=user_id, **(values | columns)))
+    return sid
+
+
+def a_cast(engine: sa.Engine) -> Cast:
+    """Both tenants, equal but for their names."""
+    return Cast(
+        a_house(engine, "acme", {"ann": Role.OPERATOR, "vic": Role.VIEWER, "adam": Role.ADMIN}),
+        a_house(engine, "zeta", {"zoe": Role.ADMIN}),
+    )
+
+
+def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
+    """One tenant with its people, tokens, and one of each thing a tenant can own."""
+    canary = f"{name}-canary"
+    with write(engine) as conn:
+        tenant_id = a_tenant(conn, name)
+        users = {who: a_user(conn, tenant_id, who, role) for who, role in people.items()}
+        tokens = {
+            role.value: accounts.create_token(conn, tenant_id, f"{canary} {role}", role, "test", None)
+            for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+        }
+        tokens |= {
+            w: accounts.create_token(conn, tenant_id, w, Role.ADMIN, "test", None) for w in ("revoked", "expired")
+        }
+        past = clock.utcnow() - timedelta(minutes=1)
+        for column, which in ((ApiToken.revoked_at, "revoked"), (ApiToken.expires_at, "expired")):
+            conn.execute(sa.update(ApiToken).where(ApiToken.name == which).values({column: past}))
+        policy_id = a_policy(conn, tenant_id, f"{canary} policy", is_default=True)
+        gone_policy_id = a_policy(conn, tenant_id, f"{canary} gone", deleted_at=past)
+        gone_pod_id = a_pod(conn, tenant_id, f"{canary}-gone", deleted_at=past)
+        pod_id = a_pod(conn, tenant_id, f"{canary}-pod", tags=[f"{canary}-tag"], status="unhealthy")
+        checks, heal_id = _troubled(conn, tenant_id, pod_id, policy_id, canary)
+        agent_token = f"pa_{name}-agent"
+        for of, plain in ((pod_id, agent_token), (gone_pod_id, agent_token + "-gone")):
+            conn.execute(sa.update(Pod).where(Pod.id == of).values(agent_token_hash=accounts.hash_of(plain)))
+        feed.append(conn, [FeedNote(tenant_id, FeedKind.POD, pod_id)])
+    return House(
+        tenant_id, canary, pod_id, gone_pod_id, policy_id, gone_policy_id, checks, heal_id, agent_token, users, tokens
+    )
+
+
+def _troubled(
+    conn: sa.Connection, tenant_id: int, pod_id: int, policy_id: int, canary: str
+) -> tuple[dict[str, int], int]:
+    now = clock.utcnow()
+    fresh = now + timedelta(hours=1)
+    checks = {
+        "ping": a_check(conn, pod_id, "ping", status="healthy", fresh_until=fresh, successes=9),
+        "http": a_check(conn, pod_id, "http", status="unhealthy", fresh_until=fresh, failures=4),
+    }
+    for number in range(4):
+        at = now - timedelta(minutes=4 - number)
+        a_result(conn, checks["ping"], "ok", at, latency_ms=1.5)
+        a_result(conn, checks["http"], "fail", at, fail_class="down", error=f"{canary} refused")
+    episode_id = an_episode(conn, pod_id, policy_id, attempts=1)
+    heal_id = a_heal(
+        conn,
+        pod_id,
+        policy_id=policy_id,
+        policy_version=1,
+        episode_id=episode_id,
+        state=HealState.FAILED,
+        reason=f"{canary} reason",
+        error_message=f"{canary} error",
+        completed_at=now,
+        next_step_at=None,
+    )
+    held = {"tenant_id": tenant_id, "pod_id": pod_id, "episode_id": episode_id, "at": now, "answer": "hold"}
+    held |= {"gate": "cooldown", "reason": f"{canary} held", "inputs": {"gates": []}}
+    conn.execute(sa.insert(decisions.Decision).values(**held))
+    snooze = {"tenant_id": tenant_id, "pod_id": pod_id, "reason": f"{canary} snooze", "by": f"{canary} by"}
+    conn.execute(sa.insert(Snooze).values(**snooze, at=now, until=now, ended_at=now))
+    return checks, heal_id
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site a module and database (0.3 s, PostgreSQL 0.6 s): tests leave it as it was or make pods of their own.
+
+    Modules take it by ``site = cast.site``.
+    """
+    socket: Path = request.getfixturevalue("_redis_socket")
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("site") / "podhealth.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        url, done = f"sqlite:///{path}", None
+    else:
+        name = f"site_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        server = request.getfixturevalue("postgres_server")
+        url, done = server.create(name), lambda: server.drop(name)
+    engine = make_engine(url)
+    app = an_app(url, f"unix://{socket}")
+    yield Site(engine, app, a_cast(engine))
+    engine.dispose()
+    if done is not None:
+        done()

@@ -1,0 +1,39 @@
+"""What a database holds, as one mark a table: two equal marks mean that nothing was stored between them."""
+
+from hashlib import sha256
+
+import sqlalchemy as sa
+
+from podhealth.models import db
+
+# When a token was used last is noted beside any request it makes; that is no change of what people own.
+_BESIDE = {("api_tokens", "last_used_at")}
+_CHAIN = {"audit_entries": "chain", "audit_heads": "chain", "tenants": "id"}
+
+Marks = dict[str, str]
+
+
+def marks(engine: sa.Engine, tenant_id: int | None = None) -> Marks:
+    """Return a mark for each table, of all its rows or of those a tenant owns."""
+    found: Marks = {}
+    with engine.connect() as conn:
+        for table in db.metadata.sorted_tables:
+            query = _query(table, tenant_id)
+            if query is not None:
+                rows = sorted(map(repr, conn.execute(query).all()))
+                found[table.name] = sha256("\n".join(rows).encode()).hexdigest()
+    return found
+
+
+def changed(before: Marks, after: Marks) -> list[str]:
+    """Return the names of the tables that differ."""
+    return [name for name in before if before[name] != after[name]]
+
+
+def _query(table: sa.Table, tenant_id: int | None) -> sa.Select | None:
+    columns = [c for c in table.c if (table.name, c.name) not in _BESIDE]
+    query = sa.select(*columns)
+    if tenant_id is None:
+        return query
+    owner = table.c.get(_CHAIN.get(table.name, "tenant_id"))
+    return None if owner is None else query.where(owner == tenant_id)
