@@ -6,7 +6,8 @@ Made from transitions, never from raw results (dashboard rules of the timeline).
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from podhealth.core.uptime import Change, Stretch
@@ -111,11 +112,11 @@ class Strip(NamedTuple):
     def blocks(self) -> tuple[Block, ...]:
         """The buckets with equal neighbours merged."""
         blocks: list[Block] = []
-        for i, bucket in enumerate(self.buckets):
-            if blocks and blocks[-1].mark == bucket.mark:
-                blocks[-1] = blocks[-1]._replace(width=blocks[-1].width + 1)
-            else:
-                blocks.append(Block(i, 1, bucket.mark))
+        first = 0
+        for mark, alike in groupby(self.buckets, key=attrgetter("mark")):
+            width = len(list(alike))
+            blocks.append(Block(first, width, mark))
+            first += width
         return tuple(blocks)
 
     @property
