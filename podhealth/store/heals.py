@@ -76,7 +76,7 @@ def plan(
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
     toast = {"text": f"{g.pod.name}: {rung}", "tone": "info"}
     if tells_only:
-        toast = {"text": f"{g.pod.name} needs somebody: {values['reason']}", "tone": "bad"}
+        toast = {"text": f"{g.pod.name} needs somebody: {values['reason']}", "tone": "unhealthy"}
     return heal_id, [FeedNote(g.pod.tenant_id, FeedKind.HEAL, g.pod.pod_id, heal_id, toast)]
 
 
@@ -146,7 +146,7 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int
         raise NotFound("no such pod")
     if g.facts.has_provider is False:
         raise Conflict("the pod has no provider that could act")
-    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, _rung_now(g))
+    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung_now(g))
     if decided.answer != Answer.ACT:
         raise Conflict(decided.reason)
     decision_id, _ = decisions.keep(conn, g.pod, g.episode.id if g.episode else None, decided, g.facts.now)
@@ -157,7 +157,8 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int
     return heal_id
 
 
-def _rung_now(g: Gathered) -> Rung:
+def rung_now(g: Gathered) -> Rung:
+    """Return what heal now would do: the next rung of the ladder that does anything, else the pod's first action."""
     rung = next_rung(g.facts.ladder, g.facts.spent)
     if rung is not None and rung.step.action != Action.NOTIFY_ONLY:
         return rung

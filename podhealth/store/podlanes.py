@@ -1,0 +1,272 @@
+"""The timelines of a pod's page: a strip for each check, and above them what the healer did and which phase it was.
+
+All lanes of a page lie on one axis. What a strip shows is core/timeline's rule; what counts as up is core/uptime's.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.timeline import SHAPES, Mark, Range, edges
+from podhealth.core.told import length_in_words
+from podhealth.core.uptime import PhaseTurn
+from podhealth.core.words import Action, Answer, Gate, HealState, Phase
+from podhealth.models import Decision, Heal, Transition
+from podhealth.models.base import from_us, to_us
+from podhealth.store.past import Past, check_pasts
+from podhealth.store.podevents import sign_of_decision
+from podhealth.store.strips import Strip, draw, length_of, shade, strip_of
+
+MOST_ROWS = 100
+_MOST_MARKS = 200
+
+_AXIS = {
+    Range.HOUR: ("−60 min", "−45 min", "−30 min", "−15 min", "now"),
+    Range.DAY: ("−24 h", "−18 h", "−12 h", "−6 h", "now"),
+    Range.WEEK: ("−7 d", "−5¼ d", "−3½ d", "−1¾ d", "now"),
+    Range.MONTH: ("−30 d", "−22½ d", "−15 d", "−7½ d", "now"),
+}
+
+
+class LaneRun(NamedTuple):
+    """One run of a lane as a row of its table; ``x`` and ``width`` are where it lies, in percent of the lane."""
+
+    begin: datetime
+    end: datetime
+    length: str
+    shade: str
+    why: str | None
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStrip:
+    """The lane of one check, and the runs behind it, newest first; ``left_out``: how many older ones are not listed."""
+
+    check_id: int
+    range: str
+    name: str
+    strip: Strip
+    runs: tuple[LaneRun, ...]
+    left_out: int
+
+
+class HealMark(NamedTuple):
+    """A heal on the axis, from its start to its end; or a decision that only would heal (``sign`` would, approval)."""
+
+    x: float
+    end_x: float
+    sign: str
+    action: Action | None
+    nth: int
+    of: int
+    begin: datetime
+    end: datetime | None
+
+
+class PhaseBand(NamedTuple):
+    """A stretch of time in which the pod showed another phase than monitored."""
+
+    x: float
+    width: float
+    phase: Phase
+    begin: datetime
+    end: datetime
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodLane:
+    """What the healer did, which phases the pod had, and the axis that all lanes share."""
+
+    pod_id: int
+    range: str
+    begin: datetime
+    end: datetime
+    ticks: tuple[str, ...]
+    heals: tuple[HealMark, ...]
+    heals_sentence: str
+    phases: tuple[PhaseBand, ...]
+    phases_sentence: str
+
+
+class Span(NamedTuple):
+    """A range as it ends now in a tenant's zone, with the edges of its buckets."""
+
+    range: Range
+    now: datetime
+    zone: tzinfo
+    edges: tuple[int, ...]
+
+    @property
+    def since(self) -> datetime:
+        """From when on."""
+        return self.now - length_of(self.range)
+
+    def x_of(self, moment: datetime | int) -> float:
+        """Return where a moment lies, in percent of the drawn length; what lies outside is drawn at the end."""
+        at = moment if isinstance(moment, int) else to_us(moment)
+        place = min(max(bisect_right(self.edges, at) - 1, 0), len(self.edges) - 2)
+        begin, end = self.edges[place], self.edges[place + 1]
+        share = min(max((at - begin) / (end - begin), 0.0), 1.0) if end > begin else 0.0
+        return round(100 * (place + share) / (len(self.edges) - 1), 2)
+
+
+def span_of(range_: Range, now: datetime, zone: tzinfo) -> Span:
+    """Return the range that ends now."""
+    return Span(range_, now, zone, edges(range_, to_us(now), zone))
+
+
+def check_strips(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> tuple[CheckStrip, ...]:
+    """Return the lane of each check of the pod, enabled ones first, by name."""
+    pasts = check_pasts(conn, tenant_id, pod_id, span.since, span.now, pod)
+    reasons = _reasons(conn, tenant_id, pod_id, span.since)
+    return tuple(_check_strip(check_id, past, span, reasons) for check_id, past in pasts.items())
+
+
+def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, since: datetime) -> dict[tuple[int, int], str]:
+    t = Transition
+    rows: Iterable[Any] = conn.execute(
+        sa.select(t.check_id, sa.type_coerce(t.at, sa.BigInteger), t.reason).where(
+            t.tenant_id == tenant_id,
+            t.pod_id == pod_id,
+            t.check_id.is_not(None),
+            t.at > since,
+            t.reason.is_not(None),
+        )
+    )
+    return {(check_id, at_us): reason for check_id, at_us, reason in rows}
+
+
+def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[int, int], str]) -> CheckStrip:
+    found = draw(past, span.range, span.now, span.zone).runs
+    rows = [
+        LaneRun(
+            from_us(run.begin_us),
+            from_us(run.end_us),
+            length_in_words(run.length_us),
+            shade(run.mark),
+            reasons.get((check_id, run.begin_us)) if run.mark != Mark.HEALTHY else None,
+            x := span.x_of(run.begin_us),
+            round(span.x_of(run.end_us) - x, 2),
+        )
+        for run in found[-MOST_ROWS:]
+    ]
+    strip = strip_of(past, span.range, span.now, span.zone)
+    return CheckStrip(
+        check_id, span.range.value, past.name, strip, tuple(reversed(rows)), max(0, len(found) - MOST_ROWS)
+    )
+
+
+def pod_lane(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> PodLane:
+    """Return the lane of the pod itself."""
+    heals = _heals(conn, tenant_id, pod_id, span)
+    bands = tuple(_bands(pod.course.phases, span))
+    words = SHAPES[span.range].words
+    return PodLane(
+        pod_id=pod_id,
+        range=span.range.value,
+        begin=span.since,
+        end=span.now,
+        ticks=_AXIS[span.range],
+        heals=heals,
+        heals_sentence=f"healing, {words}: {_heals_in_words(heals)}",
+        phases=bands,
+        phases_sentence=f"phase, {words}: {_phases_in_words(bands, span)}",
+    )
+
+
+def _heals(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> tuple[HealMark, ...]:
+    h = Heal
+    columns = (h.action, h.nth_of_action, h.of_attempts, h.state, h.triggered_at, h.completed_at)
+    rows = conn.execute(
+        sa.select(*columns)
+        .where(h.tenant_id == tenant_id, h.pod_id == pod_id)
+        .where(h.triggered_at > span.since)
+        .order_by(h.triggered_at.desc())
+        .limit(_MOST_MARKS)
+    ).all()
+    marks = [
+        HealMark(
+            span.x_of(row.triggered_at),
+            span.x_of(row.completed_at or span.now),
+            f"heal-{row.state.value}",
+            row.action,
+            row.nth_of_action,
+            row.of_attempts,
+            row.triggered_at,
+            row.completed_at,
+        )
+        for row in rows
+    ]
+    return tuple(sorted([*marks, *_wishes(conn, tenant_id, pod_id, span)], key=lambda mark: mark.begin))
+
+
+def _wishes(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> list[HealMark]:
+    """Return the heals that a policy in shadow would have made, or asked approval for."""
+    d = Decision
+    rows = conn.execute(
+        sa.select(d.at, d.action, d.inputs)
+        .where(d.tenant_id == tenant_id, d.pod_id == pod_id, d.gate == Gate.MODE, d.at > span.since)
+        .order_by(d.at.desc())
+        .limit(_MOST_MARKS)
+    )
+    return [
+        HealMark(
+            x := span.x_of(row.at),
+            x,
+            sign_of_decision(Answer.HOLD, Gate.MODE, row.inputs),
+            row.action,
+            1,
+            1,
+            row.at,
+            None,
+        )
+        for row in rows
+    ]
+
+
+def _heals_in_words(marks: Sequence[HealMark]) -> str:
+    done = Counter(mark.sign.removeprefix("heal-") for mark in marks)
+    if not done:
+        return "no heal"
+    told = [f"{n} {_IN_WORDS.get(sign, sign)}" for sign, n in done.items()]
+    return ", ".join(told)
+
+
+_IN_WORDS = {
+    HealState.SUCCEEDED: "healed",
+    HealState.TIMED_OUT: "timed out",
+    "would": "only would have been made",
+    "approval": "asked for approval",
+}
+
+
+def _bands(turns: Sequence[PhaseTurn], span: Span) -> list[PhaseBand]:
+    begin, end = to_us(span.since), to_us(span.now)
+    bands = []
+    for turn, following in pairwise([*turns, PhaseTurn(end, Phase.MONITORED)]):
+        since, until = max(turn.at_us, begin), min(following.at_us, end)
+        if turn.phase != Phase.MONITORED and since < until:
+            x = span.x_of(since)
+            width = round(span.x_of(until) - x, 2)
+            bands.append(
+                PhaseBand(x, width, turn.phase, from_us(since), from_us(until), length_in_words(until - since))
+            )
+    return bands
+
+
+def _phases_in_words(bands: Sequence[PhaseBand], span: Span) -> str:
+    if not bands:
+        return "monitored all the time"
+    when = "%H:%M" if span.range in (Range.HOUR, Range.DAY) else "%Y-%m-%d %H:%M"
+    told = [f"{band.length} {band.phase} from {band.begin.astimezone(span.zone).strftime(when)}" for band in bands[-5:]]
+    more = f", and {len(bands) - 5} before" if len(bands) > 5 else ""
+    return f"monitored but for {', '.join(told)}{more}"
