@@ -117,7 +117,7 @@ def _store(conn: sa.Connection, g: Gathered, decided: Decision, notes: list[Feed
     if is_new:
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.DECISION, pod_id, decision_id))
     if decided.gate == Gate.LADDER and g.episode is not None and episodes.mark_exhausted(conn, g.episode, now):
-        toast = {"text": f"{g.pod.name}: {decided.reason}", "tone": "bad"}
+        toast = {"text": f"{g.pod.name}: {decided.reason}", "tone": "unhealthy"}
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.POD, pod_id, None, toast))
     judge_at, heal_id = decided.judge_at, _due_heal(conn, g, now)
     if decided.answer == Answer.ACT:
