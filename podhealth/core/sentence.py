@@ -14,6 +14,7 @@ _MODES = {
     Mode.AUTO: "",
 }
 _DONE = {Action.RESTART: "A restart", Action.MIGRATE: "A migration"}
+_DONE_TO = {Action.RESTART: "restarted", Action.STOP: "stopped", Action.MIGRATE: "migrated"}
 
 
 def span(seconds: float) -> str:
@@ -111,9 +112,6 @@ def told_only_sentence(pods: int) -> str:
         if pods == 1
         else f"{pods} pods have no provider and are only told about"
     )
-
-
-_DONE_TO = {Action.RESTART: "restarted", Action.STOP: "stopped", Action.MIGRATE: "migrated"}
 
 
 def auto_sentence(rules: PolicyRules, pods: int) -> str:

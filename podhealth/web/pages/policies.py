@@ -1,0 +1,178 @@
+"""The policy pages: the list, and the one form that makes and changes a policy.
+
+What a policy may say is core/policy's rule, what it then does core/sentence's words; here it is read, saved and shown.
+"""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from podhealth.core.errors import Conflict, InputError
+from podhealth.core.ladder import PolicyRules
+from podhealth.core.words import Mode, Role
+from podhealth.live.render import fragment
+from podhealth.store import policies, policy_versions, reach, submissions
+from podhealth.store.db import read, write
+from podhealth.web.access import allows
+from podhealth.web.forms import policies as forms
+from podhealth.web.forms.policies import NEW, PolicyForm, arranged, form_of, read_form, whole_or_text
+from podhealth.web.installed import engine_of
+from podhealth.web.pages import policy_views as views
+from podhealth.web.session import current_scope
+from podhealth.web.shell import open_shell
+from podhealth.web.telling import tell_browsers
+
+pages = Blueprint("policies", __name__)
+
+
+@pages.get("/policies", endpoint="list")
+def list_policies() -> ResponseReturnValue:
+    """Show the tenant's policies, with the number of pods that each governs and that none does."""
+    scope = current_scope()
+    with read(engine_of()) as conn:
+        shell = open_shell(conn)
+        rows = policies.list_policies(conn, scope)
+        bound = reach.bound_pods(conn, scope, rows)
+    lines = [views.line_of(row, bound.get(row.id, 0)) for row in rows]
+    return render_template("pages/policies/list.html", shell=shell, policies=lines, unbound=bound.get(None, 0))
+
+
+@pages.get("/policies/new")
+def new() -> ResponseReturnValue:
+    """Show the form of a policy that is not stored yet; it starts in shadow."""
+    return _page(form_of(NEW), None)
+
+
+@pages.post("/policies")
+def create() -> ResponseReturnValue:
+    """Make a policy."""
+    form = _with_consent(read_form(request.form), None)
+    if form.errors:
+        return _page(form, None, 422)
+    saved = _store(form, None, None)
+    return redirect(f"/policies/{saved['policyId']}?saved={saved['version']}", 303)
+
+
+@pages.get("/policies/<id:policy_id>")
+def show(policy_id: int) -> ResponseReturnValue:
+    """Show a policy: as a form to change to admins, the same to read to all others."""
+    return _page(None, policy_id)
+
+
+@pages.post("/policies/<id:policy_id>")
+def save(policy_id: int) -> ResponseReturnValue:
+    """Change a policy, unless somebody else has since it was read."""
+    version = _posted_version()
+    with read(engine_of()) as conn:
+        existing = policies.rules_of(policies.get_policy(conn, current_scope(), policy_id))
+    form = _with_consent(read_form(request.form, existing), existing)
+    if form.errors:
+        return _page(form, policy_id, 422)
+    try:
+        saved = _store(form, policy_id, version)
+    except Conflict:
+        return _page(form, policy_id, 409)
+    return redirect(f"/policies/{policy_id}?saved={saved['version']}", 303)
+
+
+@pages.post("/policies/preview")
+def preview() -> ResponseReturnValue:
+    """Answer what the form would do, as its fragments; to a browser without scripts the page, its steps rearranged."""
+    policy_id = whole_or_text(request.form.get("policyId", ""))
+    if policy_id is not None and not isinstance(policy_id, int):
+        raise InputError("policyId", "must be a whole number")
+    scope = current_scope()
+    with read(engine_of()) as conn:
+        existing = None if policy_id is None else policies.rules_of(policies.get_policy(conn, scope, policy_id))
+        form = read_form(request.form, existing)
+        if "HX-Request" in request.headers:
+            reached = None if form.rules is None else reach.reach_of(conn, scope, form.rules, policy_id)
+            return "".join(fragment(name, view) for name, view in _effect(form, reached).items())
+    # Half a form is no mistake yet: only saving it says what is missing.
+    moved = arranged(form, request.form.get("arrange", ""))
+    return _page(PolicyForm(moved.values, moved.steps, moved.fields, moved.rules, {}), policy_id)
+
+
+def _posted_version() -> int | None:
+    version = whole_or_text(request.form.get("version", ""))
+    if isinstance(version, str):
+        raise InputError("version", "must be a whole number")
+    return version
+
+
+def _with_consent(form: PolicyForm, existing: PolicyRules | None) -> PolicyForm:
+    """Return the form, refused where it would let a policy act that did not before and nobody said to know that."""
+    was_auto = existing is not None and existing.effective_mode == Mode.AUTO
+    if not form.asks_for_auto or was_auto or request.form.get("understood"):
+        return form
+    return form.refused("understood", "tick this to let the policy act, or choose another mode")
+
+
+def _store(form: PolicyForm, policy_id: int | None, version: int | None) -> dict[str, Any]:
+    """Store what the form asks for, once for each ``op``, and return which policy and version that is."""
+    scope, op = current_scope(), request.form.get("op", "")
+    with write(engine_of()) as conn:
+        done = submissions.claim(conn, scope, op, str(request.endpoint)) if op else None
+        if done is not None:
+            return done
+        row = policies.save_policy(conn, scope, form.fields, policy_id, version)
+        saved = {"policyId": row.id, "version": row.version}
+        if op:
+            submissions.keep(conn, scope, op, saved)
+    tell_browsers()
+    return saved
+
+
+def _page(form: PolicyForm | None, policy_id: int | None, status: int = 200) -> ResponseReturnValue:
+    """Return the form's page; without ``form``, filled with what is stored."""
+    scope = current_scope()
+    with read(engine_of()) as conn:
+        shell = open_shell(conn)
+        row = None if policy_id is None else policies.get_policy(conn, scope, policy_id)
+        stored = None if row is None else policies.rules_of(row)
+        form = form or form_of(stored or NEW)
+        reached = None if form.rules is None else reach.reach_of(conn, scope, form.rules, policy_id)
+        meanwhile = _meanwhile(conn, row) if status == 409 else None
+        tags = reach.tags_in_use(conn, scope)
+    page = render_template(
+        "pages/policies/edit.html",
+        shell=shell,
+        policy=row,
+        form=form,
+        effect=_effect(form, reached),
+        problems=[(forms.html_id(field), forms.label_of(field), said) for field, said in form.errors.items()],
+        labels=forms.LABELS,
+        next_step=forms.NEXT_STEP,
+        meanwhile=meanwhile,
+        version=_version_read(row, status),
+        is_consented=bool(request.form.get("understood")),
+        was_auto=stored is not None and stored.effective_mode == Mode.AUTO,
+        saved=row is not None and request.args.get("saved") == str(row.version),
+        tags=tags,
+        locked=not allows(scope.role, Role.ADMIN),
+    )
+    return page, status
+
+
+def _version_read(row: Any, status: int) -> object:
+    """Return the version that the form on the page has read: what was told of a conflict has been read, too."""
+    if row is None:
+        return ""
+    posted = request.form.get("version")
+    return row.version if posted is None or status == 409 else posted
+
+
+def _effect(form: PolicyForm, reached: reach.Reach | None) -> dict[str, Any]:
+    return {
+        "policy_sentence": views.sentence_view(form, reached),
+        "policy_reach": views.reach_view(reached),
+        "policy_auto": views.auto_view(form, reached),
+    }
+
+
+def _meanwhile(conn: Any, row: Any) -> views.Meanwhile | None:
+    scope, was = current_scope(), _posted_version()
+    now = policy_versions.get_version(conn, scope, row.id, row.version)
+    then = None if was is None else policy_versions.get_version(conn, scope, row.id, was)
+    return None if now is None else views.meanwhile(then, now)
