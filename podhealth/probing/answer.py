@@ -19,11 +19,11 @@ MAX_BODY = 65_536
 def judge(request: Request, target: Target, code: int, body: bytes, latency_ms: float) -> Finding:
     """Return the finding of a whole answer, with size and hash of its body."""
     shown = findings.excerpt(body) if target.keep_excerpt else None
-    found = wrong_code(request, code) or wrong_body(request, body) or findings.good(latency_ms, target.latency_limit_ms)
-    return Finding(
-        found.outcome, found.fail_class, found.code, found.latency_ms, found.error, len(body),
-        findings.body_hash(body), shown,
-    )  # fmt: skip
+    found = wrong_code(request, code) or wrong_body(request, body)
+    if found is None and target.latency_limit_ms is None:  # what nearly all are
+        return Finding(Outcome.OK, None, None, latency_ms, None, len(body), findings.body_hash(body), shown)
+    found = found or findings.good(latency_ms, target.latency_limit_ms)
+    return found._replace(size=len(body), body_hash=findings.body_hash(body), excerpt=shown)
 
 
 def wrong_code(request: Request, code: int) -> Finding | None:

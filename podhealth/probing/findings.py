@@ -5,6 +5,7 @@ Codes are short and stable, for rules and tests; texts are for people. Knows no 
 
 import errno
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 from podhealth.core.errors import ProbeFault
@@ -13,6 +14,7 @@ from podhealth.core.words import FailClass, Outcome
 
 MAX_ERROR = 200
 MAX_EXCERPT = 500
+_SHORT = 1_024
 
 STALLED = Finding(
     Outcome.ERROR, code="prober_stalled", error="the prober was held up when the answer was due; nothing is known"
@@ -51,6 +53,12 @@ def _redact(match: re.Match[str]) -> str:
 
 def body_hash(body: bytes) -> str:
     """Return the first 16 hex digits of the SHA-256 of what was read: enough to see that an answer changed."""
+    return _short_hash(body) if len(body) <= _SHORT else sha256(body).hexdigest()[:16]
+
+
+@lru_cache(maxsize=2_000)
+def _short_hash(body: bytes) -> str:
+    # Health pages are short and say the same each time.
     return sha256(body).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ Connects only to the address the engine checked, follows no redirect, decodes no
 answer is judged is not decided here.
 """
 
+import ctypes
 import math
 import select
 import socket
@@ -30,7 +31,11 @@ _MASKS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _
 # EPOLLIN 1, EPOLLOUT 4, EPOLLERR 8, EPOLLHUP 16 → libcurl's IN 1, OUT 2, ERR 4
 _BITS = [(bits & 1) | (bits & 4) >> 1 | (4 if bits & 24 else 0) for bits in range(32)]
 _NONBLOCK = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_NO_SOCKET = findings.fault("no_sockets", "the prober could not open a socket")
 _Socket: Any = socket.SocketType
+# PyDLL keeps the interpreter's lock: to let go of it for a call that cannot wait costs more than the call.
+_setsockopt = ctypes.PyDLL(None).setsockopt
+_setsockopt.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 
 
 def system_ca_file() -> str:
@@ -53,12 +58,14 @@ class _Handle:
         self.curl.handle = self
         if is_plain:
             self.set_fixed()
+            # The checked address itself stands in the URL, in its one plain spelling: nothing is resolved on the way,
+            # and libcurl may open the socket, which saves a sixteenth of a probe.
+            self.curl.setopt(pycurl.SOCKOPTFUNCTION, self.prepare_socket)
 
     def set_fixed(self) -> None:
         """Set what every request has in common."""
         setopt = self.curl.setopt
         setopt(pycurl.WRITEFUNCTION, self.write)
-        setopt(pycurl.OPENSOCKETFUNCTION, self.open_socket)
         setopt(pycurl.NOSIGNAL, 1)
         setopt(pycurl.PROXY, "")
         setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
@@ -94,6 +101,11 @@ class _Handle:
             self.fault = findings.by_errno(error.errno or 0)
             return pycurl.SOCKET_BAD
         return sock
+
+    def prepare_socket(self, fd: int, _purpose: int) -> int:
+        """Have a socket that libcurl opened closed without TIME_WAIT."""
+        self.fault = None
+        return 1 if _setsockopt(fd, socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE, len(LINGER_NONE)) else 0
 
     def clear(self) -> None:
         """Forget the probe."""
@@ -135,6 +147,7 @@ class HttpProber:
             probe.plan.options = (request, url)
         if request.is_plain and not probe.plan.is_name:
             handle = self._plain.pop() if self._plain else _Handle(is_plain=True)
+            handle.fault = _NO_SOCKET  # until there is one
         else:
             handle = self._other.pop() if self._other else _Handle(is_plain=False)
             self._configure(handle, probe, request)
@@ -149,6 +162,7 @@ class HttpProber:
         curl = handle.curl
         curl.reset()
         handle.set_fixed()
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, handle.open_socket)
         ip = f"[{probe.ip}]" if ":" in probe.ip else probe.ip
         curl.setopt(pycurl.CONNECT_TO, [f"::{ip}:{request.port}"])
         if request.headers:
