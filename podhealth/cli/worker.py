@@ -82,6 +82,9 @@ class PodHealthWorker(SimpleWorker):
     def _set_ip_address(self, connection: redis.Redis) -> None:
         self.ip_address = "unknown"  # asking would end a worker that starts while Redis is away
 
+    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
+        return connection  # RQ would have each call wait for a hung Redis for two minutes
+
     def subscribe(self) -> None:
         """Do nothing: whoever reaches Redis could shut us down by RQ's remote commands."""
 

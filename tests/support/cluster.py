@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from podhealth.models import Result
+from podhealth.settings import Settings
 from podhealth.store.db import read
 from tests.support.invariants import Acked
 from tests.support.wait import wait_for
@@ -66,11 +67,18 @@ class Cluster:
             "PODHEALTH_DEMO_LOOPBACK": "true",
         }
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of its processes, for those who put jobs into its queues."""
+        return Settings(**self._own)
+
     def __enter__(self) -> "Cluster":
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: object, *_rest: object) -> None:
         for program in self.programs:
+            if error is not None:
+                print(f"{program.name} ({program.process.poll()}): {program.log.read_text()[-3000:]}")
             program.resume()
             program.process.kill()
         for program in self.programs:
