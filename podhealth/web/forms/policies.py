@@ -62,8 +62,8 @@ _BOXES = ("isDefault", "notifyOnTrigger")
 _TEXTS = ("name", "mode", *_WHOLE, "backoffFactor", *_SIMPLE, "selector", "ladder")
 
 _WHOLE_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
-_FRACTION = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
-_STEP_NAME = re.compile(r"steps-(\d{1,2})-action", re.ASCII)
+_FRACTION = re.compile(r"\d{1,9}(\.\d{1,20})?", re.ASCII)  # as many digits as a stored float may show
+_STEP_NAME = re.compile(r"steps-(0|[1-9]\d?)-action", re.ASCII)
 _STEP_FIELD = re.compile(r"steps\[(\d+)\]\.(\w+)")
 _ARRANGEMENT = re.compile(r"(up|down|remove)-(\d{1,2})|add", re.ASCII)
 
@@ -75,7 +75,8 @@ class PolicyForm:
     """A policy form as it stands on the page, and what it asks for.
 
     ``values`` and ``steps`` are the texts in its fields ("on" or empty for boxes). ``fields`` are what core/policy
-    reads; ``rules`` what it read, null while ``errors`` (field: what would do) is not empty.
+    reads; ``errors`` are the fields it refused and what would do; ``rules`` is what it read, null while a refused field
+    leaves open what the policy would do.
     """
 
     values: Mapping[str, str]
@@ -223,7 +224,8 @@ def _parsed(fields: Mapping[str, Any], base: PolicyRules) -> tuple[PolicyRules |
             errors[refused.field] = refused.message
             _take_out(remaining, refused.field)
         else:
-            return (None if errors else rules), errors
+            # The name alone changes nothing of what a policy does.
+            return (None if errors.keys() - {"name"} else rules), errors
 
 
 def _take_out(fields: dict[str, Any], field: str) -> None:

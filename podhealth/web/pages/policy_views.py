@@ -10,7 +10,6 @@ from typing import Any
 
 from podhealth.core.abilities import can
 from podhealth.core.ladder import PolicyRules, Step, ladder
-from podhealth.core.schedule import verify_delay_s
 from podhealth.core.sentence import auto_sentence, ladder_sentence, policy_sentence, span, told_only_sentence
 from podhealth.core.verdict import verify_until
 from podhealth.core.words import Action, Mode, ProviderKind
@@ -28,7 +27,7 @@ _UNITS = {
     "sustainedHealth": "s",
 }
 _ACTS = {Action.RESTART: "restarted", Action.STOP: "stopped", Action.MIGRATE: "migrated"}
-# A check as it is made by default: seconds between its probes, its timeout, successes it wants (behaviour §3).
+# A check as it is made by default: its interval, its timeout, successes it wants (behaviour §3).
 _INTERVAL_S, _TIMEOUT_S, _SUCCESSES = 60, 10, 1
 
 
@@ -109,7 +108,8 @@ def line_of(row: Any, pods: int) -> PolicyLine:
 def sentence_view(form: PolicyForm, reach: Reach | None) -> PolicySentence:
     """Return the sentence of a form, with what its pods' providers cannot do."""
     if form.rules is None:
-        return PolicySentence(None, tuple(f"{label_of(field)} {said}" for field, said in form.errors.items()))
+        waits_for = (f"{label_of(field)} {said}" for field, said in form.errors.items() if field != "name")
+        return PolicySentence(None, tuple(waits_for))
     notes = [*_cannot(ladder(form.rules), reach), _verifying(form.rules)] if reach else []
     return PolicySentence(policy_sentence(form.rules), notes=tuple(filter(None, notes)))
 
@@ -160,7 +160,7 @@ def _cannot(steps: Sequence[Step], reach: Reach | None) -> list[str]:
 
 
 def _verifying(rules: PolicyRules) -> str:
-    check = (verify_delay_s(_INTERVAL_S), rules.healthy_delay_s, _TIMEOUT_S)
+    check = (_INTERVAL_S, rules.healthy_delay_s, _TIMEOUT_S)
     needed = verify_until(EPOCH, 0, rules.start_deadline_s, _SUCCESSES, check) - EPOCH
     if needed <= timedelta(seconds=rules.verify_timeout_s):
         return ""
