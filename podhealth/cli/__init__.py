@@ -51,8 +51,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command line; what the caller can mend is one line on stderr and exit code 2."""
     try:
         podhealth.main(args=args, prog_name="podhealth", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"podhealth: {error.format_message()}", err=True)
         sys.exit(2)
     except click.Abort:
         sys.exit(130)

@@ -17,10 +17,18 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
+from podhealth import clock
+from podhealth.cli import orphans
+
 _STOP_WAIT_S = 12
+# A supervisord that dies sooner than this, more often than this, will not get better by itself.
+_LIVES_S = 60.0
+_MOST_DEATHS = 3
+_RETELL_EVERY_S = 0.2
 _ENDED = re.compile(r"(?:WARN|INFO) exited: (?P<name>\S+) \((?P<how>[^)]*?)(?:; (?:not )?expected)?\)")
 _SPAWNED = re.compile(r"INFO spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)")
 _PR_SET_PDEATHSIG = 1
+_HERE = os.getpid()
 
 
 @dataclass(frozen=True)
@@ -69,29 +77,56 @@ def write_configuration(programs: Iterable[Program], folder: Path) -> Path:
 
 
 class Supervision:
-    """A running supervisord and the thread that retells what it says about its programs."""
+    """A running supervisord and the thread that retells what it says about its programs.
+
+    Should supervisord itself die, its programs are ended and it is started again. Made and used by the main thread:
+    supervisord ends with the thread that started it.
+    """
 
     def __init__(self, configuration: Path, environment: Mapping[str, str], tell: Callable[[str], None]) -> None:
-        self._tell = tell
+        self._configuration, self._environment, self._tell = configuration, dict(environment), tell
         self._ended: dict[str, str] = {}
+        self._deaths = 0
         self.is_stopping = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)],
-            env=dict(environment),
-            cwd=configuration.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we stop the programs in order
-            preexec_fn=end_with_parent,
+        orphans.take_in()
+        self._start()
+
+    def _start(self) -> None:
+        self._started_at = clock.monotonic()
+        # A file and no pipe: at the first line after our end by SIGKILL, a broken pipe would end supervisord before
+        # it has stopped its programs.
+        with (self._configuration.parent / "logs" / "supervisor.log").open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(self._configuration)],
+                env=self._environment,
+                cwd=self._configuration.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we stop the programs in order
+                preexec_fn=end_with_parent,
+            )
+        self._reader = threading.Thread(
+            target=self._retell, args=(self._process, Path(log.name)), name="supervision", daemon=True
         )
-        self._reader = threading.Thread(target=self._retell, name="supervision", daemon=True)
         self._reader.start()
 
     def is_running(self) -> bool:
         """Whether supervisord itself is alive."""
         return self._process.poll() is None
+
+    def look_after(self) -> bool:
+        """Collect orphans and start supervisord again if it died; false when it dies again and again."""
+        orphans.collect(but=self._process.pid)
+        if self.is_running():
+            return True
+        self._deaths = self._deaths + 1 if clock.monotonic() - self._started_at < _LIVES_S else 1
+        if self._deaths > _MOST_DEATHS:
+            return False
+        self._tell("the supervisor ended; ending its programs and starting all again")
+        orphans.end_all(_STOP_WAIT_S, self._tell)
+        self._start()
+        return True
 
     def stop(self) -> None:
         """Stop all programs, the base ones last, and wait until none is left."""
@@ -103,28 +138,37 @@ class Supervision:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        orphans.end_all(_STOP_WAIT_S, self._tell)
         self._reader.join(timeout=2)
 
-    def _retell(self) -> None:
-        if self._process.stdout is None:
+    def _retell(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        pause = threading.Event()
+        with log.open() as said:
+            while True:
+                is_over = process.returncode is not None
+                for line in said:
+                    self._retell_line(line)
+                if is_over:
+                    return
+                pause.wait(_RETELL_EVERY_S)
+
+    def _retell_line(self, line: str) -> None:
+        if self.is_stopping:
             return
-        for line in self._process.stdout:
-            if self.is_stopping:
-                continue
-            if ended := _ENDED.search(line):
-                self._ended[ended["name"]] = ended["how"]
-                self._tell(f"{ended['name']} ended ({ended['how']}); starting it again")
-            elif (spawned := _SPAWNED.search(line)) and self._ended.pop(spawned["name"], None):
-                self._tell(f"{spawned['name']} runs again, pid {spawned['pid']}")
-            elif "CRIT" in line or "ERROR" in line or "FATAL" in line:
-                self._tell(line.strip())
+        if ended := _ENDED.search(line):
+            self._ended[ended["name"]] = ended["how"]
+            self._tell(f"{ended['name']} ended ({ended['how']}); starting it again")
+        elif (spawned := _SPAWNED.search(line)) and self._ended.pop(spawned["name"], None):
+            self._tell(f"{spawned['name']} runs again, pid {spawned['pid']}")
+        elif "CRIT" in line or "ERROR" in line or "FATAL" in line:
+            self._tell(line.strip())
 
 
 def end_with_parent() -> None:
     """Have the kernel end this child with a SIGTERM when its parent is killed outright (``preexec_fn``; Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
+        if os.getppid() == 1 and _HERE != 1:  # gone already; in a container we may be process 1 ourselves
             os._exit(1)
 
 

@@ -72,8 +72,8 @@ def _run(installation: Installation, more: dict[str, str], public_url: str, demo
         if _wait_until_ready(f"http://{_in_url(settings.web_host)}:{settings.web_port}/healthz", stop, supervision):
             click.echo(f"PodHealth is ready: {public_url}{sign_in_path}")
         while not stop.wait(0.5):
-            if not supervision.is_running():
-                raise SetupError(f"the supervisor ended; see {installation.folder / 'logs'}")
+            if not supervision.look_after():
+                raise SetupError(f"the supervisor ends again and again; see {installation.folder / 'logs'}")
     finally:
         _tell("stopping")
         supervision.stop()
