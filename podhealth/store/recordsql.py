@@ -44,9 +44,9 @@ _OPEN = ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES)
 _STATE = (
     "s.check_id, s.claim_token, s.generation, s.due_at, s.tenant_id, s.pod_id, s.status, s.failures, s.successes,"
     " s.slow_run, s.recent_bits, s.recent_count, s.is_flapping, s.was_known, s.fresh_until, s.probe_soon_until,"
-    " s.last_code, p.phase, EXISTS (SELECT 1 FROM episodes e WHERE e.pod_id = s.pod_id AND e.closed_at IS NULL)"
-    " OR EXISTS (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = s.pod_id"
-    f" AND h.state IN ({_OPEN}))"
+    # All pods that the healer is at, found once a statement: few, and two look-ups a check less.
+    " s.last_code, p.phase, s.pod_id IN (SELECT pod_id FROM episodes WHERE closed_at IS NULL UNION ALL"
+    f" SELECT pod_id FROM cloud_pod_auto_heal_events WHERE state IN ({_OPEN}))"
 )
 _FROM = " FROM check_states s JOIN cloud_pod_health_status p ON p.pod_id = s.pod_id WHERE s.check_id "
 # One step on SQLite: at every step another thread may take the interpreter away for long.
