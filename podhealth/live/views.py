@@ -4,7 +4,7 @@ It reads views and renders them; it knows no sockets, and nobody who watches.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from podhealth.core.words import FeedKind
 from podhealth.live.frames import Shown
 from podhealth.live.render import fragment
-from podhealth.store import overview
+from podhealth.store import overview, podpage
 from podhealth.store.feed import FeedRow
 
 Part = Literal["nav", "counts", "card", "row", "page"]
@@ -90,7 +90,7 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
             else:
                 gone[key] = (f"pod-{key.part}-{key.pod_id}",)
         elif key.part == "page":
-            elements[key] = tuple(_page(conn, tenant_id, key.pod_id, now))
+            elements[key], gone[key] = _page(conn, tenant_id, key.pod_id, now)
     return Rendered({key: elements[key] for key in keys if key in elements}, gone)
 
 
@@ -98,5 +98,12 @@ def _piece(name: str, view: object) -> str:
     return json.dumps(str(fragment(name, view)))
 
 
-def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Sequence[str]:
-    return ()
+def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a pod's open page shows now, and the ids of what it shows no more: all, where the pod was deleted."""
+    page = podpage.pod_page(conn, tenant_id, pod_id, now)
+    if page is not None:
+        return tuple(_piece(name, view) for name, view in page.fragments()), ()
+    deleted = podpage.deleted_pod(conn, tenant_id, pod_id)
+    if deleted is None:  # nobody's, or another tenant's: not a word
+        return (), ()
+    return (_piece("pod_gone", deleted),), (f"pod-body-{pod_id}", f"pod-actions-{pod_id}")

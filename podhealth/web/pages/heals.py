@@ -1,0 +1,90 @@
+"""The heal log: what the healer did, to which pod, why, and whether it helped."""
+
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from podhealth.core.errors import InputError
+from podhealth.core.words import Action
+from podhealth.store.db import read
+from podhealth.store.heallog import RESULTS, Wish, heal_rows, heal_sums
+from podhealth.web.api.cursors import decode, encode
+from podhealth.web.installed import engine_of
+from podhealth.web.session import current_scope
+from podhealth.web.shell import open_shell
+
+pages = Blueprint("heals", __name__)
+
+A_PAGE = 50
+RANGES = {"24h": ("24 h", timedelta(hours=24)), "7d": ("7 d", timedelta(days=7)), "30d": ("30 d", timedelta(days=30))}
+_LONGEST_NAME = 63
+
+
+class HealFilter(NamedTuple):
+    """What the query string asks for; what it cannot ask for counts as not asked, and ``is_bent`` says so."""
+
+    range: str
+    result: str | None
+    action: Action | None
+    pod: str
+    before: int | None
+    is_bent: bool
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves heals of the range out."""
+        return bool(self.result or self.action or self.pod)
+
+    def path(self, **changed: str | None) -> str:
+        """Return the address of the same list with some of it changed; null takes a wish back."""
+        told = {"range": self.range, "result": self.result, "action": self.action and self.action.value}
+        told |= {"pod": self.pod or None} | changed
+        return "/heals?" + urlencode({name: value for name, value in told.items() if value})
+
+
+@pages.get("/heals", endpoint="list")
+def show_list() -> ResponseReturnValue:
+    """Show the tenant's heals that the query string asks for, newest first."""
+    asked = _filter()
+    tenant_id = current_scope().tenant_id
+    with read(engine_of()) as conn:
+        shell = open_shell(conn)
+        since = shell.now - RANGES[asked.range][1]
+        wish = Wish(since, asked.result, asked.action, asked.pod, asked.before)
+        rows = heal_rows(conn, tenant_id, wish, A_PAGE + 1)
+        sums = heal_sums(conn, tenant_id, since)
+    older = asked.path(cursor=encode(rows[A_PAGE - 1].heal_id)) if len(rows) > A_PAGE else None
+    return render_template(
+        "pages/heals/list.html",
+        shell=shell,
+        heals=rows[:A_PAGE],
+        sums=sums,
+        asked=asked,
+        ranges=[(word, asked.path(range=name), name == asked.range) for name, (word, _) in RANGES.items()],
+        results=list(RESULTS),
+        actions=list(Action),
+        older=older,
+    )
+
+
+def _filter() -> HealFilter:
+    args = request.args
+    range_, result, pod = args.get("range", ""), args.get("result", ""), args.get("pod", "").strip()[:_LONGEST_NAME]
+    action = next((one for one in Action if one.value == args.get("action")), None)
+    before, is_bent = None, False
+    if "cursor" in args:
+        try:
+            (before,) = decode(args["cursor"], 1)
+        except InputError:
+            is_bent = True
+    is_bent = is_bent or bool(
+        (range_ and range_ not in RANGES)
+        or (result and result not in RESULTS)
+        or (args.get("action") and action is None)
+    )
+    return HealFilter(
+        range_ if range_ in RANGES else "24h", result if result in RESULTS else None, action, pod, before, is_bent
+    )
