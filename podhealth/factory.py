@@ -95,3 +95,6 @@ def _install_security(app: Flask) -> None:
         SECURITY_CSRF_PROTECT_MECHANISMS=[],
     )
     Security(app, SQLAlchemyUserDatastore(db, User, RoleMixin), register_blueprint=False)
+    # Who calls is web/session.py's answer alone: another question to the database would fail in the very page that
+    # says the database is away.
+    app.login_manager.user_loader(lambda _: None)  # type: ignore[attr-defined]
