@@ -77,6 +77,20 @@ def probe(
     _print(bench_probe.run(load, seconds, database, workers), as_json)
 
 
+@bench.command()
+@click.option(
+    "--sockets", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Live pages on one web process."
+)
+@click.option("--seconds", type=click.FloatRange(1, 3_600), default=20.0, show_default=True, help="Length of the span.")
+@database_option
+@json_option
+def live(sockets: int, seconds: float, database: str | None, as_json: bool) -> None:
+    """Change pods while SOCKETS pages watch, and say how soon all of them know and what a page takes meanwhile."""
+    from podhealth.cli import bench_live
+
+    _print(bench_live.run(sockets, seconds, database), as_json)
+
+
 def _print(figures: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))

@@ -121,7 +121,8 @@ class Place:
                 raise SetupError(f"bench: {name} ended by itself (code {process.returncode}):\n{said}")
 
     def web_answers(self) -> bool:
-        """Whether the web process answers that it is alive."""
+        """Whether the web process answers that it is alive. Raises SetupError if any process has ended."""
+        self.require_alive()
         try:
             with urllib.request.urlopen(self.origin + "/healthz", timeout=2):  # noqa: S310 - our own http address
                 return True
@@ -225,7 +226,7 @@ def hear(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None  # helper made it so
     line = process.stdout.readline().strip()
     if not line:
-        raise SetupError(f"bench: {process.args} ended too early")
+        raise SetupError(f"bench: a helper process ended too early (code {process.poll()})")
     return line
 
 

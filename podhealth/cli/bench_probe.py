@@ -78,10 +78,10 @@ def _targets() -> Iterator[tuple[list[int], list[int]]]:
 
 
 def _is_up(place: Place, probe_workers: int) -> bool:
-    place.require_alive()
+    is_web_up = place.web_answers()
     with read(place.engine) as conn:
         roles = sorted(worker.role for worker in workers.living(conn))
-    return roles == sorted(["scheduler", "worker", *["probe"] * probe_workers]) and place.web_answers()
+    return roles == sorted(["scheduler", "worker", *["probe"] * probe_workers]) and is_web_up
 
 
 def _watch(place: Place, ledger: Ledger, for_s: float) -> None:
