@@ -30,6 +30,7 @@ class PodHealth:
     row: Any
     view: PodView
     status: Status
+    since: datetime
     phase: Phase
     phase_until: datetime | None
     phase_reason: str | None
@@ -42,7 +43,12 @@ def pod_health(conn: sa.Connection, pod: Any, now: datetime) -> PodHealth:
 
     A pod that was never checked is ``unknown``, not missing (seed-faults D87).
     """
-    row = conn.execute(sa.select(PodStatus.__table__).where(PodStatus.pod_id == pod.id)).one()
+    truth = effective(pod.tenant_id, now)
+    row = conn.execute(
+        sa.select(PodStatus.__table__, truth.status.label("true_status"), truth.since.label("true_since"))
+        .outerjoin(truth.again, truth.again.c.pod_id == PodStatus.pod_id)
+        .where(PodStatus.pod_id == pod.id)
+    ).one()
     checks = checks_of(conn, pod.id)
     view = aggregate(check_view(c, now) for c in checks)
     phases: Phases[datetime] = phases_of(row)
@@ -52,7 +58,8 @@ def pod_health(conn: sa.Connection, pod: Any, now: datetime) -> PodHealth:
         pod=pod,
         row=row,
         view=view,
-        status=Status.UNKNOWN if holds_status else view.status,
+        status=Status.UNKNOWN if holds_status else row.true_status,
+        since=row.true_since,
         phase=phase.phase,
         phase_until=phase.until,
         phase_reason=phase.reason,
@@ -116,12 +123,21 @@ def newest_results(conn: sa.Connection, check_ids: Sequence[int], limit: int) ->
     return sorted(rows, key=lambda r: (r.checked_at, r.check_id), reverse=True)[:limit]
 
 
+class Place(NamedTuple):
+    """Where a page of a history goes on: below this result. ``until_us`` is the end of the span all pages tell of."""
+
+    until_us: int
+    checked_us: int
+    check_id: int
+    claim_token: int
+
+
 @dataclass(frozen=True)
 class HistoryPage:
     """Results of a span, newest first, with what the whole span sums up to."""
 
     results: Sequence[Any]
-    next_before: datetime | None
+    goes_on: bool
     total: int
     healthy: int
     unhealthy: int
@@ -130,18 +146,24 @@ class HistoryPage:
 
 
 def history(
-    conn: sa.Connection, check_ids: Sequence[int], since: datetime, before: datetime | None, limit: int
+    conn: sa.Connection, check_ids: Sequence[int], since: datetime, below: Place | None, limit: int
 ) -> HistoryPage:
-    """Return one page of the results of these checks since ``since``, those checked before ``before`` only."""
+    """Return one page of the results of these checks since ``since``: the newest, or those ``below`` a place.
+
+    Results that are stored while somebody pages neither move a page nor change its sums.
+    """
     if not check_ids:
-        return HistoryPage([], None, 0, 0, 0, 0, None)
+        return HistoryPage([], False, 0, 0, 0, 0, None)
+    checked_us = sa.type_coerce(Result.checked_at, sa.BigInteger)
     # scheduled_at lets PostgreSQL skip whole days; a probe ends at most lease and timeout after its slot.
-    in_span = (
+    in_span = [
         Result.check_id.in_(check_ids),
         Result.scheduled_at >= since - timedelta(minutes=5),
         Result.checked_at >= since,
         Result.is_late.is_(False),
-    )
+    ]
+    if below is not None:
+        in_span.append(checked_us <= below.until_us)
     counted = conn.execute(
         sa.select(
             sa.func.count().label("total"),
@@ -151,12 +173,14 @@ def history(
         ).where(*in_span)
     ).one()
     page = sa.select(Result.__table__).where(*in_span)
-    if before is not None:
-        page = page.where(Result.checked_at < before)
-    rows = conn.execute(page.order_by(Result.checked_at.desc()).limit(limit + 1)).all()
+    # Several results may end in the same microsecond: the whole key orders and divides them.
+    key = (checked_us, Result.check_id, Result.claim_token)
+    if below is not None:
+        page = page.where(sa.tuple_(*key) < sa.tuple_(*below[1:]))
+    rows = conn.execute(page.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
     return HistoryPage(
         results=rows[:limit],
-        next_before=rows[limit - 1].checked_at if len(rows) > limit else None,
+        goes_on=len(rows) > limit,
         total=counted.total,
         healthy=counted.healthy,
         unhealthy=counted.unhealthy,

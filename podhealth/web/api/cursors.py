@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from datetime import datetime
+import re
 
 from podhealth.core.errors import InputError
-from podhealth.models.base import from_us, to_us
 
 _LARGEST = 2**62
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 def encode(*numbers: int) -> str:
@@ -19,20 +19,9 @@ def decode(text: str, count: int) -> tuple[int, ...]:
     """Return the ``count`` numbers of a cursor; raises InputError(cursor) for any text that ``encode`` did not make."""
     try:
         plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-        parts = plain.split(".")
-        numbers = tuple(int(p) for p in parts if p.isdigit() and len(p) < 20)
+        numbers = tuple(int(part) for part in plain.split(".") if _NUMBER.fullmatch(part))
     except (binascii.Error, UnicodeDecodeError, ValueError):
         numbers = ()
-    if len(numbers) != count or any(n >= _LARGEST for n in numbers):
+    if len(numbers) != count or any(abs(n) >= _LARGEST for n in numbers):
         raise InputError("cursor", "is not one of ours; begin again without it")
     return numbers
-
-
-def of_moment(moment: datetime) -> str:
-    """Return the cursor for a list ordered by time."""
-    return encode(to_us(moment))
-
-
-def moment_of(text: str | None) -> datetime | None:
-    """Return the moment a cursor stands for, None without one; raises InputError(cursor)."""
-    return None if text is None else from_us(decode(text, 1)[0])

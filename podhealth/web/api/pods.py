@@ -1,17 +1,19 @@
 """How one pod is, and how it was: ``/api/cloud-pods/ID/health`` and ``…/health/history``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import request
 
 from podhealth.core.errors import InputError
 from podhealth.core.words import Kind
+from podhealth.models.base import from_us, to_us
 from podhealth.store import heals, health, podpage, tenancy
 from podhealth.store.db import db_now, read
+from podhealth.store.health import Place
 from podhealth.web.api import api
 from podhealth.web.api.body import query_int, query_text
-from podhealth.web.api.cursors import moment_of, of_moment
+from podhealth.web.api.cursors import decode, encode
 from podhealth.web.api.shapes import check_state_shape, iso, pod_shape, result_shape, status_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -19,6 +21,7 @@ from podhealth.web.session import current_scope
 _RECENT = 10
 _PAGE = 200
 _MAX_HOURS = 720
+_LONGEST_PAGING_US = 24 * 3600 * 1_000_000
 
 
 @api.get("/cloud-pods/<id:pod_id>/health")
@@ -45,20 +48,20 @@ def pod_history(pod_id: int) -> dict[str, Any]:
     """Answer the results of the last ``hours`` (1–720), newest first, with uptime over the same span."""
     hours = query_int(request, "hours", 24, 1, _MAX_HOURS)
     kind = _kind(query_text(request, "checkType"))
-    before = moment_of(query_text(request, "cursor"))
+    below = _place(query_text(request, "cursor"))
     with read(engine_of()) as conn:
         pod = tenancy.get_pod(conn, current_scope(), pod_id)
-        now = db_now(conn)
-        since = now - timedelta(hours=hours)
+        until = _end_of_span(below, db_now(conn))
+        since = until - timedelta(hours=hours)
         kinds = health.kinds_of(health.checks_of(conn, pod.id))
         wanted = [check_id for check_id, of in kinds.items() if kind in (None, of)]
-        page = health.history(conn, wanted, since, before, _PAGE)
-        up = podpage.uptime_of(conn, pod, since, now)
+        page = health.history(conn, wanted, since, below, _PAGE)
+        up = podpage.uptime_of(conn, pod, since, until)
     return {
         "podId": pod.id,
         "period": f"{hours}h",
         "from": iso(max(since, pod.created_at)),
-        "to": iso(now),
+        "to": iso(until),
         "uptimePercentage": up.uptime_percent,
         "coveragePercentage": up.coverage_percent,
         "avgLatencyMs": page.avg_latency_ms,
@@ -67,8 +70,25 @@ def pod_history(pod_id: int) -> dict[str, Any]:
         "unhealthyChecks": page.unhealthy,
         "unknownChecks": page.unknown,
         "results": [result_shape(r, kinds) for r in page.results],
-        "nextCursor": None if page.next_before is None else of_moment(page.next_before),
+        "nextCursor": _cursor_after(page.results[-1], until) if page.goes_on else None,
     }
+
+
+def _place(cursor: str | None) -> Place | None:
+    return None if cursor is None else Place(*decode(cursor, 4))
+
+
+def _cursor_after(row: Any, until: datetime) -> str:
+    return encode(to_us(until), to_us(row.checked_at), row.check_id, row.claim_token)
+
+
+def _end_of_span(below: Place | None, now: datetime) -> datetime:
+    """Return the moment up to which a history tells; the pages after the first keep to that of the first."""
+    if below is None:
+        return now
+    if not 0 <= to_us(now) - below.until_us <= _LONGEST_PAGING_US:
+        raise InputError("cursor", "is too old; begin again without it")
+    return from_us(below.until_us)
 
 
 def _kind(text: str | None) -> Kind | None:

@@ -61,7 +61,7 @@ def status_shape(health: PodHealth) -> dict[str, Any]:
         "autoHealAttempts": row.auto_heal_attempts,
         "lastAutoHealAt": iso(row.last_auto_heal_at),
         "updatedAt": iso(row.updated_at),
-        "since": iso(row.since),
+        "since": iso(health.since),
         "phase": {"name": health.phase, "until": iso(health.phase_until), "reason": health.phase_reason},
     }
 
@@ -85,7 +85,7 @@ def check_shape(row: Any) -> dict[str, Any]:
         "name": row.name,
         "checkType": row.kind,
         "target": row.target,
-        **row.config,
+        "config": row.config,
         "intervalSeconds": row.interval_seconds,
         "timeoutSeconds": row.timeout_seconds,
         "failureThreshold": row.failure_threshold,
