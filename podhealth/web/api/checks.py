@@ -7,7 +7,7 @@ from flask import request
 from podhealth.core.check_rules import parse_check
 from podhealth.core.errors import NotFound
 from podhealth.core.words import Kind
-from podhealth.store import checks, tenancy
+from podhealth.store import checks, podstate, tenancy
 from podhealth.store.db import write
 from podhealth.web.api import api
 from podhealth.web.api.body import json_object
@@ -23,6 +23,8 @@ def put_check(pod_id: int) -> dict[str, Any]:
     fields = json_object(request)
     with write(engine_of()) as conn:
         tenancy.get_pod(conn, current_scope(), pod_id)
+        # Before the check is read: of two that change different fields at once, neither may undo the other.
+        podstate.lock_pods(conn, [pod_id])
         name = fields.get("name", fields.get("checkType"))
         existing = checks.find_check(conn, current_scope(), pod_id, name) if isinstance(name, str) else None
         rules = parse_check(fields, None if existing is None else checks.rules_of(existing))

@@ -23,7 +23,8 @@ def heartbeat() -> ResponseReturnValue:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         return answer(401, "unauthorized", "Send the pod's token as Authorization: Bearer")
-    fields = json_object(request) if request.content_length else {}
+    # Not content_length: a body sent in chunks has none, and what it says must not be lost.
+    fields = json_object(request) if request.get_data() else {}
     refuse_unknown(fields, _FIELDS)
     boot_id = fields.get("bootId")
     if boot_id is not None and not (isinstance(boot_id, str) and 0 < len(boot_id) <= 64 and boot_id.isprintable()):

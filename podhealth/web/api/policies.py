@@ -6,6 +6,7 @@ from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError
+from podhealth.core.words import Action
 from podhealth.store import policies
 from podhealth.store.db import read, write
 from podhealth.web.api import api
@@ -32,6 +33,8 @@ def save_policy() -> dict[str, Any]:
     for name, value in (("id", policy_id), ("version", version)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise InputError(name, "must be a whole number")
+    if policy_id is None and fields.get("steps") is None:
+        fields.setdefault("action", Action.RESTART.value)  # the seed's default; forms make people choose
     with write(engine_of()) as conn:
         row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
     tell_browsers()
