@@ -15,6 +15,8 @@ from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, Pod
 
 log = structlog.get_logger(__name__)
 
+_READ_ONLY = "25006"  # PostgreSQL: a replica after a failover
+
 
 class Told(NamedTuple):
     """What people read about an error: a sentence, and what to do."""
@@ -112,6 +114,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(PodHealthError, _on_our_own)
     app.register_error_handler(HTTPException, _on_http)
     app.register_error_handler(sqlalchemy.exc.OperationalError, _on_database_away)
+    app.register_error_handler(sqlalchemy.exc.TimeoutError, _on_database_away)
+    app.register_error_handler(sqlalchemy.exc.DBAPIError, _on_database)
     app.register_error_handler(Exception, _on_surprise)
 
 
@@ -142,9 +146,16 @@ def _on_http(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _on_database_away(error: sqlalchemy.exc.OperationalError) -> ResponseReturnValue:
-    log.error("database did not answer", request_id=request_id(), path=request.path, error=type(error.orig).__name__)
+def _on_database_away(error: sqlalchemy.exc.SQLAlchemyError) -> ResponseReturnValue:
+    kind = type(getattr(error, "orig", None) or error).__name__
+    log.error("database did not answer", request_id=request_id(), path=request.path, error=kind)
     return answer(503, "unavailable", _told(503).title, retryAfter=5)
+
+
+def _on_database(error: sqlalchemy.exc.DBAPIError) -> ResponseReturnValue:
+    # A connection that broke in our hands and a database that only reads come as other classes than the one above.
+    is_away = error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _READ_ONLY
+    return _on_database_away(error) if is_away else _on_surprise(error)
 
 
 def _on_surprise(error: Exception) -> ResponseReturnValue:

@@ -7,6 +7,7 @@ from podhealth.settings import Settings
 
 _NOTHING = "'none'"
 _OURS = "'self'"
+_YEAR_S = 365 * 24 * 3600
 
 POLICY = {
     "default-src": _NOTHING,
@@ -36,7 +37,7 @@ def install(app: Flask, settings: Settings) -> None:
     Talisman(
         app,
         force_https=False,  # a proxy in front redirects; on loopback there is no https
-        strict_transport_security=is_https,
+        strict_transport_security=False,
         session_cookie_secure=is_https,
         content_security_policy=POLICY,
         frame_options="DENY",
@@ -45,7 +46,15 @@ def install(app: Flask, settings: Settings) -> None:
         x_content_type_options=True,
         x_xss_protection=False,
     )
+    if is_https:
+        app.after_request(_stay_with_https)
     app.after_request(_more)
+
+
+def _stay_with_https(response: Response) -> Response:
+    # Not left to Talisman: behind a proxy it sees a plain request and says nothing.
+    response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}; includeSubDomains"
+    return response
 
 
 def _more(response: Response) -> Response:
