@@ -67,8 +67,7 @@ def scope_of_token() -> Scope | None:
     kind, _, plain = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not plain.strip():
         return None
-    with read(engine_of()) as conn:
-        return accounts.find_token(conn, plain.strip())
+    return accounts.use_token(engine_of(), plain.strip())
 
 
 def begin_session(user_id: int) -> None:

@@ -3,16 +3,22 @@
 It knows no passwords: the sign-in page says what failed.
 """
 
+from typing import Any
+
 import redis.exceptions
 import structlog
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = structlog.get_logger(__name__)
 
 PAUSE_MINUTES = 5
+# Redis-py would try four times with seconds between: somebody waits at the sign-in.
+_PATIENCE: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
 _ONE_PERSON_HERE = RateLimitItemPerMinute(5, PAUSE_MINUTES)  # one account from one address
 _ONE_ADDRESS = RateLimitItemPerMinute(50, PAUSE_MINUTES)
 _ONE_ACCOUNT = RateLimitItemPerHour(200, 1)  # from everywhere; the owner still comes in by a link
@@ -30,7 +36,7 @@ class FailedTries:
         memory = FixedWindowRateLimiter(MemoryStorage())
         self._counters = [memory]
         try:
-            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, socket_timeout=0.5)
+            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, **_PATIENCE)
             if not isinstance(shared, Storage):
                 raise TypeError("storage without an asynchronous loop is wanted")
             self._counters.insert(0, FixedWindowRateLimiter(shared))

@@ -1,8 +1,8 @@
-"""The cast of the web's tests: two tenants that own everything there is to own, their people and programs, and callers.
+"""The cast of the web's tests: two tenants that own all there is to own, their people and programs, and callers.
 
-Tenant **acme** has ann (operator), vic (viewer) and adam (admin); tenant **zeta** has zoe (admin), of whom acme must see
-nothing: every text of a tenant carries its canary. The pages are asked by callers: a browser with a session, a program
-with a token, or nobody.
+Tenant **acme** has ann (operator), vic (viewer) and adam (admin); tenant **zeta** has zoe (admin), unseen by acme:
+every text of a tenant carries its canary. The pages are asked by callers: a browser with a session, a program with a
+token, or nobody.
 """
 
 import os
