@@ -21,7 +21,7 @@ from tests.support.invariants import Ledgers, assert_invariants
 from tests.support.ledger import Target, running_target
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("workers")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 CHECKS = 200  # 40 a second
 TICK_S = 2.0
