@@ -4,12 +4,25 @@ What is measured and how stands in bench_probe.py and bench_live.py, and in docs
 """
 
 import json
+import math
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from podhealth.core.errors import SetupError
+
+
+class _Number(click.FloatRange):
+    """A number within bounds. What is not a number compares as false with every bound, so click would let it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("nan is no number", param, ctx)
+        return number
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of lines.")
 database_option = click.option(
@@ -28,7 +41,7 @@ def bench() -> None:
 @click.option("--targets", type=click.IntRange(1, 60_000), default=1_000, show_default=True, help="Pods to probe.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 100_000, min_open=True),
+    type=_Number(0, 100_000, min_open=True),
     default=200.0,
     show_default=True,
     metavar="PER_SECOND",
@@ -36,7 +49,7 @@ def bench() -> None:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 3_600),
+    type=_Number(1, 3_600),
     default=20.0,
     show_default=True,
     help="Length of the measured span, after the warm-up.",
@@ -51,7 +64,7 @@ def bench() -> None:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.5, 60),
+    type=_Number(0.5, 60),
     metavar="SECONDS",
     help="Deadline of each check (else half its interval, at most 10 s).",
 )
@@ -81,7 +94,7 @@ def probe(
 @click.option(
     "--sockets", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Live pages on one web process."
 )
-@click.option("--seconds", type=click.FloatRange(1, 3_600), default=20.0, show_default=True, help="Length of the span.")
+@click.option("--seconds", type=_Number(1, 3_600), default=20.0, show_default=True, help="Length of the span.")
 @database_option
 @json_option
 def live(sockets: int, seconds: float, database: str | None, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from podhealth.store.db import read
 
 _PROGRAMS = ("web", "scheduler", "probe", "worker")
 _START_WITHIN_S = 60
-_SETTLE_S = 5.0
+_SETTLE_S = 3.0
 _LONGEST_WARM_UP_S = 30.0
 
 

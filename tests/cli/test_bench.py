@@ -1,0 +1,172 @@
+"""`podhealth bench` as a person runs it: real processes, short spans; what it prints, refuses and leaves behind."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from podhealth.cli.bench_probe import percentile_ms
+from podhealth.cli.bench_stock import Load, plan_load
+from podhealth.core.errors import InputError
+from tests.support.databases import Postgres
+
+ASKED = ("--targets", "100", "--rate", "50", "--seconds", "3")
+FIGURES = {"recorded", "cpuSeconds", "recordedPerCpuSecond", "rssMb", "lagP50Ms", "lagP99Ms", "failures"}
+
+
+def bench(*args: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "podhealth", "bench", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=folder)
+
+
+def figures(*args: str) -> dict:
+    done = bench(*args, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def empty_postgres(postgres_server: Postgres):
+    url = postgres_server.create("podhealth_bench", "template1")
+    yield url
+    postgres_server.drop("podhealth_bench")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+class TestProbe:
+    def test_every_target_is_probed_and_its_answers_are_counted(self):
+        found = figures("probe", *ASKED)
+
+        assert found.keys() >= FIGURES
+        assert (found["failures"], found["checks"], found["rate"]) == (0, 300, 50.0)
+        assert 120 <= found["recorded"] <= 180
+        assert found["checksProbed"] == found["recorded"]
+        assert found["recordedPerCpuSecond"] == pytest.approx(found["recorded"] / found["cpuSeconds"], rel=0.2)
+        assert set(found["cpuSecondsByProcess"]) == {"web", "scheduler", "probe", "worker"}
+        assert 0 < found["lagP50Ms"] <= found["lagP99Ms"]
+
+    def test_silent_targets_are_recorded_as_what_they_are(self):
+        found = figures("probe", *ASKED, "--timing-out", "30", "--timeout", "1")
+
+        assert (found["failures"], found["timingOutPercent"], found["timeoutSeconds"]) == (0, 30, 1.0)
+        assert 120 <= found["recorded"] <= 180
+
+    @pytest.mark.postgres
+    def test_on_postgresql_the_servers_own_cpu_stands_apart_and_nothing_is_left(self, empty_postgres):
+        found = figures("probe", *ASKED, "--database", empty_postgres)
+        again = figures("probe", "--targets", "10", "--rate", "5", "--seconds", "1", "--database", empty_postgres)
+
+        assert (found["database"], found["failures"]) == ("postgresql", 0)
+        assert 120 <= found["recorded"] <= 180
+        assert found["databaseCpuSeconds"] > 0
+        assert again["failures"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_changes_reach_all_sockets_while_pages_are_asked():
+    found = figures("live", "--sockets", "20", "--seconds", "3")
+
+    assert found.keys() >= {"deliveredP50Ms", "deliveredP99Ms", "pageP95Ms", "rssMb", "cpuSeconds"}
+    assert (found["changes"], found["undelivered"], found["failures"]) == (6, 0, 0)
+    assert found["deliveredP50Ms"] <= found["deliveredP99Ms"]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    tempfile.tempdir = None
+    done = bench("probe", "--targets", "5", "--rate", "1", "--seconds", "1", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "recordedPerCpuSecond" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert not [p.pid for p in psutil.process_iter(["cwd"]) if str(tmp_path) in (p.info["cwd"] or "")]
+
+
+@pytest.mark.slow
+def test_a_database_that_is_not_empty_is_refused_and_left_as_it_is(database_url, engine):
+    done = bench("probe", *ASKED, "--database", database_url)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--database: must be an empty database" in done.stderr
+    with engine.connect() as conn:
+        assert conn.exec_driver_sql("SELECT COUNT(*) FROM tenants").scalar_one() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("probe", "--targets", "0"), "--targets"),
+        (("probe", "--targets", "x"), "--targets"),
+        (("probe", "--rate", "0"), "--rate"),
+        (("probe", "--rate", "nan"), "--rate"),
+        (("probe", "--targets", "10", "--rate", "101"), "--rate"),
+        (("probe", "--targets", "60000", "--rate", "0.5"), "--rate"),
+        (("probe", "--seconds", "0"), "--seconds"),
+        (("probe", "--timing-out", "101"), "--timing-out"),
+        (("probe", "--timeout", "0.1"), "--timeout"),
+        (("probe", "--database", "nonsense"), "--database"),
+        (("probe", "--database", "postgresql://nobody@127.0.0.1:1/none"), "--database"),
+        (("live", "--sockets", "0"), "--sockets"),
+        (("live", "--seconds", "x"), "--seconds"),
+    ],
+)
+def test_a_bad_value_is_named(args, named):
+    done = bench(*args)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("targets", "rate", "timeout_s", "checks", "interval_s"),
+    [
+        (4000, 4000, None, 20_000, 5),
+        (4000, 4000, 3, 20_000, 5),
+        (1000, 200, None, 1000, 5),
+        (100, 50, None, 300, 6),
+        (1000, 1, None, 1000, 1000),
+        (1000, 1000, 10, 11_000, 11),
+    ],
+)
+def test_as_many_checks_as_the_rate_needs(targets, rate, timeout_s, checks, interval_s):
+    load = plan_load(targets, rate, 0, timeout_s)
+
+    assert (load.checks, load.interval_s) == (checks, interval_s)
+    assert load.rate == pytest.approx(rate)
+    assert load.timeout_s < load.interval_s
+
+
+def test_a_rate_between_whole_intervals_is_met_by_two_intervals():
+    load = plan_load(1000, 150, 0, None)
+    intervals = [load.interval_of(check_id) for check_id in range(1, load.checks + 1)]
+
+    assert set(intervals) == {6, 7}
+    assert sum(1 / interval for interval in intervals) == pytest.approx(150, rel=0.001)
+    assert load.rate == pytest.approx(150, rel=0.001)
+
+
+def test_silent_pods_lie_evenly_among_the_others():
+    load = Load(100, 1, 5, 0, 30, 2.0)
+    silent = [pod_id for pod_id in range(1, 101) if load.is_silent(pod_id)]
+
+    assert len(silent) == 30
+    assert max(b - a for a, b in zip(silent, silent[1:], strict=False)) <= 4
+
+
+def test_more_starts_than_one_address_may_have_are_refused():
+    with pytest.raises(InputError, match="needs more targets"):
+        plan_load(10, 101, 0, None)
+
+
+def test_a_percentile_of_nothing_is_nothing():
+    assert percentile_ms([], 99) is None
+    assert percentile_ms(list(range(0, 100_000, 1000)), 99) == 99.0
