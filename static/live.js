@@ -288,6 +288,7 @@
     document.documentElement.dataset.live = state;
     const chip = document.getElementById("live-chip");
     if (!chip || chip.textContent === words) return;
+    chip.disabled = false;
     chip.textContent = words;
     chip.setAttribute("aria-label", `${words.slice(2)}. ${isPaused ? "Resume" : "Pause"} live changes`);
     chip.setAttribute("aria-pressed", String(isPaused));
