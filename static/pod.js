@@ -118,8 +118,8 @@
     dialog.close();
     dialog.showModal();
   }
-  document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful } }) => {
-    if (successful) elt.closest("dialog")?.close();
+  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
+    if (xhr.status >= 200 && xhr.status < 300) elt.closest("dialog")?.close();
   });
   document.addEventListener("input", ({ target }) => {
     if (target.id === "snooze-until" && target.value) {

@@ -24,13 +24,16 @@ RESULTS: dict[str, tuple[HealState, ...]] = {
 
 
 class Wish(NamedTuple):
-    """Which heals are wanted: since a moment, of a result, an action, pods whose names hold a text, before an id."""
+    """Which heals are wanted: since a moment, of a result, an action, pods whose names hold a text.
+
+    ``before``: the moment and id of a heal to go on from.
+    """
 
     since: datetime
     result: str | None = None
     action: Action | None = None
     pod: str = ""
-    before: int | None = None
+    before: tuple[datetime, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,10 @@ def heal_rows(conn: sa.Connection, tenant_id: int, wish: Wish, limit: int) -> li
         .where(*_wanted(tenant_id, wish))
     )
     if wish.before is not None:
-        query = query.where(Heal.id < wish.before)
-    return [_row(row) for row in conn.execute(query.order_by(Heal.id.desc()).limit(limit))]
+        at, heal_id = wish.before
+        query = query.where(sa.or_(Heal.triggered_at < at, sa.and_(Heal.triggered_at == at, Heal.id < heal_id)))
+    newest_first = query.order_by(Heal.triggered_at.desc(), Heal.id.desc())
+    return [_row(row) for row in conn.execute(newest_first.limit(limit))]
 
 
 def _wanted(tenant_id: int, wish: Wish) -> list[sa.ColumnElement[bool]]:

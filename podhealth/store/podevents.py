@@ -168,8 +168,8 @@ def _of_heal(row: Row, rank: int) -> Event:
 
 
 def took_of(heal: Row) -> str | None:
-    """Return how long a heal took from its plan to its end, in words; null while it is open."""
-    if heal.completed_at is None:
+    """Return how long a heal took from its plan to its end, in words; null while it is open, or where it only tells."""
+    if heal.completed_at is None or heal.action == Action.NOTIFY_ONLY:
         return None
     return length_in_words(to_us(heal.completed_at) - to_us(heal.triggered_at))
 

@@ -66,7 +66,8 @@ class CheckRow:
 def pod_head(card: PodCard, health: PodHealth, now: datetime) -> PodHead:
     """Return the head of the pod that ``card`` and ``health`` tell of, as it is now."""
     pod = health.pod
-    due = [c.next_at for c in health.checks if c.enabled and c.next_at is not None and c.due_at is None]
+    is_probed = card.mark.phase != Phase.STOPPED
+    due = [c.next_at for c in health.checks if is_probed and c.enabled and c.next_at and c.due_at is None]
     return PodHead(
         pod_id=pod.id,
         name=pod.name,

@@ -182,7 +182,7 @@ def _rest(steps: Ladder, spent: int) -> tuple[str, ...]:
     rungs = [next_rung(steps, done) for done in range(spent, length(steps))]
     named = [str(rung).removesuffix(" 1 of 1").replace("_", " ") for rung in rungs if rung is not None]
     more = [f"{len(named) - _FEW} more"] if len(named) > _FEW else []
-    return (*named[:_FEW], *more, "nothing more" if named else "nothing is left to try")
+    return (*named[:_FEW], *more, "nothing more") if named else ()
 
 
 def _why(g: Gathered, decision: Row | None, policy: PolicyLine | None) -> Why:

@@ -234,14 +234,20 @@ def _wishes(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> lis
 
 
 def _heals_in_words(marks: Sequence[HealMark]) -> str:
-    done = Counter(mark.sign.removeprefix("heal-") for mark in marks)
+    done = Counter(_word_of(mark) for mark in marks)
     if not done:
         return "no heal"
-    told = [f"{n} {_IN_WORDS.get(sign, sign)}" for sign, n in done.items()]
-    return ", ".join(told)
+    return ", ".join(f"{n} {word}" for word, n in done.items())
 
 
-_IN_WORDS = {
+def _word_of(mark: HealMark) -> str:
+    state = mark.sign.removeprefix("heal-")
+    if mark.action == Action.NOTIFY_ONLY and state == HealState.SUCCEEDED:
+        return "told to people"
+    return _IN_WORDS.get(state, state)
+
+
+_IN_WORDS: Mapping[str, str] = {
     HealState.SUCCEEDED: "healed",
     HealState.TIMED_OUT: "timed out",
     "would": "only would have been made",

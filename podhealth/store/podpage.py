@@ -48,10 +48,11 @@ class UptimeLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UptimeTable:
-    """The pod's uptime over three lengths, and its longest outage in the last 30 days."""
+    """The pod's uptime over three lengths, and its longest outage in the last 30 days, if anything was measured."""
 
     pod_id: int
     lines: tuple[UptimeLine, ...]
+    is_measured: bool
     longest: str | None
     longest_at: datetime | None
 
@@ -178,6 +179,7 @@ def _uptime_table(pod_id: int, past: Past, now: datetime) -> UptimeTable:
     return UptimeTable(
         pod_id=pod_id,
         lines=lines,
+        is_measured=lines[-1].uptime is not None,
         longest=None if longest is None else length_in_words(longest[0]),
         longest_at=None if longest is None else from_us(longest[1]),
     )

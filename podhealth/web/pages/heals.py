@@ -1,6 +1,6 @@
 """The heal log: what the healer did, to which pod, why, and whether it helped."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError
 from podhealth.core.words import Action
+from podhealth.models.base import from_us, to_us
 from podhealth.store.db import read
 from podhealth.store.heallog import RESULTS, Wish, heal_rows, heal_sums
 from podhealth.web.api.cursors import decode, encode
@@ -30,7 +31,7 @@ class HealFilter(NamedTuple):
     result: str | None
     action: Action | None
     pod: str
-    before: int | None
+    before: tuple[datetime, int] | None
     is_bent: bool
 
     @property
@@ -56,7 +57,8 @@ def show_list() -> ResponseReturnValue:
         wish = Wish(since, asked.result, asked.action, asked.pod, asked.before)
         rows = heal_rows(conn, tenant_id, wish, A_PAGE + 1)
         sums = heal_sums(conn, tenant_id, since)
-    older = asked.path(cursor=encode(rows[A_PAGE - 1].heal_id)) if len(rows) > A_PAGE else None
+    last = rows[A_PAGE - 1] if len(rows) > A_PAGE else None
+    older = None if last is None else asked.path(cursor=encode(to_us(last.at), last.heal_id))
     return render_template(
         "pages/heals/list.html",
         shell=shell,
@@ -77,8 +79,9 @@ def _filter() -> HealFilter:
     before, is_bent = None, False
     if "cursor" in args:
         try:
-            (before,) = decode(args["cursor"], 1)
-        except InputError:
+            at_us, heal_id = decode(args["cursor"], 2)
+            before = (from_us(at_us), heal_id)
+        except (InputError, OverflowError):  # no cursor of ours, or of a year that no calendar has
             is_bent = True
     is_bent = is_bent or bool(
         (range_ and range_ not in RANGES)

@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.timeline import Range
 from podhealth.live.render import fragment
+from podhealth.models.base import from_us
 from podhealth.store import heals, holds, podpage, submissions, tenancy
 from podhealth.store.db import read, write
 from podhealth.store.podevents import KINDS, Place
@@ -150,15 +151,24 @@ def _page(pod_id: int, refused: PodForm | None = None, status: int = 200) -> Res
 
 def _wanted() -> Wanted:
     """Return what the query string asks for; what it cannot ask for counts as not asked."""
-    asked = request.args.get("range", "")
+    range_ = request.args.get("range", "")
     kind = request.args.get("events", "")
-    cursor = request.args.get("cursor")
+    return Wanted(
+        Range(range_) if range_ in RANGES else Range.DAY,
+        kind if kind in KINDS else None,
+        _place(request.args.get("cursor")),
+    )
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
     try:
-        before = None if cursor is None else Place(*decode(cursor, 3))
-        range_ = Range(asked) if asked in RANGES else Range.DAY
-    except InputError:
-        before, range_ = None, Range.DAY
-    return Wanted(range_, kind if kind in KINDS else None, before)
+        place = Place(*decode(cursor, 3))
+        from_us(place.at_us)
+    except (InputError, OverflowError):  # no cursor of ours, or of a year that no calendar has
+        return None
+    return place
 
 
 def _path(pod_id: int, range_: Range, kind: str | None, place: Place | None = None) -> str:
