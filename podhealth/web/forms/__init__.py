@@ -1,0 +1,1 @@
+"""What comes from forms, as plain objects: parsing and validation, no storing."""
