@@ -9,13 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, expect
 
 from podhealth import clock
+from tests.support.api import Api
 from tests.support.pages import a_browser, card, pictures, signed_in
 from tests.support.up import Up, run, running_up
 from tests.support.wait import wait_for
@@ -35,35 +34,6 @@ WATCH_CARD = """id => {
 }"""
 
 
-class Api:
-    """The API as a program with a token of the demo's tenant sees it."""
-
-    def __init__(self, demo: Up, role: str) -> None:
-        self._base = f"http://127.0.0.1:{demo.port}/api/cloud-pods"
-        token = demo.command("token", "create", "--tenant", "demo", "--role", role)
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
-
-    def get(self, path: str) -> Any:
-        answer = self._session.get(self._base + path, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = self._session.post(self._base + path, json=body, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def pod_id(self, name: str) -> int:
-        return next(pod["podId"] for pod in self.get("/health/overview")["pods"] if pod["name"] == name)
-
-    def status(self, name: str) -> str:
-        return next(pod["status"] for pod in self.get("/health/overview")["pods"] if pod["name"] == name)
-
-    def heals(self, name: str) -> list[dict[str, Any]]:
-        return self.get(f"/{self.pod_id(name)}/auto-heal/history")
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with running_up(tmp_path_factory.mktemp("demo") / "data", "--demo") as up:
@@ -77,11 +47,9 @@ def link(demo: Up) -> str:
 
 @pytest.fixture(scope="module")
 def api(demo: Up, link: str) -> Api:
-    """What an admin's program can do. The crasher's policy is cut to one attempt, which spares two minutes."""
+    """What an admin's program can do; it cuts the crasher's ladder, which spares two minutes."""
     api = Api(demo, "admin")
-    policy = next(p for p in api.get("/auto-heal/policies") if p["selector"] == ["fragile"])
-    cut = {"maxAttempts": 1, "escalateAfterAttempts": None, "escalationAction": None}
-    api.post("/auto-heal/policies", {"id": policy["id"], **cut})
+    api.give_crasher_one_attempt()
     return api
 
 
@@ -231,7 +199,7 @@ def test_a_second_start_goes_on_with_what_people_did(demo: Up, api: Api) -> None
     with running_up(demo.folder, "--demo") as again:
         again.link()
         api = Api(again, "viewer")
-        wait_for(lambda: api.status("shop-api") == "healthy", 40, 0.2, "shop-api healthy again")
+        wait_for(lambda: api.pod("shop-api")["status"] == "healthy", 40, 0.2, "shop-api healthy again")
         policies = {p["name"]: p for p in api.get("/auto-heal/policies")}
 
         assert policies["twice, then tell"]["maxAttempts"] == 1

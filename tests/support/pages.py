@@ -49,6 +49,9 @@ def pictures(page: Page, folder: Path, name: str) -> list[Path]:
     for dress in ("light", "dark", "phone"):
         page.emulate_media(color_scheme="dark" if dress == "dark" else "light")
         page.set_viewport_size(PHONE if dress == "phone" else WIDE)
+        if dress == "phone":  # a bar that is fixed to the bottom belongs under the whole page
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size(PHONE | {"height": max(height, PHONE["height"])})
         path = folder / f"{name}-{dress}.png"
         page.screenshot(path=path, full_page=True)
         taken.append(path)
