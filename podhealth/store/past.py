@@ -50,7 +50,7 @@ def pod_pasts(
         born_us = to_us(head.created_at)
         phases = _phases(head, born_us, turns[head.id])
         course = Course(
-            _changes(changes[head.id], born_us, head.status, to_us(head.since)),
+            _changes(changes[head.id], born_us, head),
             phases,
             [Stretch(e.opened_us, e.closed_us) for e in episodes.get(head.id, ())],
             [s.at_us for s in successes.get(head.id, ())],
@@ -70,10 +70,11 @@ def check_pasts(
             Check.enabled,
             Check.created_at,
             Check.updated_at,
+            CheckState.status.label("stored"),
             check_status(now).label("status"),
             # A status is believed until its evidence is too old; one without evidence was never believed.
             sa.type_coerce(sa.func.coalesce(CheckState.fresh_until, CheckState.since), CheckState.since.type).label(
-                "until"
+                "since"
             ),
         )
         .join(CheckState, CheckState.check_id == Check.id)
@@ -84,7 +85,7 @@ def check_pasts(
     found = {}
     for head in heads:
         born_us = to_us(head.created_at)
-        own = _changes(changes.get(head.id, ()), born_us, head.status, to_us(head.until))
+        own = _changes(changes[head.id], born_us, head)
         disabled = () if head.enabled else (Stretch(to_us(head.updated_at), None),)
         found[head.id] = Past(head.name, born_us, pod.course._replace(changes=own), (*pod.gaps, *disabled))
     return found
@@ -118,6 +119,7 @@ def _heads(conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int], now: dat
             Pod.id,
             Pod.name,
             Pod.created_at,
+            PodStatus.status.label("stored"),
             truth.status.label("status"),
             truth.since.label("since"),
             PodStatus.phase,
@@ -175,12 +177,12 @@ def _successes_of(tenant_id: int, pod_ids: Sequence[int], since: datetime) -> sa
     ).order_by(t.at)
 
 
-def _changes(rows: Sequence[Row], born_us: int, status: Status, since_us: int) -> list[Change]:
+def _changes(rows: Sequence[Row], born_us: int, head: Row) -> list[Change]:
     """Return the changes, the first that of birth, and the last what readers know before the reaper has stored it."""
-    found = [Change(born_us, rows[0].from_status if rows else status)]
+    found = [Change(born_us, rows[0].from_status if rows else head.stored)]
     found += [Change(row.at_us, row.to_status, row.bad_since_us) for row in rows]
-    if found[-1].status != status:
-        found.append(Change(max(since_us, found[-1].at_us), status))
+    if found[-1].status != head.status:
+        found.append(Change(max(to_us(head.since), found[-1].at_us), head.status))
     return found
 
 

@@ -15,7 +15,7 @@ from podhealth.core.gates import GATES
 from podhealth.core.ladder import Ladder, length, next_rung
 from podhealth.core.sentence import policy_sentence
 from podhealth.core.told import length_in_words
-from podhealth.core.words import Action, Answer, Gate, HealState, Mode, SnoozeHolds
+from podhealth.core.words import Action, Answer, Gate, HealState, Mode, SnoozeHolds, Status
 from podhealth.models.base import to_us
 from podhealth.store import decisions, heals, holds
 from podhealth.store.healfacts import Gathered, gather
@@ -171,7 +171,7 @@ def _open_heal(heal: Row) -> OpenHealLine:
 
 def _hold(g: Gathered, decision: Row | None) -> HoldLine | None:
     # A hold interests while there is something to hold back, and an open heal speaks for itself.
-    is_news = g.episode is not None or g.facts.status == "unhealthy"
+    is_news = g.episode is not None or g.facts.status == Status.UNHEALTHY
     if decision is None or decision.answer != Answer.HOLD or g.heal is not None or not is_news:
         return None
     sign = sign_of_decision(decision.answer, decision.gate, decision.inputs)
