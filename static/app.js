@@ -139,6 +139,11 @@
     setTimeout(() => line.remove(), 8000);
   };
 
+  const isBeside = ({ clientX: x, clientY: y }, dialog) => {
+    const box = dialog.getBoundingClientRect();
+    return x < box.left || x > box.right || y < box.top || y > box.bottom;
+  };
+
   document.addEventListener("click", (event) => {
     const on = event.target instanceof Element ? (selector) => event.target.closest(selector) : () => null;
     const opener = on("[data-opens]");
@@ -154,7 +159,7 @@
     if (copier) copy(copier);
     const toggler = on("[data-toggles]");
     if (toggler) toggle(toggler);
-    if (event.target instanceof HTMLDialogElement) event.target.close(); // beside it, on the backdrop
+    if (event.target instanceof HTMLDialogElement && isBeside(event, event.target)) event.target.close();
     for (const pick of document.querySelectorAll("details.pick[open]")) if (!pick.contains(event.target)) pick.open = false;
   });
 
