@@ -62,6 +62,7 @@ class ProbeLoop:
         self._is_started = False
         self._leaving = threading.Event()
         self._next_beat = self._next_leases = self._next_claim = 0.0
+        self._turned_at = monotonic()
 
     def _done(self, ticket: Ticket, finding: Finding, begun: float, ended: float) -> None:
         self._found.append((ticket, finding, begun, ended))  # on the engine's thread
@@ -103,7 +104,9 @@ class ProbeLoop:
     def _turn(self) -> float:
         """Do what is due and return in how many seconds to look again."""
         began = monotonic()
-        if self._engine.loop_lag_s > HUNG_AFTER_S:
+        # Where this thread stood still as well, the whole process did, and what is in flight is still good as evidence.
+        stood_s, self._turned_at = began - self._turned_at, began
+        if self._engine.loop_lag_s - stood_s > HUNG_AFTER_S:
             log.critical("prober hung", lag_s=round(self._engine.loop_lag_s))
             os._exit(70)  # the supervisor starts a new one; nothing in here can be trusted to end in order
         try:
