@@ -16,7 +16,7 @@ from podhealth.web.installed import installed
 from podhealth.web.session import scope_of_session, scope_of_token
 
 csrf = CSRFProtect()
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE = frozenset({"GET", "HEAD"})
 
 
 def install(app: Flask) -> None:
@@ -24,6 +24,8 @@ def install(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # the guard asks, after it knows who calls
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # as long as the session: pages stay open all day
     app.config["WTF_CSRF_SSL_STRICT"] = False  # Origin and Sec-Fetch-Site are checked here
+    # What a route takes is told with the 405; nobody needs to ask beforehand, and no other site may.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     csrf.init_app(app)
     app.register_error_handler(CSRFError, _on_csrf)
     app.before_request(_check)
