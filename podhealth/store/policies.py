@@ -22,6 +22,7 @@ from podhealth.store.tenancy import Scope, own
 
 _POLICY = Policy.__table__
 _RULES = tuple(name for name in PolicyRules.__dataclass_fields__ if name not in ("selector", "steps"))
+_DEFAULTS = 0x504F  # the first half of the advisory locks taken here; the other is the tenant
 
 Row = sa.Row[Any]
 
@@ -129,6 +130,9 @@ def _change(conn: sa.Connection, scope: Scope, row: Row, rules: PolicyRules, now
 
 
 def _take_default(conn: sa.Connection, scope: Scope, but_id: int | None, now: datetime) -> None:
+    if conn.dialect.name == "postgresql":
+        # Two that become the default at one moment: the second must see the first, not fail on the unique index.
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_DEFAULTS, scope.tenant_id % (1 << 31))))
     query = sa.select(_POLICY).where(own(scope, _POLICY), Policy.is_default, Policy.deleted_at.is_(None))
     for row in conn.execute(query).all():
         if row.id != but_id:

@@ -1,5 +1,6 @@
 """Policies as they are stored: versions, tenants, the default, and which governs a pod (behaviour §6)."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -114,6 +115,27 @@ def test_a_new_default_takes_over_from_the_one_before(engine, scope) -> None:
     with read(engine) as conn:
         assert [(p.name, p.is_default) for p in policies.list_policies(conn, scope)] == [("db", True), ("web", False)]
         assert policies.get_policy(conn, scope, first.id).version == 2
+
+
+def test_of_many_that_become_the_default_at_one_moment_the_last_is_it(engine, scope) -> None:
+    start, failed = threading.Barrier(4), []
+
+    def become(number: int) -> None:
+        start.wait(10)
+        try:
+            save(engine, scope, FIELDS | {"name": f"p-{number}", "isDefault": True})
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=become, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert failed == []
+    with read(engine) as conn:
+        assert sorted(policy.is_default for policy in policies.list_policies(conn, scope)) == [False] * 3 + [True]
 
 
 def test_the_default_of_another_tenant_is_left_alone(engine, scope, zeta) -> None:
