@@ -122,7 +122,10 @@ def reach_view(reach: Reach | None) -> PolicyReach:
     return PolicyReach(
         reach.pods,
         tuple(f"{pods:,} {_kind(kind)}" for kind, pods in kinds),
-        tuple(f"{_pods(s.pods)} with these tags stay with {s.policy} (priority {s.priority})" for s in reach.staying),
+        tuple(
+            f"{_pods(s.pods)} with these tags stay{'s' if s.pods == 1 else ''} with {s.policy} (priority {s.priority})"
+            for s in reach.staying
+        ),
     )
 
 
@@ -155,7 +158,8 @@ def _cannot(steps: Sequence[Step], reach: Reach | None) -> list[str]:
     for action in dict.fromkeys(step.action for step in steps if step.action in _ACTS):
         cannot = sum(pods for kind, pods in with_provider.items() if not can(kind, action))
         if cannot:
-            notes.append(f"{_pods(cannot)} cannot be {_ACTS[action]} by their provider and skip that step.")
+            their = "its provider and skips" if cannot == 1 else "their provider and skip"
+            notes.append(f"{_pods(cannot)} cannot be {_ACTS[action]} by {their} that step.")
     return notes
 
 
