@@ -89,8 +89,11 @@ def in_flight(engine: sa.Engine) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("is_redis_hung", [False, True], ids=["redis well", "redis hung"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "is_redis_hung"),
+    [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGTERM, True)],
+    ids=["asked to", "by Ctrl-C", "while Redis hangs"],
+)
 def test_told_to_end_it_records_what_is_in_flight_and_gives_back_the_rest(
     server: RedisServer, cluster: Cluster, target: Target, sqlite_engine: sa.Engine, number: int, is_redis_hung: bool
 ) -> None:
