@@ -104,6 +104,10 @@ def fill(engine: sa.Engine, load: Load, answering: Sequence[int], silent: Sequen
             _store_pods(conn, load, pods)
             _store_checks(conn, load, pods, answering, silent)
     _make_due(engine, load)
+    with engine.connect() as conn:
+        # PostgreSQL would do so by itself within a minute, and plan badly until then.
+        conn.exec_driver_sql("ANALYZE")
+        conn.commit()
 
 
 def tenant_of(load: Load, pod_id: int) -> int:

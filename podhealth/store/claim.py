@@ -53,10 +53,9 @@ _LITE_READ = (
 _PG_MARKS = {"vantage": "%(vantage)s", "now": "%(now)s", "limit": "%(limit)s", "lease": "%(lease)s"}
 _PG_MARKS |= {"worker": "%(worker)s"}
 _PG_CLAIM = (
-    "WITH due AS ({due} FOR UPDATE SKIP LOCKED) UPDATE check_states s SET "
-    + _TAKE.replace("claim_token + 1", "s.claim_token + 1").format(**_PG_MARKS)
-    + " FROM due WHERE s.check_id = due.check_id RETURNING "
-    + ", ".join(f"s.{name.strip()}" for name in _FACTS.split(","))
+    f"UPDATE check_states SET {_TAKE.format(**_PG_MARKS)}"
+    " WHERE check_id = ANY(ARRAY({due} FOR UPDATE SKIP LOCKED))"
+    f" RETURNING {_FACTS}"
 )
 
 
