@@ -1,0 +1,327 @@
+"""The page of one pod as a browser gets it, and what people may do there."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth.core.words import HealState, ProviderKind, Role
+from podhealth.models import AuditEntry, Episode, Heal, PodStatus, Snooze
+from podhealth.store.db import db_now, read, write
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant, a_user, an_episode
+from tests.support.cast import Caller
+from tests.support.past import HOUR, a_healthy_pod, a_sick_pod
+from tests.web.conftest import SignedIn
+
+HTMX = {"HX-Request": "true"}
+SNOOZE = {"length": "60", "reason": "disk", "holds": "heals_and_alerts"}
+
+
+@pytest.fixture
+def tenant(engine: sa.Engine) -> int:
+    with write(engine) as conn:
+        return a_tenant(conn)
+
+
+@pytest.fixture
+def ann(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
+    """An operator."""
+    with write(engine) as conn:
+        user_id = a_user(conn, tenant, "ann", Role.OPERATOR, email="ann@acme.example")
+    return signed_in(user_id)
+
+
+@pytest.fixture
+def vic(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
+    """A viewer."""
+    with write(engine) as conn:
+        user_id = a_user(conn, tenant, "vic", Role.VIEWER)
+    return signed_in(user_id)
+
+
+@pytest.fixture
+def zoe(engine: sa.Engine, signed_in: SignedIn) -> Caller:
+    """Another tenant's admin."""
+    with write(engine) as conn:
+        user_id = a_user(conn, a_tenant(conn, "zeta"), "zoe", Role.ADMIN)
+    return signed_in(user_id)
+
+
+@pytest.fixture
+def sick(engine: sa.Engine, tenant: int) -> int:
+    """A pod that has been unhealthy for ten minutes, with an open episode of the default policy."""
+    with write(engine) as conn:
+        pod_id, check_id = a_sick_pod(conn, tenant, db_now(conn), name="web-1")
+        trigger = [{"check_id": check_id, "generation": 1}]
+        an_episode(conn, pod_id, a_policy(conn, tenant, is_default=True), attempts=1, triggers=trigger)
+        return pod_id
+
+
+def audited(engine: sa.Engine) -> list[tuple[str, str]]:
+    with read(engine) as conn:
+        return [
+            (row.what, row.actor_name) for row in conn.execute(sa.select(AuditEntry.__table__).order_by(AuditEntry.seq))
+        ]
+
+
+def count(engine: sa.Engine, model: type) -> int:
+    with read(engine) as conn:
+        return int(conn.scalar(sa.select(sa.func.count()).select_from(model)) or 0)
+
+
+def test_the_page_says_what_is_wrong_in_its_title_and_head(ann: Caller, sick: int):
+    page = ann.get(f"/pods/{sick}")
+
+    assert page.status_code == 200
+    assert "<title>Unhealthy · web-1 · acme · PodHealth</title>" in page.text
+    assert "http: HTTP 502; 9 failures in a row." in page.text
+
+
+def test_all_that_is_live_has_its_id(ann: Caller, sick: int):
+    page = ann.get(f"/pods/{sick}").text
+
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    wanted = {"pod-head", "pod-moment", "pod-healing", "why", "uptime", "events"}
+    assert {f"{name}-{sick}" for name in wanted} <= ids
+    assert f"lane-{sick}-24h" in ids
+    assert len([one for one in ids if re.fullmatch(r"strip-\d+-24h|check-row-\d+", one)]) == 2
+
+
+def test_no_id_stands_twice(ann: Caller, sick: int):
+    ids = re.findall(r'\sid="([^"]+)"', ann.get(f"/pods/{sick}").text)
+
+    assert sorted(ids) == sorted(set(ids))
+
+
+@pytest.mark.parametrize(("asked", "buckets"), [("1h", 60), ("7d", 84), ("30d", 120), ("1y", 96), ("", 96)])
+def test_the_range_stands_in_the_address_and_nonsense_is_a_day(ann: Caller, sick: int, asked: str, buckets: int):
+    page = ann.get(f"/pods/{sick}?range={asked}&events=nonsense&cursor=%21%21")
+
+    assert page.status_code == 200
+    assert f'viewBox="0 0 {buckets} 20"' in page.text
+
+
+def test_each_lane_tells_itself_to_the_ear_and_has_a_table(ann: Caller, sick: int):
+    page = ann.get(f"/pods/{sick}").text
+
+    assert re.search(r'role="img"\s+aria-label="http, last 24 h: healthy but for \d+ min[^"]* unhealthy', page)
+    assert "Show http as table" in page
+
+
+def test_a_cursor_of_no_calendar_counts_as_none(ann: Caller, sick: int):
+    far = ann.get(f"/pods/{sick}?cursor=NDYxMTY4NjAxODQyNzM4NzkwMC4wLjE")
+
+    assert far.status_code == 200
+
+
+def test_a_pod_of_nobody_and_one_of_another_tenant_are_not_found(zoe: Caller, sick: int):
+    assert zoe.get(f"/pods/{sick}").status_code == 404
+    assert zoe.get("/pods/999999").status_code == 404
+    assert "web-1" not in zoe.get(f"/pods/{sick}").text
+
+
+@pytest.mark.parametrize("act", ["snooze", "end-snooze", "heal", "reset"])
+def test_nobody_acts_on_another_tenants_pod(engine, zoe: Caller, sick: int, act: str):
+    answer = zoe.post(f"/pods/{sick}/{act}", data=SNOOZE)
+
+    assert answer.status_code == 404
+    assert (count(engine, Snooze), count(engine, Heal), audited(engine)) == (0, 0, [])
+
+
+def test_a_viewer_sees_why_and_no_buttons(vic: Caller, sick: int):
+    page = vic.get(f"/pods/{sick}").text
+
+    assert "Why not healed?" in page
+    assert not re.search(r"Heal now…|Snooze…|Reset…|<dialog id=\"(snooze|heal-now|reset)\"", page)
+
+
+@pytest.mark.parametrize("act", ["snooze", "end-snooze", "heal", "reset"])
+def test_a_viewer_may_not_act(engine, vic: Caller, sick: int, act: str):
+    assert vic.post(f"/pods/{sick}/{act}", data=SNOOZE).status_code == 403
+    assert audited(engine) == []
+
+
+def test_a_name_is_text_wherever_it_stands(engine, tenant, ann: Caller):
+    with write(engine) as conn:
+        pod_id, _ = a_healthy_pod(conn, tenant, db_now(conn), name="<b>web</b>", tags=["<i>"])
+
+    page = ann.get(f"/pods/{pod_id}").text
+
+    assert "&lt;b&gt;web&lt;/b&gt;" in page
+    assert "<b>web</b>" not in page
+    assert "<i>" not in page
+
+
+def test_snoozing_holds_the_pod_and_is_audited(engine, ann: Caller, sick: int):
+    answer = ann.post(f"/pods/{sick}/snooze", data=SNOOZE)
+
+    assert (answer.status_code, answer.location) == (303, f"/pods/{sick}")
+    with read(engine) as conn:
+        row = conn.execute(sa.select(Snooze.__table__)).one()
+        assert row.until - row.at == pytest.approx(HOUR, abs=timedelta(seconds=5))
+    assert row.reason == "disk"
+    assert audited(engine) == [("pod snoozed", "ann@acme.example")]
+    page = ann.get(f"/pods/{sick}").text
+    assert "In maintenance (snoozed by ann@acme.example: disk)" in page
+    assert "End snooze" in page
+
+
+def test_snoozing_by_htmx_answers_the_panel_and_a_fresh_form(ann: Caller, sick: int):
+    answer = ann.post(f"/pods/{sick}/snooze", data=SNOOZE, headers=HTMX)
+
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (200, f"#pod-healing-{sick}")
+    assert answer.text.startswith(f'<section id="pod-healing-{sick}"')
+    assert re.search(r'<form id="snooze-form"[^>]* hx-swap-oob="true"', answer.text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "message"),
+    [
+        ({"reason": " "}, "reason", "must be text of 1 to 200 characters"),
+        ({"reason": "x" * 201}, "reason", "must be text of 1 to 200 characters"),
+        ({"length": "soon"}, "length", "must be one of 15 min, 1 h, 4 h, until"),
+        ({"length": "until", "until": "tomorrow"}, "until", "must be a day and a time"),
+        ({"length": "until", "until": "2020-01-01T00:00"}, "until", "must lie within the next 31 days"),
+        ({"length": "until", "until": "2999-01-01T00:00"}, "until", "must lie within the next 31 days"),
+        ({"holds": "everything"}, "holds", "must be one of heals_and_alerts, alerts"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["form", "htmx"])
+def test_a_bad_snooze_comes_back_with_its_field_named(engine, ann: Caller, sick: int, changed, field, message, headers):
+    answer = ann.post(f"/pods/{sick}/snooze", data=SNOOZE | changed, headers=headers)
+
+    assert answer.status_code == 422
+    assert re.search(rf'id="snooze-{field}-error"[^§]*?{message}', answer.text)
+    assert ("<html" in answer.text) == (not headers)
+    assert count(engine, Snooze) == 0
+
+
+def test_a_refused_form_keeps_what_was_typed_and_opens_its_dialog(ann: Caller, sick: int):
+    page = ann.post(f"/pods/{sick}/snooze", data=SNOOZE | {"length": "soon", "reason": "<moving> it"}).text
+
+    assert 'value="&lt;moving&gt; it"' in page
+    assert re.search(r'<dialog id="snooze"[^>]* open', page)
+
+
+def test_a_snooze_until_a_moment_is_in_the_tenants_zone(engine, tenant, ann: Caller, sick: int):
+    with write(engine) as conn:
+        conn.execute(sa.text("UPDATE tenants SET zone = 'Asia/Kolkata'"))
+        until = (db_now(conn) + timedelta(hours=8)).replace(microsecond=0, second=0)
+    wall = (until + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%dT%H:%M")
+
+    ann.post(f"/pods/{sick}/snooze", data=SNOOZE | {"length": "until", "until": wall})
+
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(Snooze.until)) == until
+
+
+def test_the_same_form_sent_twice_snoozes_once(engine, ann: Caller, sick: int):
+    for _ in range(2):
+        answer = ann.post(f"/pods/{sick}/snooze", data=SNOOZE | {"op": "an-op-of-its-own"})
+        assert answer.status_code == 303
+
+    assert count(engine, Snooze) == 1
+
+
+def test_ending_a_snooze_ends_all_of_them(engine, ann: Caller, sick: int):
+    ann.post(f"/pods/{sick}/snooze", data=SNOOZE)
+    ann.post(f"/pods/{sick}/snooze", data=SNOOZE | {"length": "240"})
+
+    answer = ann.post(f"/pods/{sick}/end-snooze")
+
+    assert answer.status_code == 303
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(sa.func.count()).where(Snooze.ended_at.is_(None))) == 0
+    assert audited(engine)[-1] == ("snooze ended", "ann@acme.example")
+    assert ann.post(f"/pods/{sick}/end-snooze", headers=HTMX).status_code == 200
+
+
+def test_heal_now_plans_the_next_step_with_the_reason_given(engine, ann: Caller, sick: int):
+    answer = ann.post(f"/pods/{sick}/heal", data={"reason": "it hangs again"})
+
+    assert (answer.status_code, answer.location) == (303, f"/pods/{sick}")
+    with read(engine) as conn:
+        heal = conn.execute(sa.select(Heal.__table__)).one()
+    assert (heal.state, heal.nth_of_action, heal.requested_by) == (
+        HealState.PLANNED,
+        2,
+        "ann@acme.example: it hangs again",
+    )
+    assert ("heal now", "ann@acme.example") in audited(engine)
+
+
+def test_heal_now_needs_a_reason(engine, ann: Caller, sick: int):
+    answer = ann.post(f"/pods/{sick}/heal", data={"reason": ""})
+
+    assert answer.status_code == 422
+    assert 'id="heal-now-reason-error"' in answer.text
+    assert count(engine, Heal) == 0
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["form", "htmx"])
+def test_what_the_moment_forbids_is_said_and_refused(engine, ann: Caller, sick: int, headers):
+    with write(engine) as conn:
+        a_heal(conn, sick, of_attempts=2)
+
+    page = ann.get(f"/pods/{sick}").text
+    answer = ann.post(f"/pods/{sick}/heal", data={"reason": "again"}, headers=headers)
+
+    assert "Heal now: A heal is open: restart 1 of 2, about to begin." in page
+    assert re.search(r'data-action="heal-now"[^>]* aria-disabled="true"', page)
+    assert answer.status_code == 409
+    assert "A heal is open: restart 1 of 2, about to begin." in answer.text
+    assert 'value="again"' in answer.text
+    assert count(engine, Heal) == 1
+
+
+def test_a_pod_without_provider_cannot_be_healed_now(engine, tenant, ann: Caller):
+    with write(engine) as conn:
+        pod_id = a_pod(conn, tenant, provider=ProviderKind.NONE)
+        a_check(conn, pod_id)
+
+    assert "Heal now: The pod has no provider that could act." in ann.get(f"/pods/{pod_id}").text
+    assert ann.post(f"/pods/{pod_id}/heal", data={"reason": "now"}).status_code == 409
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 303), (HTMX, 200)], ids=["form", "htmx"])
+def test_a_reset_closes_the_episode_and_is_audited(engine, ann: Caller, sick: int, headers, status):
+    assert "its 1 attempt, the failures in a row and the pause are forgotten" in ann.get(f"/pods/{sick}").text
+
+    assert ann.post(f"/pods/{sick}/reset", headers=headers).status_code == status
+
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(Episode.close_reason)) == "reset"
+        assert conn.scalar(sa.select(PodStatus.auto_heal_attempts)) == 0
+    assert audited(engine) == [("healing reset", "ann@acme.example")]
+
+
+def test_an_op_that_is_none_of_ours_is_refused(engine, ann: Caller, sick: int):
+    answer = ann.post(f"/pods/{sick}/reset", data={"op": "!"})
+
+    assert answer.status_code == 422
+    assert "op must be 8 to 64 letters" in answer.text
+    assert audited(engine) == []
+
+
+def test_nothing_is_done_without_the_pages_own_token(app, engine, ann: Caller, sick: int):
+    ann.unsafe.pop("X-CSRFToken")
+
+    assert ann.post(f"/pods/{sick}/reset").status_code in (400, 403)
+    assert audited(engine) == []
+
+
+def test_older_events_have_a_page_of_their_own(engine, ann: Caller, sick: int):
+    with write(engine) as conn:
+        now = db_now(conn)
+        for number in range(60):
+            done = {"state": HealState.SUCCEEDED, "completed_at": now, "next_step_at": None}
+            at = now - number * timedelta(minutes=1)
+            a_heal(conn, sick, triggered_at=at, idempotency_key=f"heal {number}", **done)
+
+    first = ann.get(f"/pods/{sick}?events=heals").text
+    older = re.search(r'href="([^"]*cursor[^"]*)">Older events', first)
+    assert older is not None
+    second = ann.get(older[1].replace("&amp;", "&")).text
+
+    assert (first.count("event is-heal"), second.count("event is-heal")) == (50, 10)
