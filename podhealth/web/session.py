@@ -5,7 +5,6 @@ All else reads ``current_scope()``. What the scope may do is web/access.py's tab
 
 import secrets
 from datetime import timedelta
-from hashlib import sha256
 
 import sqlalchemy as sa
 from flask import Flask, g, has_request_context, request, session
@@ -15,6 +14,7 @@ from podhealth.core.errors import Forbidden
 from podhealth.core.words import Actor, Role
 from podhealth.models import Session, Tenant, User, db
 from podhealth.store import accounts
+from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
 from podhealth.web.installed import engine_of
@@ -43,7 +43,7 @@ def scope_of_session() -> Scope | None:
             .join(Session, Session.user_id == User.id)
             .join(Tenant, Tenant.id == User.tenant_id)
             .where(
-                Session.token_hash == _hash(token),
+                Session.token_hash == hash_of(token),
                 Session.ended_at.is_(None),
                 Session.expires_at > db_now(conn),
                 User.active,
@@ -59,7 +59,7 @@ def scope_of_session() -> Scope | None:
 def session_key() -> str | None:
     """Return the hash under which this browser's session is stored, or None without one."""
     token = session.get(_TOKEN)
-    return _hash(token) if isinstance(token, str) else None
+    return hash_of(token) if isinstance(token, str) else None
 
 
 def scope_of_token() -> Scope | None:
@@ -83,7 +83,7 @@ def begin_session(user_id: int) -> None:
         conn.execute(
             sa.insert(Session).values(
                 user_id=user_id,
-                token_hash=_hash(token),
+                token_hash=hash_of(token),
                 address=request.remote_addr,
                 device=(request.user_agent.string or "")[:_DEVICE_CHARACTERS] or None,
                 created_at=now,
@@ -101,15 +101,11 @@ def end_session() -> None:
         with write(engine_of()) as conn:
             conn.execute(
                 sa.update(Session)
-                .where(Session.token_hash == _hash(token), Session.ended_at.is_(None))
+                .where(Session.token_hash == hash_of(token), Session.ended_at.is_(None))
                 .values(ended_at=db_now(conn))
             )
     logout_user()
     session.clear()
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
 
 
 def install(app: Flask) -> None:
