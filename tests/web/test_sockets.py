@@ -1,6 +1,7 @@
 """Live sockets of real web processes: who may open one, and what they hear."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,6 +127,10 @@ def test_no_token_of_a_program_opens_a_socket(world, web):
     assert web.ask(None, Authorization="Bearer ph_anything") == 401
 
 
+def test_beside_a_session_no_token_counts(world, web):
+    assert web.ask(world.ann, Authorization="Bearer ph_of_somebody_else") == 101
+
+
 @pytest.mark.parametrize(
     "headers", [{"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Key": None}, {"Upgrade": None, "Connection": None}]
 )
@@ -208,7 +213,7 @@ def test_nonsense_closes_the_socket_and_costs_no_memory(world, web):
     big, binary, rapid, unknown = (web.open(world.ann) for _ in range(4))
 
     big.sock.settimeout(5)
-    with pytest.raises(OSError, match=r"reset|pipe|timed out"):
+    with suppress(OSError):  # what comes is read and dropped for two seconds, then the connection is cut
         big.sock.sendall(b"\x81\xff" + (60_000_000).to_bytes(8) + b"\0\0\0\0" + b"x" * 60_000_000)
     binary.send_binary(b"\0")
     for _ in range(100):
@@ -216,19 +221,20 @@ def test_nonsense_closes_the_socket_and_costs_no_memory(world, web):
     unknown.send('{"subscribe": "*"}')
 
     assert [binary.until_closed(), rapid.until_closed(), unknown.until_closed()] == [1003, 1008, 1008]
+    assert big.until_closed() in (1009, None)  # a reset may overtake the reason
     assert sum(process.memory_info().rss for process in web.processes()) - before < 8_000_000
 
 
 def test_one_who_does_not_read_is_closed_and_moves_nobody(world, web, seq):
     pods = list(world.acme.pods)
-    stuck = [web.open(world.ann, buffer=4096, seq=seq, cards=pods) for _ in range(20)]
+    shown = {"cards": pods, "rows": pods, "page": pods[0], "counts": True}
+    stuck = [web.open(world.ann, buffer=4096, seq=seq, **shown) for _ in range(20)]
     browser = web.open(world.ann, seq=seq, cards=pods)
     begun = clock.monotonic()
 
     def all_closed() -> bool:
         new = tell(world.engine, world.acme.tenant_id, *pods)
         browser.until_seq(new, within_s=2)
-        print(clock.monotonic() - begun, len(_connections(web)))
         return clock.monotonic() - begun > 30 or len(_connections(web)) <= 1
 
     wait_for(all_closed, within_s=40, every_s=0.05, what="those who do not read are closed")
