@@ -146,7 +146,8 @@ def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, since: datetime) 
 
 
 def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[int, int], str]) -> CheckStrip:
-    found = draw(past, span.range, span.now, span.zone).runs
+    drawn = draw(past, span.range, span.now, span.zone)
+    found = drawn.runs
     rows = [
         LaneRun(
             from_us(run.begin_us),
@@ -159,7 +160,7 @@ def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[i
         )
         for run in found[-MOST_ROWS:]
     ]
-    strip = strip_of(past, span.range, span.now, span.zone)
+    strip = strip_of(past, drawn, span.now, span.zone)
     return CheckStrip(
         check_id, span.range.value, past.name, strip, tuple(reversed(rows)), max(0, len(found) - MOST_ROWS)
     )

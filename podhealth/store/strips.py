@@ -47,7 +47,7 @@ def card_strips(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Seq
     """Return the last 24 h of each of these pods that is the tenant's, in 48 buckets."""
     since = now - length_of(Range.CARD)
     pasts = pod_pasts(conn, tenant_id, pod_ids, since, now)
-    return {pod_id: strip_of(past, Range.CARD, now) for pod_id, past in pasts.items()}
+    return {pod_id: strip_of(past, draw(past, Range.CARD, now), now) for pod_id, past in pasts.items()}
 
 
 def length_of(range_: Range) -> timedelta:
@@ -55,11 +55,9 @@ def length_of(range_: Range) -> timedelta:
     return SHAPES[range_].buckets * SHAPES[range_].step
 
 
-def strip_of(past: Past, range_: Range, now: datetime, zone: tzinfo = UTC) -> Strip:
-    """Return a pod's or check's past over the range that ends now, with its uptime over exactly that length."""
-    drawn = draw(past, range_, now, zone)
-    now_us = to_us(now)
-    up = uptime(to_us(now - length_of(range_)), now_us, past.course)
+def strip_of(past: Past, drawn: Drawn, now: datetime, zone: tzinfo = UTC) -> Strip:
+    """Return what ``draw`` made of a past as pages show it, with the uptime over exactly the range's length."""
+    up = uptime(to_us(now - length_of(drawn.range)), to_us(now), past.course)
     return Strip(
         buckets=len(drawn.buckets),
         runs=tuple(Run(block.first, block.width, shade(block.mark)) for block in drawn.blocks),
