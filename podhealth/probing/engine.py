@@ -178,7 +178,8 @@ class Engine:
         if isinstance(host, str):
             plan.host, plan.is_name = host, True
             return
-        plan.host = str(plain(host))
+        shown = str(plain(host))
+        plan.host = target.address if target.address == shown else shown  # kept for long: once is enough
         why = why_refused(host, target.networks, self._denied)
         if why:
             plan.finding = findings.invalid("address", f"the address {why}")
@@ -244,6 +245,7 @@ class Engine:
         self._waiting.ended(probe.target.tenant_id)
         self._finished += 1
         self._done(probe.key, finding, probe.begun, now)
+        probe.key = None  # the probe itself is kept until its deadline has passed
 
 
 def raise_descriptor_limit() -> int:

@@ -3,7 +3,9 @@
 Sends nothing. A stored value that the forms would have refused raises InputError and becomes ``invalid``.
 """
 
+import json
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import re2
@@ -54,9 +56,13 @@ class Request(NamedTuple):
 
 
 def parse_request(target: Target) -> Request:
-    """Return the request a target asks for. Raises InputError naming the bad option."""
-    config = parse_options(Kind.HTTP, target.config, {})
-    path = target.target or "/"
+    """Return the request a target asks for, one for all that ask the same. Raises InputError naming the bad option."""
+    return _parse(target.target or "/", json.dumps(target.config, sort_keys=True))
+
+
+@lru_cache(maxsize=4_096)
+def _parse(path: str, options: str) -> Request:
+    config = parse_options(Kind.HTTP, json.loads(options), {})
     if not _PATH.fullmatch(path):
         raise InputError("target", "must be a path that begins with one slash")
     scheme, method, host = str(config["scheme"]), str(config["method"]), config.get("host")

@@ -5,6 +5,7 @@ How a target is probed, and what its result means, is unknown here.
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
+from sys import intern
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -54,6 +55,7 @@ def load_targets(conn: sa.Connection, check_ids: Iterable[int], networks: Sequen
     """
     ids = list(check_ids)
     known: dict[tuple[str, ...] | None, tuple[str, ...]] = {}
+    options: dict[str, dict[str, Any]] = {}  # checks that are alike share them: a worker keeps tens of thousands
     found: dict[int, Configured] = {}
     for start in range(0, len(ids), _AT_ONCE):
         query = (
@@ -66,19 +68,20 @@ def load_targets(conn: sa.Connection, check_ids: Iterable[int], networks: Sequen
             own = None if row.allowed_networks is None else tuple(row.allowed_networks)
             if own not in known:
                 known[own] = common_networks(networks, own)
-            found[row.id] = _configured(row, known[own])
+            config = options.setdefault(repr(row.config), row.config or {})
+            found[row.id] = _configured(row, config, known[own])
     return found
 
 
-def _configured(row: Any, networks: tuple[str, ...]) -> Configured:
+def _configured(row: Any, config: dict[str, Any], networks: tuple[str, ...]) -> Configured:
     target = Target(
         check_id=row.id,
         pod_id=row.pod_id,
         tenant_id=row.tenant_id,
         kind=row.kind,
         address=row.address,
-        target=row.target,
-        config=row.config or {},
+        target=None if row.target is None else intern(row.target),
+        config=config,
         timeout_s=row.timeout_seconds,
         interval_s=row.interval_seconds,
         latency_limit_ms=row.latency_limit_ms,
