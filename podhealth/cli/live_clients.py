@@ -21,6 +21,7 @@ _SEQ = re.compile(rb'"seq":(\d+)')
 _PORTS_OF_ONE_ADDRESS = 20_000
 _READ_BYTES = 65_536
 _OPEN_AT_ONCE = 64
+_TEXT, _PING, _PONG = 0x81, 0x89, 0x8A
 
 
 class Browser:
@@ -45,6 +46,8 @@ class Browser:
             found = _SEQ.search(self.rest, 0, 120)
             if found:
                 self.came.append((at, int(found[1])))
+            elif self.rest[0] == _PING:
+                self.sock.send(masked(self.rest[2:length], _PONG))  # as every browser does by itself
             self.rest = self.rest[length:]
         return bool(data)
 
@@ -60,10 +63,9 @@ def _frame_length(data: bytes) -> int | None:
     return 10 + int(struct.unpack_from("!Q", data, 2)[0]) if len(data) >= 10 else None
 
 
-def masked(text: str) -> bytes:
-    """Return ``text`` as the frame a browser sends, at most 65,535 bytes; the mask is zero."""
-    data = text.encode()
-    head = struct.pack("!BB", 0x81, 0x80 | len(data)) if len(data) < 126 else struct.pack("!BBH", 0x81, 0xFE, len(data))
+def masked(data: bytes, kind: int = _TEXT) -> bytes:
+    """Return ``data`` as the frame a browser sends, at most 65,535 bytes; the mask is zero."""
+    head = struct.pack("!BB", kind, 0x80 | len(data)) if len(data) < 126 else struct.pack("!BBH", kind, 0xFE, len(data))
     return head + b"\0\0\0\0" + data
 
 
@@ -89,7 +91,7 @@ def open_one(number: int, order: dict[str, Any]) -> Browser:
         raise ConnectionError(f"not upgraded: {answer[:80]!r}")
     browser = Browser(sock)
     browser.rest = answer.partition(b"\r\n\r\n")[2]
-    sock.sendall(masked(json.dumps(order["watch"])))
+    sock.sendall(masked(json.dumps(order["watch"]).encode()))
     sock.setblocking(False)
     return browser
 
