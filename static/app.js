@@ -38,16 +38,18 @@
   const local = (moment, options) => new Date(moment).toLocaleString("en-GB", { hourCycle: "h23", ...options });
   const hour = { hour: "2-digit", minute: "2-digit" };
   const day = { day: "numeric", month: "short" };
-  const clockText = (moment) =>
-    new Date(moment).toDateString() === new Date(now()).toDateString() ? local(moment, hour) : local(moment, { ...day, ...hour });
+  const clockText = (moment, precise = {}) => {
+    const isToday = new Date(moment).toDateString() === new Date(now()).toDateString();
+    return local(moment, { ...(isToday ? {} : day), ...hour, ...precise });
+  };
   const fullText = (moment) => local(moment, { ...day, year: "numeric", ...hour, second: "2-digit", timeZoneName: "short" });
 
   const FORMS = {
     ago: (moment) => (isAbsolute ? clockText(moment) : `${lengthText((now() - moment) / 1000)} ago`),
     for: (moment) => (isAbsolute ? `since ${clockText(moment)}` : `for ${lengthText((now() - moment) / 1000)}`),
     in: (moment) => (isAbsolute ? `at ${clockText(moment)}` : moment <= now() ? "now" : `in ${lengthText((moment - now()) / 1000)}`),
-    clock: clockText,
-    seconds: (moment) => local(moment, { ...hour, second: "2-digit" }),
+    clock: (moment) => clockText(moment),
+    seconds: (moment) => clockText(moment, { second: "2-digit" }),
     day: (moment) => local(moment, { ...day, year: "numeric" }),
     full: fullText,
   };
