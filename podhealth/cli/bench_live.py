@@ -142,6 +142,7 @@ def _change_for(place: Place, seconds: float, done: int = 0) -> list[Change]:
         published, at = _change(place.engine, pod + 1, _OK if turn % 2 else _FAIL)
         publish(client, published)
         changes.append(Change(at, published[_TENANT]))
+    pause.wait(max(0.0, begun + seconds - clock.monotonic()))
     client.close()
     return changes
 
