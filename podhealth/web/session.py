@@ -1,5 +1,8 @@
 """Who is calling: the one place that turns a browser's session or a Bearer token into a Scope.
 
+The cookie carries the session's own token and nothing of Flask-Login, which would ask the database for the person with
+each request, even for a stylesheet or for the page that says that the database is away.
+
 All else reads ``current_scope()``. What the scope may do is web/access.py's table.
 """
 
@@ -7,12 +10,12 @@ import secrets
 from datetime import timedelta
 
 import sqlalchemy as sa
-from flask import Flask, g, has_request_context, request, session
-from flask_security.utils import login_user, logout_user
+from flask import Flask, Response, g, has_request_context, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from podhealth.core.errors import Forbidden
 from podhealth.core.words import Actor, Role
-from podhealth.models import Session, Tenant, User, db
+from podhealth.models import Session, Tenant, User
 from podhealth.store import accounts
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
@@ -73,10 +76,6 @@ def scope_of_token() -> Scope | None:
 def begin_session(user_id: int) -> None:
     """Begin a session for this user in this browser; whatever session it had before is over (hazards A16)."""
     end_session()
-    user = db.session.get(User, user_id)
-    if user is None:
-        raise Forbidden("no such user")
-    login_user(user, remember=False)
     token = secrets.token_urlsafe(32)
     with write(engine_of()) as conn:
         now = db_now(conn)
@@ -104,11 +103,21 @@ def end_session() -> None:
                 .where(Session.token_hash == hash_of(token), Session.ended_at.is_(None))
                 .values(ended_at=db_now(conn))
             )
-    logout_user()
     session.clear()
+
+
+class _Cookies(SecureCookieSessionInterface):
+    """Flask's own, but silent on files: Flask-Login looks into each session, and that alone would say Vary: Cookie."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Send the session back where it changed, and say that the answer depends on it where it does."""
+        if session.modified or not (request.endpoint or "").startswith("assets."):
+            super().save_session(app, session, response)
 
 
 def install(app: Flask) -> None:
     """Let sessions last as long in the cookie as they do in the database."""
+    app.session_interface = _Cookies()
+    app.config["SESSION_PROTECTION"] = None  # Flask-Login's; it would write into each session that it did not begin
     app.config["PERMANENT_SESSION_LIFETIME"] = SESSION_LIVES
     app.config["SESSION_REFRESH_EACH_REQUEST"] = False

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import redis
 import sqlalchemy as sa
 from flask import Flask
 from itsdangerous import URLSafeTimedSerializer
@@ -244,6 +245,8 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     Modules take it by ``site = cast.site``.
     """
     socket: Path = request.getfixturevalue("_redis_socket")
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        client.flushall()  # tries that failed in another module
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("site") / "podhealth.db"
         shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
