@@ -1,5 +1,6 @@
 """One frozen Settings object. The environment is read here and nowhere else; a bad value is named."""
 
+import re
 from functools import cached_property
 from ipaddress import ip_network
 from typing import Annotated
@@ -8,6 +9,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from podhealth.core.errors import SetupError
+
+_LOOPBACK = "127.0.0.0/8"
+_DATABASE = re.compile(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://\S*")
+_REDIS = re.compile(r"(redis|rediss|unix)://\S+")
+_PUBLIC = re.compile(r"https?://[^\s/?#@]+")
 
 
 class Settings(BaseSettings):
@@ -47,10 +53,36 @@ class Settings(BaseSettings):
             ip_network(part)  # ValueError becomes a named error
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if not _DATABASE.fullmatch(value):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if not _REDIS.fullmatch(value):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        if not _PUBLIC.fullmatch(value.rstrip("/")):
+            raise ValueError("must be scheme, host and port: https://podhealth.example")
+        return value.rstrip("/")
+
     @cached_property
     def is_sqlite(self) -> bool:
         """Whether the database is a file on this host."""
         return self.database_url.startswith("sqlite")
+
+    @cached_property
+    def pod_networks(self) -> tuple[str, ...]:
+        """The networks in which the platform allows pods, the demo's own loopback range included where it is on."""
+        return (*self.allowed_networks, _LOOPBACK) if self.demo_loopback else self.allowed_networks
 
 
 _NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL", "secret_key": "SECRET_KEY"}
@@ -67,4 +99,11 @@ def load_settings() -> Settings:
         first = error.errors(include_input=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "environment"
         name = _NAMES.get(field.lower(), field if field.isupper() else f"PODHEALTH_{field.upper()}")
-        raise SetupError(f"{name}: {first['msg']}") from None
+        said = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise SetupError(f"{name}: {said}") from None
+
+
+def require_database_url(url: str) -> None:
+    """Raise SetupError for an address that is none of a database we work with; no other setting is looked at."""
+    if not _DATABASE.fullmatch(url):
+        raise SetupError("DATABASE_URL: must begin with postgresql:// or sqlite:///")

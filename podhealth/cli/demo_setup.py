@@ -18,7 +18,6 @@ from podhealth.core.check_rules import parse_check
 from podhealth.core.errors import SetupError
 from podhealth.core.words import Kind, ProviderKind
 from podhealth.models import Pod, Policy, Tenant
-from podhealth.probing.loop import networks_of
 from podhealth.settings import Settings
 from podhealth.store import accounts, checks, inventory, policies
 from podhealth.store.db import write
@@ -46,7 +45,7 @@ def prepare_demo(engine: sa.Engine, installation: Installation, settings: Settin
     first_port = _first_port(_last_first_port(last), settings.web_port)
     web_url = f"http://{_reachable(settings.web_host)}:{settings.web_port}"
     spec = demo_spec(folder, first_port, web_url, _token_of(last))
-    networks = networks_of(settings)
+    networks = settings.pod_networks
     with write(engine) as conn:
         scope = system_scope(_tenant(conn), "podhealth up --demo")
         if _is_empty(conn, scope):

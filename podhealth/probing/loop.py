@@ -34,12 +34,6 @@ HUNG_AFTER_S = 20.0
 # Probes that are quicker than this never need a longer lease.
 _YOUNG_S = 4.0
 _MOST_WAITING = 20_000
-_LOOPBACK = "127.0.0.0/8"
-
-
-def networks_of(settings: Settings) -> tuple[str, ...]:
-    """Return the networks in which the platform allows pods, the demo's own loopback range included where it is on."""
-    return (*settings.allowed_networks, _LOOPBACK) if settings.demo_loopback else settings.allowed_networks
 
 
 class ProbeLoop:
@@ -54,7 +48,7 @@ class ProbeLoop:
         self._found: deque[tuple[Ticket, Finding, float, float]] = deque()
         self._engine = Engine(self._done, settings.max_in_flight)  # type: ignore[arg-type]
         self._rechecks_at_most = max(settings.max_in_flight // 4, 1)
-        self._intake = Intake(self._db, vantage, self.worker_id, networks_of(settings))
+        self._intake = Intake(self._db, vantage, self.worker_id, settings.pod_networks)
         self._teller = Teller(publish, hint)
         self._outtake = Outtake(self._db, self.worker_id, self._teller.tell)
         self._flying: dict[Ticket, None] = {}
