@@ -11,8 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from podhealth.core.errors import SetupError
 
 _LOOPBACK = "127.0.0.0/8"
-_DATABASE = re.compile(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://\S*")
-_REDIS = re.compile(r"(redis|rediss|unix)://\S+")
+_DATABASE = re.compile(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://.*")
+_REDIS = re.compile(r"(redis|rediss|unix)://.+")
 _PUBLIC = re.compile(r"https?://[^\s/?#@]+")
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from podhealth.core.errors import PodHealthError
+from podhealth.core.errors import InputError, PodHealthError
 
 _COMMANDS = {
     "bench": "podhealth.cli.bench:bench",
@@ -59,6 +59,11 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
+    except InputError as error:
+        # The store names its fields; here each has the option of that name.
+        field = f"--{error.field}" if error.field.islower() and not error.field.startswith("--") else error.field
+        click.echo(f"podhealth: {field}: {error.message}", err=True)
+        sys.exit(2)
     except PodHealthError as error:
         click.echo(f"podhealth: {error}", err=True)
         sys.exit(2)

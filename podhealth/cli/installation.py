@@ -14,8 +14,11 @@ from pathlib import Path
 import click
 
 from podhealth.core.errors import SetupError
-from podhealth.settings import Settings, load_settings
+from podhealth.settings import Settings, load_settings, require_database_url
 
+_NO_DATABASE = (
+    "--data: there is no PodHealth in {}: start one with 'podhealth up', name its folder, or set DATABASE_URL"
+)
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; redis adds a suffix while it starts
 
 
@@ -29,6 +32,12 @@ class Installation:
     def database_url(self) -> str:
         """The database: ``DATABASE_URL``, else a SQLite file in the folder."""
         return os.environ.get("DATABASE_URL") or f"sqlite:///{self.folder / 'podhealth.db'}"
+
+    def require_database(self) -> None:
+        """Raise SetupError where this folder should hold the database and holds none, so that none is made here."""
+        if not os.environ.get("DATABASE_URL") and not (self.folder / "podhealth.db").is_file():
+            raise SetupError(_NO_DATABASE.format(self.folder))
+        require_database_url(self.database_url)
 
     @property
     def redis_socket(self) -> Path:
@@ -113,17 +122,15 @@ def open_installation(folder: str | None, create: bool = False) -> Installation:
     """
     path = Path(folder or os.environ.get("PODHEALTH_DATA") or "podhealth-data").resolve()
     if create:
+        named_by = "PODHEALTH_DATA" if not folder and os.environ.get("PODHEALTH_DATA") else "--data"
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise SetupError(f"--data: cannot make the folder {path}: {error.strerror}") from None
+            raise SetupError(f"{named_by}: cannot make the folder {path}: {error.strerror}") from None
         if not os.access(path, os.W_OK):
-            raise SetupError(f"--data: the folder {path} cannot be written to")
+            raise SetupError(f"{named_by}: the folder {path} cannot be written to")
     elif not path.is_dir() and not os.environ.get("DATABASE_URL"):
-        raise SetupError(
-            f"--data: there is no PodHealth in {path}: "
-            "start one with 'podhealth up', name its folder, or set DATABASE_URL"
-        )
+        raise SetupError(_NO_DATABASE.format(path))
     return Installation(path)
 
 

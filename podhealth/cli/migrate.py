@@ -4,6 +4,7 @@ import click
 
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import SetupError
+from podhealth.settings import require_database_url
 from podhealth.store import schema
 
 
@@ -16,6 +17,7 @@ from podhealth.store import schema
 def migrate(data: str | None, check: bool, draft: str | None) -> None:
     """Bring the database to this program's schema (also what 'up' does first). Safe to run twice at once."""
     url = open_installation(data).database_url
+    require_database_url(url)
     if draft is not None:
         _draft(draft)
     elif check:

@@ -8,6 +8,7 @@ import redis
 import structlog
 
 from podhealth import clock, logs
+from podhealth.cli.database import require_ready
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.schedule import PeriodicScheduler, reconcile
 from podhealth.jobs.watch import Watch
@@ -84,6 +85,7 @@ class SchedulerLoop:
 def scheduler() -> None:
     """Wake the workers once a second; what is due, they find in the database."""
     here = parts()
+    require_ready(here.engine)
     logs.set_up(here.settings, "scheduler")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: here.leaving.set())

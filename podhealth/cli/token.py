@@ -5,12 +5,13 @@ from datetime import timedelta
 import click
 import sqlalchemy as sa
 
+from podhealth.cli.database import database
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import InputError
 from podhealth.core.words import Role
 from podhealth.models import Tenant
 from podhealth.store import accounts
-from podhealth.store.db import make_engine, write
+from podhealth.store.db import write
 
 _TOKEN_ROLES = [Role.VIEWER.value, Role.OPERATOR.value, Role.ADMIN.value]
 
@@ -28,13 +29,9 @@ def token() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Days until it expires.")
 def create(data: str | None, tenant_name: str, role: str, name: str, days: int) -> None:
     """Make a token and print it alone: it is shown this once and stored hashed."""
-    engine = make_engine(open_installation(data).database_url)
-    try:
-        with write(engine) as conn:
-            tenant_id = find_tenant(conn, tenant_name)
-            made = accounts.create_token(conn, tenant_id, name, Role(role), "command line", timedelta(days=days))
-    finally:
-        engine.dispose()
+    with database(open_installation(data)) as engine, write(engine) as conn:
+        tenant_id = find_tenant(conn, tenant_name)
+        made = accounts.create_token(conn, tenant_id, name, Role(role), "command line", timedelta(days=days))
     click.echo(made)
 
 

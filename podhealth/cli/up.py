@@ -3,6 +3,7 @@
 Prints one line on stdout when people can come in; what happens to the programs is said on stderr.
 """
 
+import errno
 import fcntl
 import os
 import signal
@@ -39,7 +40,7 @@ def up(data: str | None, port: int, host: str, demo: bool) -> None:
     installation = open_installation(data, create=True)
     with _sole_use(installation.folder):
         _require_free_port(host, port)
-        public_url = os.environ.get("PODHEALTH_PUBLIC_URL") or f"http://{_in_url(host)}:{port}"
+        public_url = (os.environ.get("PODHEALTH_PUBLIC_URL") or f"http://{_in_url(host)}:{port}").rstrip("/")
         more = {
             "PODHEALTH_WEB_HOST": host,
             "PODHEALTH_WEB_PORT": str(port),
@@ -48,7 +49,6 @@ def up(data: str | None, port: int, host: str, demo: bool) -> None:
         }
         if demo:
             more["PODHEALTH_DEMO_LOOPBACK"] = "true"
-        installation.keep_public_url(public_url)
         _run(installation, more, public_url, demo)
 
 
@@ -61,6 +61,7 @@ def _run(installation: Installation, more: dict[str, str], public_url: str, demo
         signal.signal(number, lambda *_: stop.set())
     has_own_redis = installation.has_own_redis  # asked now: the settings become this process's environment
     settings = installation.settings(**more)
+    installation.keep_public_url(public_url)
     sign_in_path, extra_programs = prepare(installation, settings, demo)
     programs = programs_of(_PROCFILE) + extra_programs
     if has_own_redis:
@@ -95,7 +96,11 @@ def _wait_until_ready(url: str, stop: threading.Event, supervision: Supervision)
 
 @contextmanager
 def _sole_use(folder: Path) -> Iterator[None]:
-    with (folder / "up.lock").open("w") as lock:
+    try:
+        lock = (folder / "up.lock").open("w")
+    except OSError as error:
+        raise SetupError(f"--data: the folder {folder} cannot be written to: {error.strerror}") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -110,7 +115,8 @@ def _require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise SetupError(f"--port: cannot listen on {host}:{port}: {error.strerror}; choose another") from None
+            option = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+            raise SetupError(f"{option}: cannot listen on {host}:{port}: {error.strerror}; choose another") from None
 
 
 def _in_url(host: str) -> str:

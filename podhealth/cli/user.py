@@ -5,13 +5,15 @@ from datetime import timedelta
 import click
 import sqlalchemy as sa
 
-from podhealth.cli.installation import data_option, open_installation
+from podhealth.cli.database import database
+from podhealth.cli.installation import Installation, data_option, open_installation
 from podhealth.cli.token import find_tenant
-from podhealth.core.errors import InputError
+from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import Role
 from podhealth.models import User
+from podhealth.settings import Settings
 from podhealth.store import accounts
-from podhealth.store.db import make_engine, write
+from podhealth.store.db import write
 
 _ROLES = [Role.VIEWER.value, Role.OPERATOR.value, Role.ADMIN.value]
 
@@ -29,15 +31,15 @@ def user() -> None:
 @click.option("--role", type=click.Choice(_ROLES), required=True, help="What the person may do.")
 def create(data: str | None, tenant_name: str, email: str, name: str, role: str) -> None:
     """Make a user without a password and print the one-time link to sign in with."""
-    settings = open_installation(data).settings()
-    engine = make_engine(settings.database_url)
-    try:
-        with write(engine) as conn:
-            user_id = accounts.create_user(conn, find_tenant(conn, tenant_name), email, name, Role(role))
-            link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=72))
-    finally:
-        engine.dispose()
-    click.echo(f"{settings.public_url}/sign-in/link/{link}")
+    installation = open_installation(data)
+    with database(installation) as engine, write(engine) as conn:
+        tenant_id = find_tenant(conn, tenant_name)
+        try:
+            user_id = accounts.create_user(conn, tenant_id, email, name, Role(role))
+        except Conflict as error:
+            raise InputError("--email", str(error)) from None
+        link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=72))
+    _print_link(installation, link)
 
 
 @click.command("sign-in-link")
@@ -45,14 +47,15 @@ def create(data: str | None, tenant_name: str, email: str, name: str, role: str)
 @click.option("--email", required=True, help="Whose link.")
 def sign_in_link(data: str | None, email: str) -> None:
     """Print a one-time sign-in link for a user, good for an hour."""
-    settings = open_installation(data).settings()
-    engine = make_engine(settings.database_url)
-    try:
-        with write(engine) as conn:
-            user_id = conn.scalar(sa.select(User.id).where(User.email == email.strip().lower(), User.active))
-            if user_id is None:
-                raise InputError("--email", f"there is no active user {email!r}")
-            link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=1))
-    finally:
-        engine.dispose()
-    click.echo(f"{settings.public_url}/sign-in/link/{link}")
+    installation = open_installation(data)
+    with database(installation) as engine, write(engine) as conn:
+        user_id = conn.scalar(sa.select(User.id).where(User.email == email.strip().lower(), User.active))
+        if user_id is None:
+            raise InputError("--email", f"there is no active user {email!r}")
+        link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=1))
+    _print_link(installation, link)
+
+
+def _print_link(installation: Installation, link: str) -> None:
+    where = installation.public_url or Settings.model_fields["public_url"].default
+    click.echo(f"{where.rstrip('/')}/sign-in/link/{link}")

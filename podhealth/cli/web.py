@@ -9,12 +9,15 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
+from podhealth.cli.database import require_ready
 from podhealth.settings import Settings, load_settings
+from podhealth.store.db import make_engine
 
 _BACKLOG = 2048
 # How long one thread may wait for another to let go of the interpreter: the default of 5 ms, taken for each step of
 # rendering a push beside busy pages, would be most of the 250 ms a push may take.
 _SWITCH_S = 0.001
+_OBJECTS_A_COLLECTION = 20_000
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -61,9 +64,15 @@ def _has_shm() -> bool:
 
 
 def _ready_worker(_worker: Any) -> None:
+    import gc
     import sys
 
     sys.setswitchinterval(_SWITCH_S)
+    # With thousands of sockets each full collection stopped all threads for 150 ms, every few seconds. What the program
+    # itself is made of is never garbage; the rest is looked through whole far more rarely.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION, 20, 100)
 
 
 def _end_worker(_server: Any, worker: Any) -> None:
@@ -76,6 +85,9 @@ def _end_worker(_server: Any, worker: Any) -> None:
 def web() -> None:
     """Serve the dashboard, the API and the live sockets (settings: PODHEALTH_WEB_HOST, _PORT, _THREADS)."""
     settings = load_settings()
+    engine = make_engine(settings.database_url)
+    require_ready(engine)
+    engine.dispose()
     _raise_open_files()
     Server(settings).run()
 

@@ -23,10 +23,12 @@ from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
 
 from podhealth import clock, egress, logs
+from podhealth.cli.database import require_ready
+from podhealth.core.errors import InputError
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.probe import probers
 from podhealth.jobs.watch import Watch
-from podhealth.queues import TICK, Job, Queue, mend_types, vantage_of
+from podhealth.queues import HEAL, TICK, Job, Queue, mend_types, vantage_of
 
 log = structlog.get_logger(__name__)
 
@@ -231,4 +233,8 @@ class PodHealthWorker(SimpleWorker):
 def worker(queues: tuple[str, ...]) -> None:
     """Run the jobs of QUEUES: probe.VANTAGE (claims and probes what is due), heal, tick (decides, heals, cleans up)."""
     here = parts()
+    for queue in queues:
+        if not (queue in (HEAL, TICK) or vantage_of(queue)):
+            raise InputError("QUEUES", f"there is no queue {queue!r}: heal, tick or probe.VANTAGE")
+    require_ready(here.engine)
     PodHealthWorker(list(queues), connection=here.redis).work()

@@ -71,9 +71,19 @@ def newest() -> str:
 
 
 def is_current(engine: sa.Engine) -> bool:
-    """Return whether the database is at this program's revision; workers refuse to start where it is not."""
+    """Return whether the database is at this program's revision."""
     with engine.connect() as conn:
         return current(conn) == newest()
+
+
+def is_behind(engine: sa.Engine) -> bool:
+    """Return whether the database lacks what this program needs; programs refuse to start where it does.
+
+    One that a later release has migrated is not behind: this program runs on it while it is replaced.
+    """
+    with engine.connect() as conn:
+        at = current(conn)
+    return at is None or (at in _known() and at != newest())
 
 
 @contextmanager
@@ -122,9 +132,12 @@ def _explained(error: sa.exc.OperationalError) -> str:
 
 def _refuse_newer(conn: sa.Connection) -> None:
     at = current(conn)
-    known = {script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()}
-    if at is not None and at not in known:
+    if at is not None and at not in _known():
         raise SetupError(f"DATABASE_URL: the database is at revision {at}, which this PodHealth does not know: too new")
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()}
 
 
 def _config(conn: sa.Connection | None) -> Config:
