@@ -73,10 +73,10 @@ class PeriodicScheduler(Scheduler):  # type: ignore[misc]  # the package is unty
             self.register_birth()
         if not self.acquire_lock():
             return 0
-        try:
-            return len(self.enqueue_due())
-        finally:
-            self.remove_lock()
+        # Not after an error: a hung Redis would hold us up once more, and the lock is still ours when it is back.
+        queued = len(self.enqueue_due())
+        self.remove_lock()
+        return queued
 
     def enqueue_due(self) -> list[Job]:
         """Queue what is due and return it."""

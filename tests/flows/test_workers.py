@@ -4,6 +4,7 @@ What was probed is read from the target's ledger, what was committed by looking 
 this process: both survive those that are killed.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,20 +73,31 @@ def wait_until_busy(engine: sa.Engine, program: Program) -> str:
 
 def hang_between_transactions(engine: sa.Engine, program: Program) -> None:
     """Stop it where it holds no lock of the database: SQLite would let nobody write until it goes on."""
-    wait_for(lambda: _is_hung_free(engine, program), 10, what=f"{program.name} stopped between two transactions")
+    wait_for(lambda: _is_hung_free(engine, program), 20, what=f"{program.name} stopped between two transactions")
 
 
 def _is_hung_free(engine: sa.Engine, program: Program) -> bool:
     program.hang()
     try:
-        with write(engine) as conn:
-            if engine.dialect.name == "postgresql":
-                conn.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
+        if engine.dialect.name == "sqlite":
+            _lock_file(str(engine.url.database))
+        else:
+            with write(engine) as conn:
+                conn.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
                 conn.execute(sa.select(CheckState.check_id).with_for_update())
-            return True
-    except sa.exc.OperationalError:
+    except (sa.exc.OperationalError, sqlite3.OperationalError):
         program.resume()
         return False
+    return True
+
+
+def _lock_file(path: str) -> None:
+    file = sqlite3.connect(path, timeout=1, isolation_level=None)
+    try:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    finally:
+        file.close()
 
 
 def late_results(engine: sa.Engine, worker_id: str) -> dict[int, int]:

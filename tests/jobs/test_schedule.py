@@ -184,5 +184,3 @@ def test_killed_before_any_of_its_commands_it_loses_no_entry_and_the_next_one_go
     assert all(count >= 8 for count in killed.values()), killed
     assert [row for row in rows if row[0] == "all-well" and row[3] != "True"] == []
     assert [row for row in rows if row[4] != "True"] == []
-    # A run may be lost with the one that was to queue it, and the next comes a second later; never are there two.
-    assert {int(row[5]) for row in rows if row[0] == "all-well"} <= {0, 1}

@@ -1,12 +1,14 @@
 """The target of probes, in a process of its own, that writes down each request it got (hazards H4).
 
-``python -m tests.support.ledger FILE PORT ADDRESSES``: answer 200 on PORT of 127.0.0.1 … 127.0.0.ADDRESSES, and append
-a line ``microseconds path`` to FILE by O_APPEND as soon as the request is read. ``?delay=0.5`` in the path has the
-answer wait for so long.
+``python -m tests.support.ledger FILE ADDRESSES``: answer 200 on one port, which it prints, of 127.0.0.1 …
+127.0.0.ADDRESSES, and append a line ``microseconds path`` to FILE by O_APPEND as soon as the request is read.
+``?delay=0.5`` in the path has the answer wait for so long.
 """
 
 import asyncio
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -17,7 +19,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from podhealth import clock
 from podhealth.models.base import to_us
-from tests.support.ports import free_port
 from tests.support.program import die_with_parent
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
@@ -56,20 +57,35 @@ def _longest_gap(times: list[float], since: float, until: float) -> tuple[float]
 @contextmanager
 def running_target(folder: Path, addresses: int) -> Iterator[Target]:
     """Run a target while in the block."""
-    file, port = folder / "requests.log", free_port()
+    file = folder / "requests.log"
     file.touch()
-    command = [sys.executable, "-m", "tests.support.ledger", str(file), str(port), str(addresses)]
+    command = [sys.executable, "-m", "tests.support.ledger", str(file), str(addresses)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"listening\n"
-        yield Target(file, port, addresses)
+        yield Target(file, int(process.stdout.readline()), addresses)
     finally:
         process.kill()
         process.wait()
 
 
-async def _serve(file: str, port: int, addresses: int) -> None:
+def _listeners(addresses: int) -> list[socket.socket]:
+    """Return listeners on all addresses at one port; some of the ports that are free on the first are not on others."""
+    for _ in range(50):
+        with contextlib.ExitStack() as opened:
+            first = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+            port = first.getsockname()[1]
+            others = range(2, addresses + 1)
+            try:
+                rest = [opened.enter_context(socket.create_server((f"127.0.0.{n}", port))) for n in others]
+            except OSError:
+                continue
+            opened.pop_all()
+            return [first, *rest]
+    raise RuntimeError("no port is free on all addresses")
+
+
+async def _serve(file: str, addresses: int) -> None:
     ledger = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,12 +100,12 @@ async def _serve(file: str, port: int, addresses: int) -> None:
             pass  # whoever asked is gone
         writer.close()
 
-    hosts = [f"127.0.0.{n}" for n in range(1, addresses + 1)]
-    server = await asyncio.start_server(answer, hosts, port, backlog=512)
-    print("listening", flush=True)
-    await server.serve_forever()
+    listeners = _listeners(addresses)
+    servers = [await asyncio.start_server(answer, sock=listener, backlog=512) for listener in listeners]
+    print(listeners[0].getsockname()[1], flush=True)
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
     die_with_parent()
-    asyncio.run(_serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))
