@@ -3,14 +3,13 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from flask_security import RoleMixin, UserMixin
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import Role
 from podhealth.models.base import Base, BigId, big_id, word
 
 
-class User(Base, UserMixin):
+class User(Base):
     """A person. ``role`` counts inside the own tenant; the platform admin has no tenant of its own.
 
     A changed ``fs_uniquifier`` ends every session of the user at once.
@@ -31,7 +30,7 @@ class User(Base, UserMixin):
     created_at: Mapped[datetime]
 
     @property
-    def roles(self) -> list[RoleMixin]:  # type: ignore[override]
+    def roles(self) -> list[object]:
         """Flask-Security asks for its own roles; ours is one word, and web/access.py decides by it."""
         return []
 
