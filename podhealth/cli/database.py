@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from podhealth.cli.installation import Installation
 from podhealth.core.errors import SetupError
-from podhealth.store import schema
+from podhealth.store import revision
 from podhealth.store.db import make_engine
 
 _NOT_REACHED = "DATABASE_URL: the database is not reached: {}"
@@ -36,7 +36,7 @@ def database(installation: Installation) -> Iterator[sa.Engine]:
 def require_ready(engine: sa.Engine) -> None:
     """Raise SetupError unless the database is reached and has all tables of this program, or a later one's."""
     try:
-        is_behind = schema.is_behind(engine)
+        is_behind = revision.is_behind(engine)
     except sa.exc.OperationalError as error:
         raise SetupError(_NOT_REACHED.format(_first_line(error))) from None
     if is_behind:

@@ -5,7 +5,7 @@ import click
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import SetupError
 from podhealth.settings import require_database_url
-from podhealth.store import schema
+from podhealth.store import revision, schema
 
 
 @click.command()
@@ -24,7 +24,7 @@ def migrate(data: str | None, check: bool, draft: str | None) -> None:
         _check(url)
     else:
         schema.migrate(url)
-        click.echo(f"the schema is at revision {schema.newest()}")
+        click.echo(f"the schema is at revision {revision.newest()}")
 
 
 def _check(url: str) -> None:
@@ -34,7 +34,7 @@ def _check(url: str) -> None:
 
     engine = make_engine(url)
     try:
-        is_current = schema.is_current(engine)
+        is_current = revision.is_current(engine)
     except sa.exc.OperationalError as error:
         raise SetupError(f"DATABASE_URL: the database is not reached: {str(error.orig).splitlines()[0]}") from None
     finally:
@@ -42,7 +42,7 @@ def _check(url: str) -> None:
     if not is_current:
         click.echo("the schema is not current: run 'podhealth migrate'", err=True)
         raise SystemExit(1)
-    click.echo(f"the schema is at revision {schema.newest()}")
+    click.echo(f"the schema is at revision {revision.newest()}")
 
 
 def _draft(name: str) -> None:

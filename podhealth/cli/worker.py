@@ -22,7 +22,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
 
-from podhealth import clock, egress, logs
+from podhealth import clock, logs
 from podhealth.cli.database import require_ready
 from podhealth.core.errors import InputError
 from podhealth.jobs.parts import Parts, parts
@@ -73,8 +73,11 @@ class PodHealthWorker(SimpleWorker):
             log_job_description=False,
         )
         self._here: Parts = parts()
-        # Web hooks of pods lie where their pods do: in private networks that the platform allowed by name.
-        egress.open_networks(self._here.settings.pod_networks)
+        if HEAL in names or TICK in names:
+            from podhealth import egress  # not at the top: a prober calls nobody's web hook
+
+            # Web hooks of pods lie where their pods do: in private networks that the platform allowed by name.
+            egress.open_networks(self._here.settings.pod_networks)
         self._is_reached = True
         self._register_at = 0.0
         vantages = [vantage for vantage in map(vantage_of, names) if vantage is not None]

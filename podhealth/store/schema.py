@@ -1,11 +1,11 @@
-"""Bringing a database to the schema of this program, and asking whether it is there.
+"""Bringing a database to the schema of this program; whether it is there, store/revision.py says.
 
 A migration is one transaction on both databases, under a lock: killed anywhere it leaves nothing half, and of two at
 once one waits and finds nothing to do. What the steps are stands in ``migrations/versions``; Flask is not needed.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
+from alembic.script import Script
 from sqlalchemy import event
 
 from podhealth.core.errors import SetupError
 from podhealth.crashpoints import crashpoint
 from podhealth.store import partitions
 from podhealth.store.db import make_engine, write
+from podhealth.store.revision import current, folder, known
 
 _LOCK_KEY = 0x706F_644D_6967
 _WAIT_S = 120  # for another migration to end
@@ -52,38 +52,10 @@ def draft(url: str, message: str) -> Path:
     A person must read it: renames, data and SQLite's rebuilt tables are not seen by comparing.
     """
     with _sole_connection(url) as conn:
-        number = len(list((_folder() / "versions").glob("*.py"))) + 1
+        number = len(list((folder() / "versions").glob("*.py"))) + 1
         made = command.revision(_config(conn), message=message, autogenerate=True, rev_id=f"{number:04d}")
     assert isinstance(made, Script)  # one head, so one file
     return Path(made.path)
-
-
-def current(conn: sa.Connection) -> str | None:
-    """Return the revision the database is at; None for one that was never migrated."""
-    return MigrationContext.configure(conn).get_current_revision()
-
-
-def newest() -> str:
-    """Return the revision this program needs."""
-    head = ScriptDirectory.from_config(_config(None)).get_current_head()
-    assert head is not None  # the folder holds at least the first revision
-    return head
-
-
-def is_current(engine: sa.Engine) -> bool:
-    """Return whether the database is at this program's revision."""
-    with engine.connect() as conn:
-        return current(conn) == newest()
-
-
-def is_behind(engine: sa.Engine) -> bool:
-    """Return whether the database lacks what this program needs; programs refuse to start where it does.
-
-    One that a later release has migrated is not behind: this program runs on it while it is replaced.
-    """
-    with engine.connect() as conn:
-        at = current(conn)
-    return at is None or (at in _known() and at != newest())
 
 
 @contextmanager
@@ -132,29 +104,13 @@ def _explained(error: sa.exc.OperationalError) -> str:
 
 def _refuse_newer(conn: sa.Connection) -> None:
     at = current(conn)
-    if at is not None and at not in _known():
+    if at is not None and at not in known():
         raise SetupError(f"DATABASE_URL: the database is at revision {at}, which this PodHealth does not know: too new")
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()}
 
 
 def _config(conn: sa.Connection | None) -> Config:
     config = Config(stdout=sys.stderr)
-    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = conn
     return config
-
-
-def _folder() -> Path:
-    here = Path(__file__).resolve()
-    places: list[Callable[[], Path]] = [
-        lambda: here.parents[2] / "migrations",  # a checkout
-        lambda: Path(sys.prefix) / "share" / "podhealth" / "migrations",  # installed
-    ]
-    for place in places:
-        if (place() / "env.py").exists():
-            return place()
-    raise SetupError(f"the migrations are missing: neither {places[0]()} nor {places[1]()} is there; install again")

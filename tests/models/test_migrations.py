@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from podhealth.core.errors import SetupError
 from podhealth.models import db
-from podhealth.store import schema
+from podhealth.store import revision, schema
 from podhealth.store.db import make_engine, read, write
 from podhealth.store.partitions import existing_days
 from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_episode
@@ -115,7 +116,7 @@ def test_migrating_twice_changes_nothing(url):
     _fill(url)
     schema.migrate(url)
     with read(_engine(url)) as conn:
-        assert schema.current(conn) == schema.newest()
+        assert revision.current(conn) == revision.newest()
         assert conn.exec_driver_sql("SELECT count(*) FROM cloud_pod_health_results").scalar() == 1
 
 
@@ -135,11 +136,11 @@ def test_down_and_up_again_with_data_in(url):
 
 def test_a_database_knows_whether_it_is_current(url):
     engine = _engine(url)
-    before = schema.is_current(engine)
+    before = revision.is_current(engine)
     schema.migrate(url)
 
     assert before is False
-    assert schema.is_current(engine) is True
+    assert revision.is_current(engine) is True
 
 
 def test_a_database_of_a_newer_podhealth_is_refused(url):
@@ -161,7 +162,7 @@ def test_of_several_that_migrate_at_once_all_end_well(url):
     said = [process.communicate(timeout=60)[1] for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0, 0], said
-    assert schema.is_current(_engine(url))
+    assert revision.is_current(_engine(url))
 
 
 @pytest.mark.slow
@@ -174,14 +175,14 @@ def test_killed_before_its_commit_a_migration_leaves_nothing_and_a_rerun_complet
 
     assert killed.returncode == -signal.SIGKILL
     assert left == set()
-    assert schema.is_current(_engine(url))
+    assert revision.is_current(_engine(url))
 
 
 KILL_AT_STATEMENT = """
 import os, signal, sys
 import sqlalchemy as sa
 from sqlalchemy import event
-from podhealth.store import schema
+from podhealth.store import revision, schema
 count = 0
 def note(*_):
     global count
@@ -203,7 +204,7 @@ def test_killed_in_the_middle_a_migration_leaves_nothing_and_a_rerun_completes(u
 
     assert killed.returncode == -signal.SIGKILL
     assert left == set()
-    assert schema.is_current(_engine(url))
+    assert revision.is_current(_engine(url))
 
 
 def test_postgresql_has_days_for_results_ahead_and_none_for_the_rest(postgres_engine):
@@ -257,3 +258,10 @@ def test_a_second_open_episode_of_a_pod_cannot_be_stored(engine):
         an_episode(conn, pod_id, policy_id)
     with pytest.raises(sa.exc.IntegrityError), write(engine) as conn:
         an_episode(conn, pod_id, policy_id)
+
+
+def test_the_names_of_the_revisions_are_those_of_their_files():
+    script = ScriptDirectory(str(revision.folder()))
+
+    assert script.get_heads() == [revision.newest()]
+    assert [step.revision for step in script.walk_revisions()] == revision.known()[::-1]
