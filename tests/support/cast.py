@@ -5,6 +5,7 @@ every text of a tenant carries its canary. The pages are asked by callers: a bro
 token, or nobody.
 """
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_te
 SECRET = "of-the-tests-only-" + "x" * 32
 ORIGIN = "http://127.0.0.1:8700"
 _CSRF = "0123456789abcdef"
+_numbers = itertools.count(1)
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -50,6 +52,11 @@ class House(NamedTuple):
     agent_token: str
     people: dict[str, int]
     tokens: dict[str, str]
+
+    @property
+    def check_id(self) -> int:
+        """A check of the pod."""
+        return self.checks["http"]
 
 
 class Cast(NamedTuple):
@@ -86,6 +93,10 @@ class Site(NamedTuple):
     def nobody(self, **options: Any) -> "Caller":
         """A caller without session and token."""
         return Caller(self.app, **options)
+
+    def afresh(self) -> "Site":
+        """The same site with another acme and zeta, to be changed and spoilt."""
+        return self._replace(cast=a_cast(self.engine, f"-{next(_numbers)}"))
 
     def a_pod(self, name: str | None = None, **columns: Any) -> int:
         """A new pod of acme with checks ping and http."""
@@ -166,11 +177,11 @@ def a_session(engine: sa.Engine, user_id: int, **columns: Any) -> str:
     return sid
 
 
-def a_cast(engine: sa.Engine) -> Cast:
+def a_cast(engine: sa.Engine, suffix: str = "") -> Cast:
     """Both tenants, equal but for their names."""
     return Cast(
-        a_house(engine, "acme", {"ann": Role.OPERATOR, "vic": Role.VIEWER, "adam": Role.ADMIN}),
-        a_house(engine, "zeta", {"zoe": Role.ADMIN}),
+        a_house(engine, f"acme{suffix}", {"ann": Role.OPERATOR, "vic": Role.VIEWER, "adam": Role.ADMIN}),
+        a_house(engine, f"zeta{suffix}", {"zoe": Role.ADMIN}),
     )
 
 

@@ -105,7 +105,11 @@ class Which(StrEnum):
     FOREIGN = "foreign"
     MISSING = "missing"
     DELETED = "deleted"
+    MIXED = "foreign in own"
     MALFORMED = "malformed"
+
+
+NOT_THERE = (Which.FOREIGN, Which.MISSING, Which.DELETED, Which.MIXED)
 
 
 class Path(NamedTuple):
@@ -121,7 +125,8 @@ class Path(NamedTuple):
     def which(self) -> tuple[Which, ...]:
         """What its ids may name."""
         named = (Which.OWN, Which.FOREIGN, Which.MISSING, Which.DELETED, Which.MALFORMED)
-        return named if self.ids else (Which.NONE,)
+        mixed = (Which.MIXED,) if len(self.ids) > 1 else ()
+        return named + mixed if self.ids else (Which.NONE,)
 
 
 def paths(app: Flask) -> list[Path]:
@@ -163,13 +168,13 @@ def address(site: Site, path: Path, cell: Cell) -> str:
     """The address of a cell, with the ids that belong in it."""
     text = path.text
     for name in path.ids:
-        text = text.replace(f"<id:{name}>", str(_id(site, name.removesuffix("_id"), cell)))
+        text = text.replace(f"<id:{name}>", str(_id(site, name.removesuffix("_id"), cell, name == path.ids[0])))
     for name in path.texts:
         text = re.sub(rf"<([a-z]+:)?{name}>", _TEXTS.get(name, "x"), text)
     return text
 
 
-def _id(site: Site, noun: str, cell: Cell) -> Any:
+def _id(site: Site, noun: str, cell: Cell, is_first: bool) -> Any:
     mine, other = cell.who.house(site), cell.who.stranger(site)
     if cell.which is Which.MALFORMED:
         return MALFORMED[(len(cell.who.name) + len(cell.method)) % len(MALFORMED)]
@@ -177,7 +182,8 @@ def _id(site: Site, noun: str, cell: Cell) -> Any:
         return MISSING
     if cell.which is Which.DELETED:
         return getattr(mine, f"gone_{noun}_id", MISSING)
-    house = mine if cell.which is Which.OWN else other
+    is_own = cell.which is Which.OWN or (cell.which is Which.MIXED and is_first)
+    house = mine if is_own else other
     known = getattr(house, f"{noun}_id", None)
     return _any_row(site, noun, house) if known is None else known
 
@@ -205,7 +211,7 @@ def expected(path: Path, cell: Cell) -> int | None:
         return 405
     rule = RULES[path.endpoints[cell.method]]
     refused = _at_the_door(rule, cell)
-    if refused is None and cell.which in (Which.FOREIGN, Which.MISSING, Which.DELETED):
+    if refused is None and cell.which in NOT_THERE:
         return 404
     return refused
 
