@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from podhealth.core.errors import NotFound
 from podhealth.core.words import Actor, Role
-from podhealth.models import Pod, Policy, Tenant, Worker
+from podhealth.models import Node, Pod, Policy, Tenant, Worker, db
 from podhealth.store import tenancy
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope, own
@@ -25,6 +25,26 @@ def test_a_scope_without_a_tenant_owns_nothing(tenant_id):
 def test_a_table_that_no_tenant_owns_cannot_be_scoped():
     with pytest.raises(TypeError, match="workers"):
         own(_scope(1), Worker)
+
+
+@pytest.mark.parametrize("mapper", db.Model.registry.mappers, ids=lambda mapper: mapper.class_.__name__)
+def test_each_table_is_scoped_by_its_tenant_or_cannot_be_read_in_a_scope(mapper):
+    columns = mapper.local_table.c
+    owner = columns.id if mapper.class_ is Tenant else columns.get("tenant_id")
+
+    if owner is None:
+        with pytest.raises(TypeError, match="no tenant owns"):
+            own(_scope(7), mapper.class_)
+    else:
+        assert str(own(_scope(7), mapper.class_).compile(compile_kwargs={"literal_binds": True})) == f"{owner} = 7"
+
+
+def test_what_the_platform_shares_is_nobodys_own(engine):
+    with write(engine) as conn:
+        acme = a_tenant(conn)
+        shared = conn.execute(sa.insert(Node).values(name="n1", tenant_id=None, created_at=db_now(conn)))
+    with read(engine) as conn, pytest.raises(NotFound):
+        tenancy.get_own(conn, _scope(acme), Node, shared.inserted_primary_key[0], "node")
 
 
 def test_a_query_with_own_sees_only_the_tenants_rows(engine):
