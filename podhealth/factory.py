@@ -84,8 +84,8 @@ def _of_the_viewer() -> dict[str, Any]:
 
 
 def _install_security(app: Flask) -> None:
-    # Flask-Security hashes and checks passwords and holds the login; its routes and role checks are not used: ours
-    # are in web/pages/account.py and web/access.py.
+    # Flask-Security hashes and checks passwords; its routes, sessions and role checks are not used: ours are in
+    # web/pages/account.py, web/session.py and web/access.py.
     app.config.update(
         SECURITY_PASSWORD_HASH="argon2",  # noqa: S106 - the name of an algorithm
         SECURITY_PASSWORD_SCHEMES=["argon2"],
@@ -94,7 +94,8 @@ def _install_security(app: Flask) -> None:
         SECURITY_CACHE_CONTROL=None,
         SECURITY_CSRF_PROTECT_MECHANISMS=[],
     )
-    Security(app, SQLAlchemyUserDatastore(db, User, RoleMixin), register_blueprint=False)
+    security = Security(app, SQLAlchemyUserDatastore(db, User, RoleMixin), register_blueprint=False)
+    security.principal.identity_loaders.clear()  # else each request, a stylesheet's too, is asked whose it is
     # Who calls is web/session.py's answer alone: another question to the database would fail in the very page that
     # says the database is away.
     app.login_manager.user_loader(lambda _: None)  # type: ignore[attr-defined]
