@@ -56,9 +56,9 @@ def _not_triggering(sick: list[CheckFacts], after: int, known: frozenset[int]) -
 
 
 def _too_few(check: CheckFacts, after: int) -> Closed:
+    # No count in the texts: one decision stands for all failures up to the level, and must stay true meanwhile.
     needed = trigger_level(check, after)
-    times = "time" if needed == 1 else "times in a row"
-    reason = f"{check.name} failed {check.failures} of {needed} {times}. Healing starts at {needed}."
-    card = f"{check.failures} of {needed} failure{'s' if needed > 1 else ''}"
+    level = f"{needed} failures in a row" if needed > 1 else "1 failure"
+    reason = f"{check.name} fails; healing starts at {level}."
     inputs = {"check": check.name, "failures": check.failures, "needed": needed}
-    return Closed(reason, card, None, inputs, same_as=f"too few failures of {check.check_id}")
+    return Closed(reason, f"Heals at {level}", None, inputs, same_as=f"too few failures of {check.check_id}")

@@ -133,24 +133,24 @@ CLOSED = [
     pytest.param(
         Gate.TRIGGER,
         {"status": Status.DEGRADED, "checks": (a_sick_check(status=Status.DEGRADED, failures=1),)},
-        "http failed 1 of 3 times in a row. Healing starts at 3.",
-        "1 of 3 failures",
+        "http fails; healing starts at 3 failures in a row.",
+        "Heals at 3 failures in a row",
         None,
         id="too few for the check",
     ),
     pytest.param(
         Gate.TRIGGER,
         {"policy": PolicyRules("web", trigger_after_failures=10)},
-        "http failed 4 of 10 times in a row. Healing starts at 10.",
-        "4 of 10 failures",
+        "http fails; healing starts at 10 failures in a row.",
+        "Heals at 10 failures in a row",
         None,
         id="too few for the policy",
     ),
     pytest.param(
         Gate.TRIGGER,
         {"checks": (a_sick_check(failure_threshold=5),)},
-        "http failed 4 of 5 times in a row. Healing starts at 5.",
-        "4 of 5 failures",
+        "http fails; healing starts at 5 failures in a row.",
+        "Heals at 5 failures in a row",
         None,
         id="the check's own threshold is higher",
     ),
@@ -400,14 +400,15 @@ def test_one_settled_trigger_is_enough_beside_a_fresh_one() -> None:
     assert isinstance(ASK[Gate.SETTLING](ready(checks=(a_sick_check(), fresh))), Open)
 
 
-def test_a_count_of_failures_that_grows_is_still_the_same_answer() -> None:
+def test_a_count_of_failures_that_grows_is_the_same_answer_in_words_that_stay_true() -> None:
     counts = [
         ASK[Gate.TRIGGER](ready(status=Status.DEGRADED, checks=(a_sick_check(status=Status.DEGRADED, failures=n),)))
         for n in (1, 2)
     ]
 
     assert counts[0].same_as == counts[1].same_as
-    assert counts[0].reason != counts[1].reason
+    assert (counts[0].reason, counts[0].card) == (counts[1].reason, counts[1].card)
+    assert counts[0].inputs != counts[1].inputs
 
 
 def test_times_of_day_show_seconds_only_where_there_are_some() -> None:

@@ -45,7 +45,7 @@ def test_the_first_failures_are_held_by_the_trigger(world: World) -> None:
     world.judge()
 
     hold = newest_hold(world)
-    assert (hold.gate, hold.reason) == ("trigger", "http failed 1 of 3 times in a row. Healing starts at 3.")
+    assert (hold.gate, hold.reason) == ("trigger", "http fails; healing starts at 3 failures in a row.")
     assert world.episodes() == []
 
 
