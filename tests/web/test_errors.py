@@ -236,6 +236,7 @@ def test_a_body_beyond_64_kib_is_refused_unread(site, path, size):
     assert list(faults_of(answer)) == []
 
 
+@pytest.mark.slow
 def test_a_form_of_thousands_of_fields_is_refused(site):
     fields = {f"f{number}": "" for number in range(9_000)}
     answers = [

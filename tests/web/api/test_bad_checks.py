@@ -122,10 +122,10 @@ def test_fields_that_contradict_each_other_are_refused(site, places, fields, nam
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"checkType": "http", "name": "ping"}, {"checkType", "name"}),
-        ({"checkType": "ping", "intervalSeconds": 10}, {"intervalSeconds"}),
-        ({"checkType": "ping", "severity": "warning"}, {"heal"}),
-        ({"checkType": "tcp", "target": None}, {"target"}),
+        ({"checkType": "http", "name": "ping"}, ("checkType", "name")),
+        ({"checkType": "ping", "intervalSeconds": 10}, ("intervalSeconds",)),
+        ({"checkType": "ping", "severity": "warning"}, ("heal",)),
+        ({"checkType": "tcp", "target": None}, ("target",)),
     ],
     ids=str,
 )
