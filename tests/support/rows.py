@@ -44,7 +44,8 @@ class Watch:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._conn = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # The driver's own connection: a transaction that stands open would see the database as it was.
+        self._conn = engine.raw_connection()
         self._stamp, self._marks = self._now(), marks(engine)
 
     def stored(self) -> list[str]:
@@ -63,4 +64,9 @@ class Watch:
         # Both grow whenever anybody else has written, and whatever it was is then looked at in full.
         is_sqlite = self._engine.dialect.name == "sqlite"
         query = "PRAGMA data_version" if is_sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
-        return str(self._conn.exec_driver_sql(query).scalar_one())
+        cursor = self._conn.cursor()
+        cursor.execute(query)
+        (found,) = cursor.fetchone()
+        cursor.close()
+        self._conn.rollback()
+        return str(found)
