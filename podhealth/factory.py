@@ -19,8 +19,9 @@ from podhealth.store.db import engine_options, normalise_url, prepare_engine
 from podhealth.web import access, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
-from podhealth.web.pages import account, assets, heals, health, pods, policies
+from podhealth.web.pages import account, assets, checks, heals, health, pods, policies
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
+from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.tries import FailedTries
 
 MAX_BODY = 64 * 1024
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> Flask:
     guard.install(app)
     session.install(app)
     _install_security(app)
-    for noun in (account, assets, health, pods, policies, heals):
+    for noun in (account, assets, health, pods, checks, policies, heals):
         app.register_blueprint(noun.pages)
     app.register_blueprint(api)
     sockets.install(app)

@@ -113,6 +113,12 @@ def find_check(conn: sa.Connection, scope: Scope, pod_id: int, name: str) -> sa.
     return by_name(conn, pod_id, name)
 
 
+def get_check(conn: sa.Connection, scope: Scope, pod_id: int, check_id: int) -> sa.Row[Any]:
+    """Return one check of the pod. Raises NotFound, also for another tenant's and for another pod's check."""
+    tenancy.get_pod(conn, scope, pod_id)
+    return _of_pod(conn, pod_id, check_id)
+
+
 def rules_of(row: Any) -> CheckRules:
     """Return the stored check as rules, such as ``parse_check`` takes and gives."""
     return CheckRules(**{name: getattr(row, name) for name in _COPIED}, config=dict(row.config))

@@ -25,7 +25,7 @@ from podhealth.store.feed import FeedNote
 from podhealth.store.heartbeats import record_heartbeat
 from podhealth.store.tenancy import Scope
 
-__all__ = ["create_pod", "delete_pod", "record_heartbeat", "rules_of", "set_agent_token", "update_pod"]
+__all__ = ["create_pod", "delete_pod", "list_nodes", "record_heartbeat", "rules_of", "set_agent_token", "update_pod"]
 
 AGENT_PREFIX = "pa_"
 DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].default
@@ -129,6 +129,13 @@ def set_agent_token(conn: sa.Connection, scope: Scope, pod_id: int) -> str:
     conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(agent_token_hash=hash_of(plain)))
     audit.write(conn, scope, "agent token made", "pod", pod_id)
     return plain
+
+
+def list_nodes(conn: sa.Connection, scope: Scope) -> Sequence[sa.Row[Any]]:
+    """Return the nodes on which a pod of the tenant may be, its own and the platform's, by name."""
+    mine = sa.or_(tenancy.own(scope, Node), Node.tenant_id.is_(None))
+    query = sa.select(Node.__table__).where(mine, Node.deleted_at.is_(None))
+    return conn.execute(query.order_by(Node.name, Node.id)).all()
 
 
 def rules_of(row: Any) -> PodRules:

@@ -159,6 +159,12 @@ def test_who_came_by_link_sets_another_without_the_old_one(
     assert 'name="current"' in browser.get("/account").text
 
 
+def test_the_address_of_a_refused_password_loads_the_account_again(signed_in: SignedIn, ann_id: int):
+    answer = signed_in(ann_id).get("/account/password")
+
+    assert (answer.status_code, answer.location) == (303, "/account")
+
+
 def test_without_the_pages_token_nothing_is_set(app: Flask, engine: sa.Engine, ann_id: int, signed_in: SignedIn):
     browser = signed_in(ann_id)
     browser.unsafe.pop("X-CSRFToken")

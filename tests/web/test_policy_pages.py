@@ -18,6 +18,7 @@ from podhealth.store.tenancy import Scope
 from tests.conftest import CountQueries
 from tests.support.build import a_pod, a_policy, a_tenant, a_user
 from tests.support.cast import Caller
+from tests.support.forms import refused, value_of
 from tests.web.conftest import SignedIn
 
 # What a browser sends for the new form, with a name.
@@ -84,25 +85,6 @@ def a_saved(engine: sa.Engine, scope: Scope, policy_id: int | None = None, **fie
     )
     with write(engine) as conn:
         return policies.save_policy(conn, scope, given, policy_id)
-
-
-def refused(text: str) -> dict[str, str]:
-    """The fields that the page marks as refused, by id, with the message beside each; both must name each other."""
-    beside = dict(re.findall(r'<p class="field-error"\s+id="(\S+)-error">.*?<span>(.*?)</span>', text, re.S))
-    for field in beside:
-        tag = re.search(rf'<(?:input|select|textarea|fieldset)[^>]*\sid="{field}"[^>]*>', text)
-        assert tag, f"no element for the message of {field}"
-        assert re.search(rf'aria-describedby="[^"]*\b{field}-error"', tag[0]), tag[0]
-        assert 'aria-invalid="true"' in tag[0]
-        assert f'<a href="#{field}">' in text, f"the summary does not lead to {field}"
-    return {field: html.unescape(said) for field, said in beside.items()}
-
-
-def value_of(text: str, field: str) -> str | None:
-    tag = re.search(rf'<input[^>]*\sid="{field}"[^>]*>', text)
-    assert tag, field
-    value = re.search(r'\svalue="([^"]*)"', tag[0])
-    return html.unescape(value[1]) if value else None
 
 
 def sentence_on(text: str) -> str:

@@ -84,6 +84,12 @@ def show() -> ResponseReturnValue:
     return _account({})
 
 
+@pages.get("/account/password")
+def after_password() -> ResponseReturnValue:
+    """Send people to the account: they load the address again at which a refused password left them."""
+    return redirect("/account", 303)
+
+
 @pages.post("/account/password")
 def set_password() -> ResponseReturnValue:
     """Set the person's password; everywhere else they are signed out."""
