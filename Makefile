@@ -31,7 +31,7 @@ demo: install ## Start PodHealth with eight real pods to break and watch heal (C
 
 test: install-dev ## Run every test: SQLite, PostgreSQL, Redis and a browser, all real
 	$(BIN)/python -m tests.support.browser
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-fast: install-dev ## Run the rules' tests: seconds
 	$(BIN)/python -m pytest -q tests/core -m "not slow"
