@@ -13,7 +13,7 @@ from tests.support.ports import free_port
 from tests.support.up import Up, none_left, run, running_up
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PROGRAMS = {
     "redis": "redis-server",

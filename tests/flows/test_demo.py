@@ -19,7 +19,7 @@ from tests.support.pages import a_browser, card, pictures, signed_in
 from tests.support.up import Up, run, running_up
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 INTERVAL_S = 5
 PODS = {"shop-web", "shop-api", "search", "queue", "mailer", "reports", "flaky", "crasher"}
