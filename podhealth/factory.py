@@ -95,7 +95,9 @@ def _install_security(app: Flask) -> None:
         SECURITY_CACHE_CONTROL=None,
         SECURITY_CSRF_PROTECT_MECHANISMS=[],
     )
-    security = Security(app, SQLAlchemyUserDatastore(db, User, RoleMixin), register_blueprint=False)
+    # Our User is none of its kind: a worker that reads the table should not load its forms (12 MB).
+    store = SQLAlchemyUserDatastore(db, User, RoleMixin)  # type: ignore[arg-type]
+    security = Security(app, store, register_blueprint=False)
     security.principal.identity_loaders.clear()  # else each request, a stylesheet's too, is asked whose it is
     # Who calls is web/session.py's answer alone: another question to the database would fail in the very page that
     # says the database is away.
