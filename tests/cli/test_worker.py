@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
 
-from podhealth import clock
+from podhealth import clock, egress
 from podhealth.cli.worker import PodHealthWorker
 from podhealth.clock import monotonic
+from podhealth.core.address import AddressRefused
 from podhealth.jobs.parts import Parts
 from podhealth.models import CheckState, Worker
 from podhealth.queues import TIMEOUT_S, Queue, enqueue, new_job, redis_client
@@ -29,6 +30,14 @@ from tests.support.wait import wait_for
 __all__ = ["sqlite_here"]
 
 BACK_WITHIN_S = 5.0
+
+
+@pytest.fixture
+def nothing_open() -> Iterator[None]:
+    """No network beside the public ones may be called, before and after."""
+    egress.open_networks([])
+    yield
+    egress.open_networks([])
 
 
 @pytest.fixture
@@ -200,6 +209,15 @@ def test_none_of_its_calls_waits_longer_for_redis_than_we_said(sqlite_here: Part
     worker = PodHealthWorker(["tick"], connection=sqlite_here.redis)
 
     assert worker.connection.connection_pool.connection_kwargs["socket_timeout"] == TIMEOUT_S
+
+
+def test_who_heals_may_call_web_hooks_where_pods_may_be(sqlite_here: Parts, nothing_open: None) -> None:
+    with pytest.raises(AddressRefused, match="outside the allowed networks"):
+        egress.guarded_connect("10.0.0.5", 9, timeout=0.01)
+    PodHealthWorker(["heal"], connection=sqlite_here.redis)
+
+    with pytest.raises(TimeoutError):  # allowed; there is only no time left to connect
+        egress.guarded_connect("10.0.0.5", 9, timeout=0)
 
 
 def test_once_flushed_it_registers_wholly_again(sqlite_here: Parts) -> None:
