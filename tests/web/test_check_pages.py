@@ -290,6 +290,24 @@ def test_the_check_running_can_only_be_disabled(engine, acme, adam) -> None:
     assert not stored(engine, acme, pod_id)["running"].enabled
 
 
+@pytest.mark.parametrize(
+    ("data", "field", "told"),
+    [
+        (PING, "packets", ("Packets", "1", "4")),
+        (AGENT, "graceSeconds", ("Grace", "nothing", "4")),
+        (TCP, "banner", ("Banner begins with", "nothing", "4")),
+    ],
+)
+def test_only_what_differs_is_told_of_a_conflict(engine, acme, adam, pod_id, data, field, told) -> None:
+    given = {"checkType": data["checkType"], "name": "one", "target": data.get("target")}
+    row = put(engine, acme, pod_id, **given)
+    put(engine, acme, pod_id, **given, failureThreshold=9)
+    typed = data | {"name": "one", "timeoutSeconds": "10", "generation": str(row.generation), field: "4"}
+    page = adam.post(f"/pods/{pod_id}/checks/{row.id}/edit", data=typed | {"failureThreshold": "9"}).text
+
+    assert re.findall(r"<li>(.*?): stored is (.*?), yours is (.*?)</li>", page) == [told]
+
+
 # Deleting
 
 

@@ -267,6 +267,7 @@ def test_who_was_slower_is_told_what_differs_and_may_save_over_it(engine, acme, 
     assert answer.status_code == 409
     assert "Address: stored is 10.0.0.2, yours is 10.0.0.1" in answer.text
     assert "Tags: stored is nothing, yours is mine" in answer.text
+    assert answer.text.count("stored is ") == 2
     assert pods(engine)[0].tags == []
     again = {"version": hidden(answer.text, "version"), "op": hidden(answer.text, "op"), "tags": "mine"}
     assert adam.post(f"/pods/{pod_id}/edit", data=NEW | again).status_code == 303

@@ -112,6 +112,8 @@ def form_of(rules: CheckRules) -> CheckForm:
     stored = {**fields, **rules.config}
     values = {name: text_of(stored.get(name)) for name in _TEXTS}
     values |= {name: "on" if stored.get(name) else "" for name in _BOXES}
+    if rules.kind not in TARGETS:
+        values["target"] = ""  # an agent's is its grace in another spelling
     headers = rules.config.get("headers") or {}
     values["headers"] = "\n".join(f"{name}: {content}" for name, content in headers.items())
     if "bodyJson" in rules.config:
@@ -121,7 +123,8 @@ def form_of(rules: CheckRules) -> CheckForm:
 
 def read_form(posted: Mapping[str, str], kind: Kind, is_enabled: bool = True) -> CheckForm:
     """Return what was sent, read as a check of that kind."""
-    values = posted_texts(posted, _TEXTS, _BOXES)
+    # Only kinds that look at an answer ask what of it heals.
+    values = posted_texts({"healOn": HealOn.DOWN.value, **posted}, _TEXTS, _BOXES)
     errors: dict[str, str] = {}
     fields = _fields(values, kind, errors) | {"enabled": is_enabled}
     rules, refused = read_all(parse_check, fields, lambda asked, name: _take_out(asked, name, kind))
@@ -151,7 +154,7 @@ def _fields(values: Mapping[str, str], kind: Kind, errors: dict[str, str]) -> Fi
         "severity": severity,
         # The form says that a warning never heals, so its box says nothing there.
         "heal": values["heal"] == "on" and severity != Severity.WARNING,
-        "healOn": values["healOn"] or HealOn.DOWN.value,
+        "healOn": values["healOn"],
         "keepExcerpt": values["keepExcerpt"] == "on",
         "config": _options(values, kind, errors),
     }

@@ -73,7 +73,7 @@ def form_of(rules: PodRules) -> PodEditForm:
     """Return the form as it shows a stored pod; its secret is not in it."""
     config = rules.provider_config or {}
     hook = {name: config.get(name) for name in ("url", "stateUrl")} if rules.provider == ProviderKind.WEBHOOK else {}
-    values = {**new_form().values} | {name: text_of(value) for name, value in hook.items()}
+    values = dict.fromkeys(_TEXTS, "") | {name: text_of(value) for name, value in hook.items()}
     return EditForm(
         values
         | {
