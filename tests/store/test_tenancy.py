@@ -27,7 +27,12 @@ def test_a_table_that_no_tenant_owns_cannot_be_scoped():
         own(_scope(1), Worker)
 
 
-@pytest.mark.parametrize("mapper", db.Model.registry.mappers, ids=lambda mapper: mapper.class_.__name__)
+def _name(mapper):
+    return mapper.class_.__name__
+
+
+# Sorted: the registry is a set, and all processes of a run must know the tests by the same order.
+@pytest.mark.parametrize("mapper", sorted(db.Model.registry.mappers, key=_name), ids=_name)
 def test_each_table_is_scoped_by_its_tenant_or_cannot_be_read_in_a_scope(mapper):
     columns = mapper.local_table.c
     owner = columns.id if mapper.class_ is Tenant else columns.get("tenant_id")
