@@ -1,13 +1,14 @@
 """The one place beside probing that opens outbound connections: web hooks, Slack, providers.
 
 Each connection goes to an address that was checked, follows no redirect, uses nothing of the environment, ends at one
-deadline and reads at most 64 KiB. What is sent, and why, is not known here.
+deadline and reads a bounded answer. Unix sockets are opened only where the operator named them. What is sent, and why,
+is not known here.
 """
 
 import contextlib
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from podhealth.clock import monotonic
 from podhealth.core.address import AddressRefused, allowed_ones, parse_host
+from podhealth.tls import BY_AUTHORITIES, Pin, context
 
 MAX_BODY = 65_536
 RESOLVE_CAP_S = 5.0
@@ -35,12 +37,32 @@ PUBLIC = (
 
 _opened: tuple[str, ...] = ()
 _denied: tuple[str, ...] = ()
+_sockets: tuple[str, ...] = ()
 
 
 def open_networks(networks: Sequence[str], denied: Sequence[str] = ()) -> None:
     """Say once, when the process starts, which networks may be called beside the public ones, and which never."""
     global _opened, _denied
     _opened, _denied = tuple(networks), tuple(denied)
+
+
+def open_sockets(paths: Sequence[str]) -> None:
+    """Say once, when the process starts, which unix sockets may be opened: none but those that the operator named."""
+    global _sockets
+    _sockets = tuple(paths)
+
+
+def _connect_unix(path: str, timeout: float) -> socket.socket:
+    if path not in _sockets:
+        raise AddressRefused(f"the socket {path} is not among those that PODHEALTH_DOCKER_SOCKETS allows")
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def guarded_connect(
@@ -123,13 +145,17 @@ class _Guarded:
 
     networks: ClassVar[tuple[str, ...] | None] = None
     leash: ClassVar[_Leash | None] = None
+    unix: ClassVar[str | None] = None
 
     def _new_conn(self: Any) -> socket.socket:  # noqa: ANN401 - mixed into urllib3's classes
         timeout = self.timeout if isinstance(self.timeout, int | float) else 10.0
         if self.leash is not None:
             timeout = max(0.01, min(timeout, self.leash.until - monotonic()))
         try:
-            connection = guarded_connect(self._dns_host, self.port, self.networks, timeout)
+            if self.unix is not None:
+                connection = _connect_unix(self.unix, timeout)
+            else:
+                connection = guarded_connect(self._dns_host, self.port, self.networks, timeout)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"no connection to {self.host}") from error
         except OSError as error:
@@ -140,14 +166,25 @@ class _Guarded:
 
 
 class _Adapter(HTTPAdapter):
-    """Gives requests the guarded connections."""
+    """Gives requests the guarded connections. With ``most_bytes`` it reads answers itself and refuses longer ones."""
 
-    def __init__(self, networks: Sequence[str] | None, leash: _Leash | None = None) -> None:
-        self._guard = {"networks": None if networks is None else tuple(networks), "leash": leash}
+    def __init__(
+        self,
+        networks: Sequence[str] | None,
+        leash: _Leash | None = None,
+        *,
+        unix: str | None = None,
+        pin: Pin | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        self._guard = {"networks": None if networks is None else tuple(networks), "leash": leash, "unix": unix}
+        self._pin, self._most_bytes = pin, most_bytes
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as requests declares it
         """Let each pool make its connections through the guard."""
+        if self._pin is not None:
+            options |= {"ssl_context": context(self._pin), "assert_fingerprint": self._pin.digest}
         super().init_poolmanager(*args, **options)
         plain = type("GuardedHttp", (_Guarded, HTTPConnection), self._guard)
         tls = type("GuardedHttps", (_Guarded, HTTPSConnection), self._guard)
@@ -156,6 +193,27 @@ class _Adapter(HTTPAdapter):
             "http": type("GuardedHttpPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("GuardedHttpsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
         }
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as requests does
+        """Leave a pinned connection alone: requests would let its own list of authorities vouch as well."""
+        if self._pin is None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        else:
+            conn.cert_reqs = "CERT_NONE" if self._pin.fingerprint else "CERT_REQUIRED"
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:  # noqa: ANN401
+        """Let nothing but the pin say how certificates are verified."""
+        if self._pin is not None:
+            verify, cert = not self._pin.fingerprint, None
+        return super().build_connection_pool_key_attributes(request, verify, cert)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        """Send, and where answers are bounded read the whole one here."""
+        answer = super().send(request, *args, **options)
+        if self._most_bytes is not None:
+            answer._content = _read_whole(answer.raw, self._most_bytes)
+            answer._content_consumed = True  # type: ignore[attr-defined]
+        return answer
 
 
 class Session(requests.Session):
@@ -179,6 +237,38 @@ class Session(requests.Session):
 def session(networks: Sequence[str] | None = None, timeout_s: float = 10.0) -> requests.Session:
     """Return a requests session for a provider's library. Its time limit is each wait's, not the whole call's."""
     return Session(networks, None, timeout_s)
+
+
+@contextlib.contextmanager
+def bound(
+    library: requests.Session, timeout_s: float, *, most_bytes: int, unix: str | None = None, pin: Pin = BY_AUTHORITIES
+) -> Iterator[None]:
+    """Bind the session of a provider's library while the block lasts: guarded, and over after ``timeout_s`` in all.
+
+    ``unix``: the socket that all its connections go to instead. Raises ValueError for a pin that cannot be used; what
+    the library's calls raise is as ever requests' own, among them AddressRefused in whatever wrapping.
+    """
+    leash = _Leash(timeout_s)
+    try:
+        library.trust_env, library.max_redirects = False, 0
+        library.adapters.clear()
+        library.headers["Accept-Encoding"] = "identity"
+        for scheme in ("https://", "http://"):
+            library.mount(scheme, _Adapter(None, leash, unix=unix, pin=pin, most_bytes=most_bytes))
+        yield
+    except OSError:
+        if leash.is_over:
+            raise TimeoutError(f"no whole answer within {timeout_s:g} s") from None
+        raise
+    finally:
+        library.close()
+        leash.let_go()
+
+
+def may_have_been_heard(error: BaseException) -> bool:
+    """Return whether a request that ended in this error may have reached the far end all the same."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return not isinstance(error, ValueError | requests.ConnectTimeout) and not isinstance(reason, NewConnectionError)
 
 
 def call(
@@ -209,16 +299,30 @@ def call(
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if leash.is_over:
             raise TimeoutError(f"no whole answer within {timeout_s:g} s") from None
-        raise OSError(_why(error)) from None
+        raise OSError(why(error)) from None
     finally:
         leash.let_go()
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     """Return the reason inside the wrappings of requests and urllib3, without the names of our classes."""
     reason: object = getattr(error.args[0] if error.args else None, "reason", None) or error
     text = str(reason)
     return (text.partition("): ")[2] or text)[:200]
+
+
+def _read_whole(raw: Any, most_bytes: int) -> bytes:  # noqa: ANN401 - urllib3's response
+    read = bytearray()
+    try:
+        while chunk := raw.read1(65_536, decode_content=False):
+            read += chunk
+            if len(read) > most_bytes:
+                raise requests.exceptions.ContentDecodingError(f"the answer is longer than {most_bytes:,} bytes")
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from None
+    finally:
+        raw.close()
+    return bytes(read)
 
 
 def _read(raw: Any, leash: _Leash) -> bytes:  # noqa: ANN401 - urllib3's response

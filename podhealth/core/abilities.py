@@ -9,6 +9,8 @@ from podhealth.core.words import Action, ProviderKind
 
 ABILITIES: Mapping[ProviderKind, frozenset[Action]] = {
     ProviderKind.PROCESS: frozenset({Action.RESTART, Action.STOP}),
+    ProviderKind.PROXMOX: frozenset({Action.RESTART, Action.STOP, Action.MIGRATE}),
+    ProviderKind.DOCKER: frozenset({Action.RESTART, Action.STOP}),
     ProviderKind.WEBHOOK: frozenset({Action.RESTART, Action.STOP, Action.MIGRATE}),
 }
 

@@ -9,6 +9,8 @@
     ├── Forbidden                  the role does not allow it
     ├── SetupError                 the operator mends: a program, port, file or setting is missing
     ├── ProviderError(permanent)   the provider refused (permanent) or was not reached (try again)
+    │   ├── ActionRefused          it would not do the action this time (a lock); nothing was done
+    │   └── ActionImpossible       this step cannot be done now (nowhere to migrate to); nothing was done
     └── ProbeFault(code)           our own side failed; becomes the outcome ``error``, never ``fail``
 """
 
@@ -49,6 +51,14 @@ class ProviderError(PodHealthError):
     def __init__(self, message: str, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class ActionRefused(ProviderError):
+    """The provider would not do an action this time, and says so: nothing was done, and the attempt has failed."""
+
+
+class ActionImpossible(ProviderError):
+    """A step cannot be done as things are, so nothing was asked for: it is skipped, and the next one may help."""
 
 
 class ProbeFault(PodHealthError):

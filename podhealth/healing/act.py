@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from podhealth.core.abilities import can
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, SKIPPED_WHEN_PLANNED, decide
-from podhealth.core.errors import ProviderError
+from podhealth.core.errors import ActionImpossible, ActionRefused, ProviderError
 from podhealth.core.ladder import Rung, Step
 from podhealth.core.words import Action, Answer, FeedKind, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
@@ -19,7 +19,7 @@ from podhealth.healing import ask as asking
 from podhealth.healing.providers.base import Options, Task
 from podhealth.healing.providers.registry import provider_of
 from podhealth.store import episodes, healsteps, podstate
-from podhealth.store.db import db_now, write
+from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import gather
 
@@ -103,11 +103,14 @@ def call(engine: sa.Engine, heal: Row, pod: Row) -> Published:
     kind = ProviderKind(pod.provider)
     if not can(kind, heal.action):
         return end(engine, heal, HealState.SKIPPED, f"provider {kind} cannot {heal.action}")
-    step = rung_of(heal).step
+    options = options_of(engine, heal)
     crashpoint("heal.before_call")
     try:
-        options = Options(step.graceful, step.timeout_s)
         task = provider_of(kind).act(asking.ref_of(pod), heal.action, heal.idempotency_key, options)
+    except ActionImpossible as error:
+        return end(engine, heal, HealState.SKIPPED, str(error))
+    except ActionRefused as error:
+        return end(engine, heal, HealState.FAILED, str(error))
     except ProviderError as error:
         if error.permanent:
             return end(engine, heal, HealState.FAILED, str(error), was_permanent_error=True)
@@ -116,10 +119,20 @@ def call(engine: sa.Engine, heal: Row, pod: Row) -> Published:
     return keep_task(engine, heal, task)
 
 
+def options_of(engine: sa.Engine, heal: Row) -> Options:
+    """Return how a heal's action is to be done."""
+    step = rung_of(heal).step
+    with read(engine) as conn:
+        tried = healsteps.tried_nodes(conn, heal) if heal.action == Action.MIGRATE else frozenset()
+    return Options(step.graceful, step.timeout_s, tried)
+
+
 def keep_task(engine: sa.Engine, heal: Row, task: Task) -> Published:
     """Store the provider's task of a running heal, so that it is followed to its end."""
     with write(engine, durable=True) as conn:
         values = {"provider_task": task.ref[:253], "next_step_at": db_now(conn), "error_message": None}
+        if task.target is not None:
+            values["evidence"] = (heal.evidence or {}) | {"target": task.target}
         return append(conn, [note_of(heal)]) if healsteps.store(conn, heal, HealState.RUNNING, values) else {}
 
 

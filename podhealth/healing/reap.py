@@ -11,6 +11,7 @@ from podhealth.core.errors import ProviderError
 from podhealth.core.words import HealState, ProviderKind
 from podhealth.healing import act
 from podhealth.healing.ask import ref_of
+from podhealth.healing.providers.base import Call
 from podhealth.healing.providers.registry import provider_of
 
 Row = sa.Row[Any]
@@ -19,7 +20,7 @@ Row = sa.Row[Any]
 def adopt_or_call(engine: sa.Engine, heal: Row, pod: Row) -> dict[int, int]:
     """Adopt the task the provider knows under the heal's key; call again, under that key, only if it knows none."""
     try:
-        task = provider_of(ProviderKind(pod.provider)).find_task(ref_of(pod), heal.idempotency_key)
+        task = provider_of(ProviderKind(pod.provider)).find_task(ref_of(pod), _call_of(engine, heal))
     except ProviderError as error:
         if error.permanent:
             return act.end(engine, heal, HealState.FAILED, str(error), was_permanent_error=True)
@@ -27,3 +28,8 @@ def adopt_or_call(engine: sa.Engine, heal: Row, pod: Row) -> dict[int, int]:
     if task is not None:
         return act.keep_task(engine, heal, task)
     return act.call_if_open(engine, heal, pod)
+
+
+def _call_of(engine: sa.Engine, heal: Row) -> Call:
+    options, since = act.options_of(engine, heal), heal.started_at or heal.triggered_at
+    return Call(heal.idempotency_key, heal.action, options, since, heal.provider_state_before or {})

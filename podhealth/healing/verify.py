@@ -57,6 +57,7 @@ def _wait_for_task(engine: sa.Engine, heal: Row, task: TaskState) -> Published:
         now = db_now(conn)
         if now < (heal.started_at or now) + allowed:
             values = {"next_step_at": now + _LOOK_AGAIN, "error_message": task.message[:300] or None}
+            values |= {"provider_task": task.ref[:253]} if task.ref else {}
             healsteps.store(conn, heal, HealState.RUNNING, values)
             return {}
     return act.end(engine, heal, HealState.TIMED_OUT, task.message or "the provider's task did not end in time")

@@ -16,6 +16,7 @@ from podhealth.models import Heal, PodStatus, Result
 LEASE = timedelta(seconds=15)
 _SHORTEST_INTERVAL_S = 5
 _MOST_SEEN = 400
+_TRIED_FOR = timedelta(hours=24)
 
 Row = sa.Row[Any]
 
@@ -78,6 +79,19 @@ def hurry(conn: sa.Connection, heal_id: int, now: datetime) -> bool:
         .values(next_step_at=now)
     )
     return done.rowcount == 1
+
+
+def tried_nodes(conn: sa.Connection, heal: Row) -> frozenset[str]:
+    """Return the nodes, by their provider's names, on which the pod was sick in the last day or was moved to.
+
+    A day, not the episode alone: one that opens within it goes on with the same ladder (behaviour §6, Relapse).
+    """
+    query = sa.select(Heal.provider_state_before, Heal.evidence).where(
+        Heal.pod_id == heal.pod_id, Heal.id != heal.id, Heal.triggered_at >= heal.triggered_at - _TRIED_FOR
+    )
+    rows = conn.execute(query).all()
+    named = [(before or {}).get("node") for before, _ in rows] + [(after or {}).get("target") for _, after in rows]
+    return frozenset(node for node in named if isinstance(node, str))
 
 
 def seen_since(conn: sa.Connection, check_id: int, since: datetime, now: datetime) -> Sequence[Seen]:

@@ -5,6 +5,7 @@ Providers know no policy, no database and no other provider. Calls are short: ea
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from podhealth.core.words import Action, ActualState
@@ -18,7 +19,7 @@ class PodRef:
     tenant_id: int
     name: str
     ref: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # holds secrets
 
 
 class ProviderState(NamedTuple):
@@ -31,24 +32,49 @@ class ProviderState(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How an action is to be done: let the guest end by itself first, and how long it may take."""
+    """How an action is to be done: let the guest end by itself first, and how long it may take.
+
+    ``tried``: nodes the pod was sick on or was moved to already; a migration must not go there.
+    """
 
     graceful: bool = True
     timeout_s: int | None = None
+    tried: frozenset[str] = frozenset()
 
 
 class Task(NamedTuple):
-    """An action the provider has taken on; ``ref`` (at most 253 characters) is how to ask for it."""
+    """An action the provider has taken on; ``ref`` (at most 253 characters) is how to ask for it.
+
+    ``target``: the node that a migration goes to.
+    """
 
     ref: str
+    target: str | None = None
 
 
 class TaskState(NamedTuple):
-    """Whether a task has ended, and if so whether the provider says that it went well."""
+    """Whether a task has ended, and if so whether the provider says that it went well.
+
+    ``ref``: how to ask from now on, where the action has gone on to a further part.
+    """
 
     is_over: bool
     is_ok: bool = False
     message: str = ""
+    ref: str | None = None
+
+
+class Call(NamedTuple):
+    """A call that may have been made: its key, what it asked for, and when and upon what state at the earliest.
+
+    ``since`` is by the database's clock; ``before`` is the ``detail`` of the provider's state then.
+    """
+
+    key: str
+    action: Action
+    options: Options
+    since: datetime
+    before: Mapping[str, Any] = {}
 
 
 class Provider(Protocol):
@@ -61,10 +87,13 @@ class Provider(Protocol):
         """Return how the pod is. Raises ProviderError where the answer is missing or unusable."""
 
     def act(self, pod: PodRef, action: Action, key: str, options: Options) -> Task:
-        """Take on one action. Asked again under the same key, it must be the same action, done once."""
+        """Take on one action. Asked again under the same key, it must be the same action, done once.
+
+        Raises ActionRefused or ActionImpossible where surely nothing was done.
+        """
 
     def look(self, pod: PodRef, task: Task) -> TaskState:
-        """Return how far a task is."""
+        """Return how far a task is, and do the next part of an action that has several."""
 
-    def find_task(self, pod: PodRef, key: str) -> Task | None:
-        """Return the task taken on under ``key``; null only where the provider knows that there never was one."""
+    def find_task(self, pod: PodRef, call: Call) -> Task | None:
+        """Return the task that a call came to; null only where the provider knows that it was never taken on."""

@@ -13,7 +13,7 @@ from typing import Any
 from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
-from podhealth.healing.providers.base import Options, PodRef, ProviderState, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
 
 SOCKET = "host.sock"
 _TIMEOUT_S = 3.0
@@ -95,7 +95,7 @@ class ProcessProvider:
             return TaskState(True, False, "the process host knows no such task")
         return TaskState(answer.get("over") is True, answer.get("ok") is True, str(answer.get("message", ""))[:200])
 
-    def find_task(self, pod: PodRef, key: str) -> Task | None:
+    def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the task of that key, if the keeper's ledger has one."""
-        answer = ask_host(_folder(pod), {"do": "task", "pod": _name(pod), "key": key})
-        return Task(key) if answer.get("known") is True else None
+        answer = ask_host(_folder(pod), {"do": "task", "pod": _name(pod), "key": call.key})
+        return Task(call.key) if answer.get("known") is True else None

@@ -4,10 +4,12 @@ from podhealth.core.errors import ProviderError
 from podhealth.core.words import ProviderKind
 from podhealth.healing.providers.base import Provider
 from podhealth.healing.providers.process import ProcessProvider
+from podhealth.healing.providers.proxmox import ProxmoxProvider
 from podhealth.healing.providers.webhook import WebhookProvider
 
 _PROVIDERS: dict[ProviderKind, Provider] = {
     ProviderKind.PROCESS: ProcessProvider(),
+    ProviderKind.PROXMOX: ProxmoxProvider(),
     ProviderKind.WEBHOOK: WebhookProvider(),
 }
 

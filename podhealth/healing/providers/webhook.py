@@ -15,7 +15,7 @@ from podhealth import clock, egress
 from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
-from podhealth.healing.providers.base import Options, PodRef, ProviderState, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
 
 _TIMEOUT_S = 4.0
 _LONGEST_REF = 253
@@ -97,11 +97,11 @@ class WebhookProvider:
             raise ProviderError("the web hook's status says neither running, succeeded nor failed")
         return TaskState(False, False, message)
 
-    def find_task(self, pod: PodRef, key: str) -> Task | None:
+    def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Ask the hook for a key: ``{"known": false}`` is the only answer that allows another call."""
         url = _required(pod, "url")
         joint = "&" if urlsplit(url).query else "?"
-        code, answer = self._call(pod, "GET", f"{url}{joint}{urlencode({'id': key})}", key)
+        code, answer = self._call(pod, "GET", f"{url}{joint}{urlencode({'id': call.key})}", call.key)
         if answer.get("known") is False:
             return None
         if answer.get("known") is not True:
