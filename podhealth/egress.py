@@ -253,8 +253,8 @@ def bound(
         library.trust_env, library.max_redirects = False, 0
         library.adapters.clear()
         library.headers["Accept-Encoding"] = "identity"
-        for scheme in ("https://", "http://"):
-            library.mount(scheme, _Adapter(None, leash, unix=unix, pin=pin, most_bytes=most_bytes))
+        library.mount("https://", _Adapter(None, leash, unix=unix, pin=pin, most_bytes=most_bytes))
+        library.mount("http://", _Adapter(None, leash, unix=unix, most_bytes=most_bytes))
         yield
     except OSError:
         if leash.is_over:

@@ -35,11 +35,13 @@ BY_AUTHORITIES = Pin()
 def context(pin: Pin) -> ssl.SSLContext:
     """Return the TLS settings for a pin. Raises ValueError where a certificate or key cannot be used."""
     try:
-        made = ssl.create_default_context(cadata=pin.ca) if pin.ca else ssl.create_default_context()
         if pin.fingerprint:
             # Compared by urllib3 after the handshake and before anything is sent.
+            made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             made.check_hostname = False
             made.verify_mode = ssl.CERT_NONE
+        else:
+            made = ssl.create_default_context(cadata=pin.ca)
         if pin.certificate and pin.key:
             _load(made, pin.certificate, pin.key)
     except (ssl.SSLError, OSError) as error:

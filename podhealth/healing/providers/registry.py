@@ -3,6 +3,7 @@
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import ProviderKind
 from podhealth.healing.providers.base import Provider
+from podhealth.healing.providers.docker import DockerProvider
 from podhealth.healing.providers.process import ProcessProvider
 from podhealth.healing.providers.proxmox import ProxmoxProvider
 from podhealth.healing.providers.webhook import WebhookProvider
@@ -10,6 +11,7 @@ from podhealth.healing.providers.webhook import WebhookProvider
 _PROVIDERS: dict[ProviderKind, Provider] = {
     ProviderKind.PROCESS: ProcessProvider(),
     ProviderKind.PROXMOX: ProxmoxProvider(),
+    ProviderKind.DOCKER: DockerProvider(),
     ProviderKind.WEBHOOK: WebhookProvider(),
 }
 
