@@ -8,6 +8,7 @@ import sys
 
 import sqlalchemy as sa
 
+from podhealth import egress
 from podhealth.healing import evaluate, steps
 from podhealth.store.db import db_now_us, make_engine, read
 
@@ -19,6 +20,8 @@ _DUE = sa.text(
 
 def main(pod_id: int, turns: int) -> None:
     engine = make_engine(os.environ["TEST_DATABASE"])
+    egress.open_networks(list(filter(None, os.environ["TEST_NETWORKS"].split(","))))
+    egress.open_sockets(list(filter(None, os.environ["TEST_SOCKETS"].split(","))))
     evaluate.judge(engine, pod_id)
     for _ in range(turns):
         evaluate.judge_due(engine)

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth import clock
+from podhealth import clock, egress
 from podhealth.core.probe import Finding
 from podhealth.core.words import FailClass, Outcome, ProviderKind
 from podhealth.healing import evaluate, steps
@@ -81,6 +81,12 @@ class World:
             self.check_id = build.a_check(
                 conn, self.pod_id, interval_seconds=5, timeout_seconds=1.0, failure_threshold=3
             )
+
+    def with_provider(self, kind: ProviderKind, ref: str, config: dict[str, str]) -> None:
+        """Give the pod another provider."""
+        values = {"provider": kind, "provider_ref": ref, "provider_config": config}
+        with write(self.engine) as conn:
+            conn.execute(sa.update(Pod).where(Pod.id == self.pod_id).values(**values))
 
     def advance(self, seconds: float) -> None:
         """Move the time that this process believes in."""
@@ -166,4 +172,6 @@ def environment(world: World, crash_at: str = "") -> dict[str, str]:
     """The environment of a process of ours that lives in the world's time and dies where it is told."""
     url = world.engine.url.render_as_string(hide_password=False)
     shift = str(world.shift.total_seconds())
-    return {**os.environ, "TEST_DATABASE": url, "PODHEALTH_CLOCK_SHIFT": shift, "PODHEALTH_CRASH_AT": crash_at}
+    opened = {"TEST_NETWORKS": ",".join(egress._opened), "TEST_SOCKETS": ",".join(egress._sockets)}
+    here = {"TEST_DATABASE": url, "PODHEALTH_CLOCK_SHIFT": shift, "PODHEALTH_CRASH_AT": crash_at}
+    return {**os.environ, **opened, **here}

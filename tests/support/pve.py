@@ -35,6 +35,7 @@ class Pve(FakePve):
         self.migrate_secs = 0
         self.raw: bytes | None = None  # what /cluster/resources answers instead
         self.wrong_upid: str | None = None  # what a reboot answers instead
+        self.is_dark = ""  # "before" or "after" a reboot was begun, it no longer answers
 
     def _routes_qemu(self) -> list[Any]:
         one = "/nodes/{node}/qemu/{vmid}/migrate"
@@ -61,7 +62,18 @@ class Pve(FakePve):
         return web.json_response({"data": data})
 
     async def _do_reboot(self, vm: Any, user: str, p: dict[str, Any]) -> str:
-        return self.wrong_upid or await super()._do_reboot(vm, user, p)
+        if self.is_dark == "before":
+            await asyncio.sleep(3)
+            raise ConnectionResetError
+        upid = self.wrong_upid or await super()._do_reboot(vm, user, p)
+        if self.is_dark == "after":
+            await asyncio.sleep(3)
+        return upid
+
+    @property
+    def begun(self) -> list[str]:
+        """The types of the tasks that were really begun."""
+        return [task["type"] for task in self.tasklog]
 
     @property
     def posts(self) -> list[str]:

@@ -173,7 +173,8 @@ class DockerProvider:
             return Task(_DONE)
         if call.action == Action.RESTART and found.is_running and found.started_at != _started_before(call):
             return Task(_DONE)
-        if (clock.utcnow() - call.since).total_seconds() < _grace_s(found, call.options) + _MARGIN_S:
+        asked_s = (clock.utcnow() - call.since).total_seconds()
+        if found.lock is not None or asked_s < _grace_s(found, call.options) + _MARGIN_S:
             raise ProviderError("the daemon may still be at it: asked again")
         return None
 

@@ -1,0 +1,242 @@
+"""Heals from end to end through Proxmox and Podman: judged, called once, followed, verified; killed and adopted."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth.core.words import Action, HealState, ProviderKind
+from podhealth.healing import steps
+from podhealth.healing.providers.proxmox import talking
+from tests.healing.world import World, environment
+from tests.support.podman import Podman
+from tests.support.pve import Running
+from tests.support.wait import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def on_pve(engine: sa.Engine, pve: Running, **policy: object) -> World:
+    world = World(engine, None, **policy)
+    world.with_provider(ProviderKind.PROXMOX, "pve1/100", pve.config())
+    return world
+
+
+def on_podman(engine: sa.Engine, podman: Podman, name: str) -> World:
+    world = World(engine, None)
+    world.with_provider(ProviderKind.DOCKER, name, {"url": podman.url})
+    return world
+
+
+def run_healer(world: World, crash_at: str = "") -> int:
+    command = [sys.executable, "-m", "tests.healing.crash", str(world.pod_id), "40"]
+    return subprocess.run(command, env=environment(world, crash_at), timeout=60, check=False).returncode
+
+
+def go_on(world: World) -> None:
+    """Let others go on, after the lease and after the time in which nothing can be known, and the pod recover."""
+
+    def is_done() -> bool:
+        world.probe("fail", times=4, every_s=5)
+        run_healer(world)
+        return states(world)[-1] == "verifying"
+
+    wait_for(is_done, 60, what="the action is over")
+    world.probe("ok", times=4)
+    run_healer(world)
+
+
+def states(world: World) -> list[str]:
+    return [str(heal.state) for heal in world.heals()]
+
+
+# ---------------------------------------------------------------- Proxmox
+
+
+def test_a_sick_guest_is_restarted_and_proven_healthy(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    world.heal_once()
+    (heal,) = world.heals()
+
+    assert (heal.state, heal.action) == (HealState.SUCCEEDED, Action.RESTART)
+    assert heal.provider_task.startswith("restart/reboot/-/60/UPID:pve1:")
+    assert heal.provider_state_before["node"] == "pve1"
+    assert pve.pve.posts == ["pve1/qemu/100/status/reboot"]
+
+
+def test_a_guest_that_ignores_the_gentle_way_is_reset_in_the_same_heal(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    pve.pve.vm(100).acpi = False
+    world.fall_ill()
+    wait_for(lambda: _moves_on(world), 10, what="the restart is over")
+    world.probe("ok", times=4)
+    world.settle()
+
+    assert states(world) == ["succeeded"]
+    assert pve.pve.begun == ["qmreboot", "qmreset"]
+
+
+def _moves_on(world: World) -> bool:
+    world.judge()
+    world.advance(1.1)
+    steps.run_due(world.engine)
+    return states(world) != [] and states(world)[-1] not in ("planned", "running")
+
+
+@pytest.mark.parametrize("hold", ["lock", "ha_state"])
+def test_a_guest_that_is_held_there_is_not_healed_and_the_hold_is_named(engine: sa.Engine, pve: Running, hold) -> None:
+    world = on_pve(engine, pve)
+    setattr(pve.pve.vm(100), hold, "backup" if hold == "lock" else "started")
+    world.fall_ill()
+    world.settle()
+
+    assert world.heals() == []
+    assert world.decisions()[-1].gate == "provider"
+    assert f"holds lock {'backup' if hold == 'lock' else 'ha'}" in world.decisions()[-1].reason
+    assert pve.pve.posts == []
+
+
+def test_a_guest_whose_node_is_down_is_not_healed(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    pve.pve.set_node_offline("pve1")
+    world.fall_ill()
+    world.settle()
+
+    assert world.heals() == []
+    assert "node is down" in world.decisions()[-1].reason
+
+
+def test_a_lock_that_comes_too_late_to_be_seen_fails_that_attempt(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    pve.pve.fail("POST", "/status/reboot", 500, "VM is locked (backup)")
+    world.fall_ill()
+    world.settle()
+    (heal,) = world.heals()
+
+    assert (heal.state, heal.was_permanent_error) == (HealState.FAILED, False)
+    assert world.episodes()[0].attempts == 1
+    assert pve.pve.begun == []
+
+
+def test_a_token_that_may_not_act_spends_one_attempt_in_all(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    pve.pve.grant("podhealth@pve", "/", "VM.Audit")
+    world.fall_ill()
+    world.settle()
+    world.probe("fail", times=20)
+    world.settle()
+    (heal,) = world.heals()
+
+    assert (heal.state, heal.was_permanent_error) == (HealState.FAILED, True)
+    assert world.decisions()[-1].gate == "provider"
+
+
+def test_migrations_never_go_to_a_tried_node_and_end_skipped(engine: sa.Engine, pve: Running) -> None:
+    ladder = [{"action": "migrate", "attempts": 3, "graceful": True, "timeoutSeconds": None}]
+    world = on_pve(engine, pve, steps=ladder, cooldown_minutes=0, backoff_factor=1.0)
+    pve.pve.free = {"pve1": 7 << 30, "pve2": 6 << 30, "pve3": 5 << 30}
+    world.fall_ill()
+    for _ in range(5):
+        world.settle()
+        world.probe("fail", times=20)
+    world.settle()
+
+    assert [heal.evidence.get("target") for heal in world.heals()] == ["pve2", "pve3", None]
+    assert states(world) == ["failed", "failed", "skipped"]
+    assert "tried already" in world.heals()[-1].error_message
+    assert world.episodes()[0].attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("point", "begun_at_death"),
+    [("heal.after_insert", 0), ("heal.before_call", 0), ("heal.after_call", 1)],
+)
+def test_a_healer_killed_there_restarts_the_guest_once(engine: sa.Engine, pve: Running, point, begun_at_death) -> None:
+    world = on_pve(engine, pve)
+    world.fall_ill()
+    died = run_healer(world, point)
+    begun = len(pve.pve.begun)
+    go_on(world)
+
+    assert (died, begun) == (-signal.SIGKILL, begun_at_death)
+    assert pve.pve.begun == ["qmreboot"]
+    assert states(world) == ["succeeded"]
+
+
+def test_killed_in_the_middle_of_a_migration_it_is_adopted_with_its_target(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve, action=Action.MIGRATE, max_attempts=1)
+    world.fall_ill()
+    run_healer(world, "heal.after_call")
+    go_on(world)
+
+    assert pve.pve.begun == ["qmigrate"]
+    assert states(world) == ["succeeded"]
+    assert world.heals()[0].evidence["target"] == pve.pve.vm(100).node
+
+
+@pytest.mark.parametrize(("is_dark", "calls"), [("after", 1), ("before", 2)])
+def test_a_call_without_an_answer_comes_to_one_restart(
+    engine: sa.Engine, pve: Running, monkeypatch, is_dark, calls
+) -> None:
+    monkeypatch.setattr(talking, "_TIMEOUT_S", 1.0)
+    world = on_pve(engine, pve)
+    pve.pve.is_dark = is_dark
+    world.fall_ill()
+    world.judge()
+    steps.run_due(world.engine)
+    pve.pve.is_dark = ""
+    wait_for(lambda: _moves_on(world), 20, what="the restart is over")
+    world.probe("ok", times=4)
+    world.settle()
+
+    assert states(world) == ["succeeded"]
+    assert pve.pve.begun == ["qmreboot"]
+    assert len(pve.pve.posts) == calls
+
+
+# ---------------------------------------------------------------- Podman
+
+
+@pytest.mark.xdist_group("podman")
+def test_a_sick_container_is_restarted_and_proven_healthy(engine: sa.Engine, podman: Podman) -> None:
+    name = f"heal-{engine.dialect.name}"
+    podman.run(name)
+    world = on_podman(engine, podman, name)
+    world.heal_once()
+
+    assert states(world) == ["succeeded"]
+    assert podman.done(name, "restart") == 1
+
+
+@pytest.mark.xdist_group("podman")
+@pytest.mark.parametrize(("point", "done_at_death"), [("heal.before_call", 0), ("heal.after_call", 1)])
+def test_a_healer_killed_there_restarts_the_container_once(
+    engine: sa.Engine, podman: Podman, point, done_at_death
+) -> None:
+    name = f"{point}-{engine.dialect.name}"
+    podman.run(name)
+    world = on_podman(engine, podman, name)
+    world.fall_ill()
+    died = run_healer(world, point)
+    done = podman.done(name, "restart")
+    go_on(world)
+
+    assert (died, done) == (-signal.SIGKILL, done_at_death)
+    assert podman.done(name, "restart") == 1
+    assert states(world) == ["succeeded"]
+
+
+@pytest.mark.xdist_group("podman")
+def test_a_container_that_takes_long_to_end_is_restarted_once(engine: sa.Engine, podman: Podman) -> None:
+    name = f"slow-{engine.dialect.name}"
+    podman.run(name, "trap '' TERM; while :; do sleep 0.1; done")
+    world = on_podman(engine, podman, name)
+    world.fall_ill()
+    wait_for(lambda: _moves_on(world), 40, what="the restart is over")
+    world.probe("ok", times=4)
+    world.settle()
+
+    assert states(world) == ["succeeded"]
+    assert podman.done(name, "restart") == 1
