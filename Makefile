@@ -29,8 +29,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 demo: install ## Start PodHealth with eight real pods to break and watch heal (Ctrl-C ends it)
 	$(BIN)/podhealth up --demo
 
-test: install-dev ## Run every test: SQLite, PostgreSQL, Redis and a browser, all real
+test: install-dev ## Run every test: SQLite, PostgreSQL, Redis, Podman and a browser, all real
 	$(BIN)/python -m tests.support.browser
+	$(BIN)/python -m tests.support.podman
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-fast: install-dev ## Run the rules' tests: seconds

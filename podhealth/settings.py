@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         "192.168.0.0/16",
         "fc00::/7",
     )
+    docker_sockets: Annotated[tuple[str, ...], NoDecode] = ()
     demo_loopback: bool = Field(False, description="Let the demo probe its own pods on 127.0.0.0/8.")
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
@@ -73,6 +74,16 @@ class Settings(BaseSettings):
         if not _PUBLIC.fullmatch(value.rstrip("/")):
             raise ValueError("must be scheme, host and port: https://podhealth.example")
         return value.rstrip("/")
+
+    @field_validator("docker_sockets", mode="before")
+    @classmethod
+    def _sockets(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        for part in value if isinstance(value, tuple | list) else ():
+            if not str(part).startswith("/"):
+                raise ValueError("each socket must be named by its full path, such as /run/docker.sock")
+        return value
 
     @cached_property
     def is_sqlite(self) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy import event
 from podhealth import clock
 from podhealth.cli.redis_program import redis_command
 from podhealth.store.db import make_engine
+from podhealth.store.secrets import hold_key
 from tests.support import guard
 from tests.support.databases import EmptyPostgres, Postgres, sqlite_template
 from tests.support.wait import wait_for
@@ -109,6 +110,11 @@ def database_url(engine: sa.Engine) -> str:
 def now() -> datetime:
     """One present moment for the whole test; near the databases' own time, which also counts."""
     return clock.utcnow()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _key() -> None:
+    hold_key("a key of the tests, of 32 characters")
 
 
 @pytest.fixture(autouse=True)

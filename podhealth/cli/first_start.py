@@ -12,6 +12,7 @@ from podhealth.settings import Settings
 from podhealth.store import accounts
 from podhealth.store.db import make_engine, write
 from podhealth.store.schema import migrate
+from podhealth.store.secrets import hold_key, seal_all
 
 _LINK_LIVES = timedelta(hours=24)
 
@@ -19,8 +20,11 @@ _LINK_LIVES = timedelta(hours=24)
 def prepare(installation: Installation, settings: Settings, demo: bool) -> tuple[str, list[Program]]:
     """Make the database ready; return the path of a one-time sign-in link and the demo's programs, if asked."""
     migrate(settings.database_url)
+    hold_key(settings.secret_key)
     engine = make_engine(settings.database_url)
     try:
+        with write(engine) as conn:
+            seal_all(conn)
         programs: list[Program] = []
         if demo:
             from podhealth.cli.demo_setup import prepare_demo

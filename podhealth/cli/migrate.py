@@ -16,7 +16,8 @@ from podhealth.store import revision, schema
 )
 def migrate(data: str | None, check: bool, draft: str | None) -> None:
     """Bring the database to this program's schema (also what 'up' does first). Safe to run twice at once."""
-    url = open_installation(data).database_url
+    installation = open_installation(data)
+    url = installation.database_url
     require_database_url(url)
     if draft is not None:
         _draft(draft)
@@ -24,7 +25,24 @@ def migrate(data: str | None, check: bool, draft: str | None) -> None:
         _check(url)
     else:
         schema.migrate(url)
+        _seal(url, installation.secret_key)
         click.echo(f"the schema is at revision {revision.newest()}")
+
+
+def _seal(url: str, secret_key: str) -> None:
+    # What a release before sealing left open. Without a key it stays so until the next start of "up" or an edit.
+    if not secret_key:
+        return
+    from podhealth.store import secrets
+    from podhealth.store.db import make_engine, write
+
+    secrets.hold_key(secret_key)
+    engine = make_engine(url)
+    with write(engine) as conn:
+        done = secrets.seal_all(conn)
+    engine.dispose()
+    if done:
+        click.echo(f"sealed the provider secrets of {done} pods")
 
 
 def _check(url: str) -> None:

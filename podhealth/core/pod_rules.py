@@ -12,6 +12,7 @@ from podhealth.core.address import parse_host, why_host_refused
 from podhealth.core.errors import InputError
 from podhealth.core.fields import json_value, line, only_known, text, whole_number, word
 from podhealth.core.phase import MAX_START_DEADLINE_S, MIN_START_DEADLINE_S
+from podhealth.core.provider_fields import check_provider
 from podhealth.core.words import DesiredState, ProviderKind
 
 MAX_NAME = 63
@@ -19,7 +20,7 @@ MAX_ADDRESS = 253
 MAX_TAGS = 20
 MAX_TAG = 63
 MAX_REF = 253
-MAX_CONFIG = 4_000
+MAX_CONFIG = 16_000
 MAX_ID = (1 << 63) - 1
 
 
@@ -78,6 +79,7 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "policyId": ("policy_id", _or_none(_id)),
 }
 FIELDS = frozenset(_READERS) | {"address"}
+_OF_PROVIDER = frozenset({"provider", "providerRef", "providerConfig"})
 
 
 def parse_pod(
@@ -99,7 +101,11 @@ def parse_pod(
         raise InputError("address", "is missing", code="missing")
     readers: dict[str, tuple[str, _Reader]] = {"address": ("address", partial(_address, networks)), **_READERS}
     changes = {column: read(field, fields[field]) for field, (column, read) in readers.items() if field in fields}
-    return PodRules(**changes) if existing is None else replace(existing, **changes)
+    rules = PodRules(**changes) if existing is None else replace(existing, **changes)
+    if _OF_PROVIDER & set(fields):
+        before = (existing.provider_config if existing is not None else None) or {}
+        check_provider(rules.provider, rules.provider_ref, rules.provider_config or {}, networks[0], before)
+    return rules
 
 
 def _address(networks: Sequence[Sequence[str]], field: str, value: object) -> str:

@@ -5,11 +5,12 @@ What the answer means for a heal is the gates' business.
 
 from typing import Any, NamedTuple
 
-from podhealth.core.errors import ProviderError
+from podhealth.core.errors import ProviderError, SetupError
 from podhealth.core.facts import ProviderFacts
 from podhealth.core.words import ProviderKind
 from podhealth.healing.providers.base import PodRef, ProviderState
 from podhealth.healing.providers.registry import provider_of
+from podhealth.store.secrets import unseal
 
 
 class Asked(NamedTuple):
@@ -26,8 +27,15 @@ class Asked(NamedTuple):
 
 
 def ref_of(pod: Any) -> PodRef:
-    """Return what the provider needs of a pod's row (with pod_id, tenant_id, name and the provider's columns)."""
-    return PodRef(pod.pod_id, pod.tenant_id, pod.name, pod.provider_ref, pod.provider_config or {})
+    """Return what the provider needs of a pod's row (with pod_id, tenant_id, name and the provider's columns).
+
+    Raises ProviderError, permanent, where a secret of its settings does not open.
+    """
+    try:
+        config = unseal(pod.provider_config, pod.pod_id)
+    except SetupError as error:
+        raise ProviderError(str(error), permanent=True) from None
+    return PodRef(pod.pod_id, pod.tenant_id, pod.name, pod.provider_ref, config)
 
 
 def ask(pod: Any) -> Asked:

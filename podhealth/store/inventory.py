@@ -6,7 +6,7 @@ pod's status becomes is settled by store/podstate.py.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
 from podhealth.models import Check, Node, Pod, PodStatus, Tenant
 from podhealth.settings import Settings
 from podhealth.store import audit, checks, feed, podstate, tenancy
+from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
@@ -57,7 +58,10 @@ def create_pod(
     _refuse_taken_name(conn, scope, rules.name)
     now = db_now(conn)
     values = _columns(rules) | {"tenant_id": scope.tenant_id, "created_at": now, "updated_at": now}
-    pod_id = _insert(conn, Pod, values)
+    pod_id = _insert(conn, Pod, values | {"provider_config": None})
+    if rules.provider_config is not None:  # sealed for this row, so not before it has its id
+        config = sealing.seal(rules.provider_config, pod_id)
+        conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(provider_config=config))
     status = {"pod_id": pod_id, "tenant_id": scope.tenant_id, "since": now, "phase_since": now, "updated_at": now}
     conn.execute(sa.insert(PodStatus).values(**status))
     if rules.provider in REPORTING:
@@ -90,6 +94,9 @@ def update_pod(
         raise Conflict("the pod was changed meanwhile")
     before = rules_of(row)
     after = parse_pod(fields, _networks(conn, scope, networks), before)
+    if after.provider_config is not before.provider_config:
+        config = sealing.seal(after.provider_config, pod_id, before.provider_config)
+        after = replace(after, provider_config=config)
     if after == before:
         return
     _refuse_strangers(conn, scope, after)
@@ -139,7 +146,7 @@ def list_nodes(conn: sa.Connection, scope: Scope) -> Sequence[sa.Row[Any]]:
 
 
 def rules_of(row: Any) -> PodRules:
-    """Return the stored pod as rules."""
+    """Return the stored pod as rules; the secrets of its provider stay sealed."""
     return PodRules(
         name=row.name,
         address=row.address,

@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from podhealth import clock
 from podhealth.cli.demo_host import write_spec
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState
-from podhealth.healing.providers.base import Options, PodRef, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, Task, TaskState
 from podhealth.healing.providers.process import ProcessProvider, ask_host
 from tests.healing.world import SLEEPER, ProcessHost
 from tests.support.wait import wait_for
@@ -27,6 +28,10 @@ DEAF = [
     "import signal; signal.signal(15, signal.SIG_IGN); signal.pause(); signal.pause()",
 ]
 OPTIONS = Options()
+
+
+def call_of(key: str) -> Call:
+    return Call(key, Action.RESTART, OPTIONS, clock.utcnow())
 
 
 @pytest.fixture
@@ -98,7 +103,7 @@ def test_a_key_is_remembered_after_a_kill_and_the_pods_do_not_outlive_their_host
     host.start()
     ProcessProvider().act(a_pod(host), Action.RESTART, "k1", OPTIONS)
 
-    assert ProcessProvider().find_task(a_pod(host), "k1") == Task("k1")
+    assert ProcessProvider().find_task(a_pod(host), call_of("k1")) == Task("k1")
     assert do(host, "state")["starts"] == 1
     assert len(host.ledger()) == 1
 
@@ -109,11 +114,11 @@ def test_a_ledger_line_cut_short_was_never_done(host: ProcessHost) -> None:
         ledger.write('{"key": "k9", "do": "rest')
     host.start()
 
-    assert ProcessProvider().find_task(a_pod(host), "k9") is None
+    assert ProcessProvider().find_task(a_pod(host), call_of("k9")) is None
 
 
 def test_a_key_nobody_used_is_known_not_to_have_run(host: ProcessHost) -> None:
-    assert ProcessProvider().find_task(a_pod(host), "never") is None
+    assert ProcessProvider().find_task(a_pod(host), call_of("never")) is None
     assert ProcessProvider().look(a_pod(host), Task("never")).is_ok is False
 
 

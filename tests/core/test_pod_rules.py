@@ -94,7 +94,7 @@ def test_an_address_is_stored_in_its_plain_spelling(written, stored):
         ("providerRef", 5),
         ("providerConfig", []),
         ("providerConfig", "x"),
-        ("providerConfig", {"a": "x" * 5000}),
+        ("providerConfig", {"a": "x" * 17_000}),
         ("providerConfig", {"a": float("nan")}),
         ("desiredState", "paused"),
         ("desiredState", None),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from podhealth import egress
 from podhealth.healing import evaluate, steps
 from podhealth.store.db import db_now_us, make_engine, read
+from podhealth.store.secrets import hold_key
 
 _DUE = sa.text(
     "SELECT (SELECT count(*) FROM cloud_pod_health_status WHERE judge_at <= :n)"
@@ -20,6 +21,7 @@ _DUE = sa.text(
 
 def main(pod_id: int, turns: int) -> None:
     engine = make_engine(os.environ["TEST_DATABASE"])
+    hold_key("a key of the tests, of 32 characters")
     egress.open_networks(list(filter(None, os.environ["TEST_NETWORKS"].split(","))))
     egress.open_sockets(list(filter(None, os.environ["TEST_SOCKETS"].split(","))))
     evaluate.judge(engine, pod_id)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from podhealth import egress
+from podhealth import clock, egress
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, HealState, ProviderKind
 from podhealth.healing import steps
 from podhealth.healing.providers import webhook
-from podhealth.healing.providers.base import Options, PodRef, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, Task, TaskState
 from podhealth.healing.providers.webhook import WebhookProvider, signature
 from podhealth.models import Pod
 from podhealth.store.db import write
@@ -60,6 +60,10 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
     hook.process.kill()
     hook.process.wait()
     egress.open_networks([])
+
+
+def call_of(key: str) -> Call:
+    return Call(key, Action.RESTART, Options(), clock.utcnow())
 
 
 def act(hook: Hook, key: str = "k1", action: Action = Action.RESTART, **config: str) -> Task:
@@ -137,20 +141,20 @@ def test_a_receiver_that_is_gone_is_not_a_refusal(hook: Hook) -> None:
 
 
 def test_a_key_that_the_receiver_never_saw_is_known_not_to_have_run(hook: Hook) -> None:
-    assert WebhookProvider().find_task(hook.pod(), "never") is None
+    assert WebhookProvider().find_task(hook.pod(), call_of("never")) is None
 
 
 def test_a_key_that_it_saw_is_found_again(hook: Hook) -> None:
     act(hook)
 
-    assert WebhookProvider().find_task(hook.pod(), "k1") == Task(f"{hook.base}/status/k1")
+    assert WebhookProvider().find_task(hook.pod(), call_of("k1")) == Task(f"{hook.base}/status/k1")
 
 
 def test_a_receiver_that_cannot_say_is_never_taken_for_a_no(hook: Hook) -> None:
     hook.mode("forgetful")
 
     with pytest.raises(ProviderError) as failed:
-        WebhookProvider().find_task(hook.pod(), "k1")
+        WebhookProvider().find_task(hook.pod(), call_of("k1"))
     assert failed.value.permanent is False
 
 

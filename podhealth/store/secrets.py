@@ -1,0 +1,105 @@
+"""Seals the secrets in pods' provider settings before they are stored, and opens them for who calls the provider.
+
+AES-GCM under a key made from SECRET_KEY; each value is tied to its pod and its name, so that one copied to another row
+does not open there. A secret of an earlier release that still lies open is read as it is, and sealed by ``migrate``.
+"""
+
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from podhealth.core.errors import SetupError
+from podhealth.core.provider_fields import SECRETS, is_sealed
+from podhealth.models import Pod
+
+_INFO = b"podhealth provider secrets 1"
+_VERSION = "1."
+_NONCE_BYTES = 12
+
+Config = Mapping[str, Any]
+
+_box: AESGCM | None = None
+
+
+def hold_key(secret_key: str) -> None:
+    """Say once, when the process starts, what secrets are sealed and opened with."""
+    global _box
+    _box = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO).derive(secret_key.encode()))
+
+
+def _key() -> AESGCM:
+    if _box is None:
+        raise SetupError("SECRET_KEY: provider settings with a secret need it, and this process was not given it")
+    return _box
+
+
+def seal(config: Config | None, pod_id: int, before: Config | None = None) -> dict[str, Any] | None:
+    """Return settings as they may be stored. A secret that is the one in ``before`` keeps the form it has there."""
+    if config is None:
+        return None
+    old = before or {}
+    return {
+        name: _sealed(value, pod_id, name, old.get(name)) if name in SECRETS and isinstance(value, str) else value
+        for name, value in config.items()
+    }
+
+
+def _sealed(value: str, pod_id: int, name: str, old: object) -> object:
+    if is_sealed(old) and _opens_as(old, pod_id, name) == value:
+        return old
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    hidden = _key().encrypt(nonce, value.encode(), _tie(pod_id, name))
+    return {"sealed": _VERSION + urlsafe_b64encode(nonce + hidden).decode()}
+
+
+def _opens_as(value: Any, pod_id: int, name: str) -> str | None:  # noqa: ANN401 - JSON
+    try:
+        return _opened(value, pod_id, name)
+    except SetupError:
+        return None
+
+
+def unseal(config: Config | None, pod_id: int) -> dict[str, Any]:
+    """Return settings with their secrets open, for one call to the provider; they are not to be kept.
+
+    Raises SetupError where one does not open: SECRET_KEY is not the one it was sealed with, or the row is not its own.
+    """
+    return {
+        name: _opened(value, pod_id, name) if name in SECRETS and is_sealed(value) else value
+        for name, value in (config or {}).items()
+    }
+
+
+def _opened(value: Mapping[str, Any], pod_id: int, name: str) -> str:
+    text = str(value["sealed"])
+    try:
+        if not text.startswith(_VERSION):
+            raise ValueError("another version")
+        held = urlsafe_b64decode(text.removeprefix(_VERSION))
+        return _key().decrypt(held[:_NONCE_BYTES], held[_NONCE_BYTES:], _tie(pod_id, name)).decode()
+    except (InvalidTag, ValueError):
+        message = f"the {name} of the provider does not open: was SECRET_KEY changed? Enter it again"
+        raise SetupError(message) from None
+
+
+def _tie(pod_id: int, name: str) -> bytes:
+    return f"pod {pod_id} {name}".encode()
+
+
+def seal_all(conn: sa.Connection) -> int:
+    """Seal the secrets that an earlier release left open; return how many pods had one. Safe to run again."""
+    rows = conn.execute(sa.select(Pod.id, Pod.provider_config).where(Pod.provider_config.is_not(None))).all()
+    done = 0
+    for pod_id, config in rows:
+        sealed = seal(config, pod_id)
+        if sealed != config:
+            conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(provider_config=sealed))
+            done += 1
+    return done
