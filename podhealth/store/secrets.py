@@ -7,17 +7,17 @@ does not open there. A secret of an earlier release that still lies open is read
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from podhealth.core.errors import SetupError
 from podhealth.core.provider_fields import SECRETS, is_sealed
 from podhealth.models import Pod
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _INFO = b"podhealth provider secrets 1"
 _VERSION = "1."
@@ -25,19 +25,29 @@ _NONCE_BYTES = 12
 
 Config = Mapping[str, Any]
 
-_box: AESGCM | None = None
+_secret_key: str | None = None
 
 
 def hold_key(secret_key: str) -> None:
     """Say once, when the process starts, what secrets are sealed and opened with."""
-    global _box
-    _box = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO).derive(secret_key.encode()))
+    global _secret_key
+    _secret_key = secret_key
 
 
-def _key() -> AESGCM:
-    if _box is None:
+def _key() -> "AESGCM":
+    if _secret_key is None:
         raise SetupError("SECRET_KEY: provider settings with a secret need it, and this process was not given it")
-    return _box
+    return _box(_secret_key)
+
+
+@lru_cache(maxsize=2)
+def _box(secret_key: str) -> "AESGCM":
+    # Loaded where a secret is met: probers never meet one, and are to stay small.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO).derive(secret_key.encode()))
 
 
 def seal(config: Config | None, pod_id: int, before: Config | None = None) -> dict[str, Any] | None:
@@ -78,6 +88,8 @@ def unseal(config: Config | None, pod_id: int) -> dict[str, Any]:
 
 
 def _opened(value: Mapping[str, Any], pod_id: int, name: str) -> str:
+    from cryptography.exceptions import InvalidTag
+
     text = str(value["sealed"])
     try:
         if not text.startswith(_VERSION):

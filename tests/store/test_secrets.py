@@ -108,7 +108,7 @@ def test_under_another_key_the_provider_is_not_called_and_the_reason_is_told(eng
 
 
 def test_a_process_without_a_key_says_so(monkeypatch) -> None:
-    monkeypatch.setattr(secrets, "_box", None)
+    monkeypatch.setattr(secrets, "_secret_key", None)
     with pytest.raises(SetupError, match="SECRET_KEY"):
         seal(CONFIG, 7)
 
