@@ -265,12 +265,6 @@ def bound(
         leash.let_go()
 
 
-def may_have_been_heard(error: BaseException) -> bool:
-    """Return whether a request that ended in this error may have reached the far end all the same."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return not isinstance(error, ValueError | requests.ConnectTimeout) and not isinstance(reason, NewConnectionError)
-
-
 def call(
     method: str,
     url: str,

@@ -18,6 +18,8 @@ from podhealth.core.trigger import trigger
 from podhealth.core.words import Action, DesiredState, Gate, HealState, KillScope, Mode, Severity, Status
 
 ASK_PROVIDER_AGAIN = timedelta(seconds=30)
+# The lock by which a provider tells that another healer owns the guest.
+HA = "ha"
 
 
 def _when(moment: datetime | None) -> str | None:
@@ -171,6 +173,9 @@ def provider(facts: Facts) -> Open | Closed:
         )
         inputs = {"permanent": facts.provider.is_permanent}
         return Closed(reason[:300], f"Provider {how}", None, inputs, same_as=f"provider {how}", ask_at=again)
+    if facts.provider.lock == HA:
+        reason = "The guest is HA-managed: its cluster restarts it itself, and nothing is done from here."
+        return Closed(reason, "HA-managed", None, {"lock": HA}, ask_at=again)
     if facts.provider.lock is not None:
         reason = (
             f"The provider holds lock {facts.provider.lock} on this guest. "

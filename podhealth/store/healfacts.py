@@ -78,7 +78,7 @@ def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFa
         ladder=_ladder(episode, rules, pod.provider),
         spent=0 if episode is None else episode.attempts,
         open_heal=None if heal is None else _open_heal_facts(heal),
-        last_heal=_last_heal(conn, pod),
+        last_heal=_last_heal(conn, pod, episode),
         has_provider=pod.provider != ProviderKind.NONE,
         provider=provider,
     )
@@ -165,15 +165,19 @@ def _open_heal_facts(heal: Row) -> OpenHeal:
     return OpenHeal(heal.id, heal.action, heal.nth_of_action, heal.of_attempts, heal.state, until)
 
 
-def _last_heal(conn: sa.Connection, pod: Row) -> LastHeal | None:
-    columns = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message)
+def _last_heal(conn: sa.Connection, pod: Row, episode: Row | None) -> LastHeal | None:
+    columns = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message, Heal.state)
+    skipped_here = sa.and_(Heal.state == HealState.SKIPPED, Heal.episode_id == (episode.id if episode else None))
     query = sa.select(*columns).where(
-        Heal.pod_id == pod.pod_id, Heal.state.in_(_WAITED_FOR), Heal.completed_at.is_not(None)
+        Heal.pod_id == pod.pod_id,
+        sa.or_(Heal.state.in_(_WAITED_FOR), skipped_here),
+        Heal.completed_at.is_not(None),
     )
     if pod.cooldown_cleared_at is not None:
         query = query.where(Heal.completed_at > pod.cooldown_cleared_at)
     row = conn.execute(query.order_by(Heal.triggered_at.desc()).limit(1)).one_or_none()
-    if row is None:
+    # A step that was skipped had waited; the one after it follows without a wait of its own.
+    if row is None or row.state == HealState.SKIPPED:
         return None
     refused = (row.error_message or "refused") if row.was_permanent_error else None
     return LastHeal(row.completed_at, row.start_deadline_at, refused)

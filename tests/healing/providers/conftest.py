@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from podhealth import egress
+from podhealth.healing.providers import docker
+from podhealth.healing.providers.proxmox import talking
 from tests.support.podman import Podman
 from tests.support.pve import Running, running
 
@@ -19,8 +21,9 @@ def loopback() -> Iterator[None]:
 
 
 @pytest.fixture
-def pve(tmp_path: Path, loopback: None) -> Iterator[Running]:
-    """A Proxmox cluster: see tests/support/pve.py."""
+def pve(tmp_path: Path, loopback: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A Proxmox cluster: see tests/support/pve.py. It may take its time, as machines that run tests do."""
+    monkeypatch.setattr(talking, "_TIMEOUT_S", 20.0)
     with running(tmp_path) as far:
         yield far
 
@@ -33,8 +36,10 @@ def _podman() -> Iterator[Podman]:
 
 
 @pytest.fixture
-def podman(_podman: Podman) -> Iterator[Podman]:
+def podman(_podman: Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[Podman]:
     """A real Podman whose socket this test's egress may open. Cost: 2 s once a session, 0.2 s a container."""
+    monkeypatch.setattr(docker, "_VERSION_S", 20.0)
+    monkeypatch.setattr(docker, "_TIMEOUT_S", 20.0)
     egress.open_sockets([str(_podman.socket)])
     yield _podman
     egress.open_sockets([])

@@ -117,9 +117,10 @@ def test_one_that_ignores_the_request_is_killed_after_its_time_and_started(podma
     assert DOCKER.state(pod).detail["startedAt"] > before["startedAt"]
 
 
-def test_one_that_takes_longer_than_we_wait_is_looked_up_and_restarted_once(podman: Podman) -> None:
+def test_one_that_takes_longer_than_we_wait_is_looked_up_and_restarted_once(podman: Podman, monkeypatch) -> None:
     podman.run("slow", IGNORES_TERM)
     pod = pod_of(podman, "slow")
+    monkeypatch.setattr(provider, "_TIMEOUT_S", 2.0)
     call = call_of(dict(DOCKER.state(pod).detail))
     begun = time.monotonic()
     error = refused(lambda: DOCKER.act(pod, Action.RESTART, "k", Options(timeout_s=10)))
@@ -127,7 +128,7 @@ def test_one_that_takes_longer_than_we_wait_is_looked_up_and_restarted_once(podm
     meanwhile = refused(lambda: DOCKER.find_task(pod, call))
     wait_for(lambda: _is_found(pod, call), 20, what="the restart is found")
 
-    assert waited < 5
+    assert waited < 4
     assert not error.permanent
     assert "may still be at it" in str(meanwhile)
     assert podman.done("slow", "restart") == 1
@@ -146,7 +147,7 @@ def test_a_hard_restart_gives_no_time(podman: Podman) -> None:
     begun = time.monotonic()
     DOCKER.act(pod_of(podman, "hard"), Action.RESTART, "k", Options(graceful=False))
 
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 8  # ten seconds are what it would get
 
 
 def test_a_stopped_container_is_started_by_a_restart(podman: Podman) -> None:

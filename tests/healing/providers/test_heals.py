@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Action, HealState, ProviderKind
 from podhealth.healing import steps
+from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
 from tests.healing.world import World, environment
 from tests.support.podman import Podman
@@ -85,16 +86,20 @@ def _moves_on(world: World) -> bool:
     return states(world) != [] and states(world)[-1] not in ("planned", "running")
 
 
-@pytest.mark.parametrize("hold", ["lock", "ha_state"])
-def test_a_guest_that_is_held_there_is_not_healed_and_the_hold_is_named(engine: sa.Engine, pve: Running, hold) -> None:
+@pytest.mark.parametrize(
+    ("hold", "value", "why"), [("lock", "backup", "holds lock backup"), ("ha_state", "started", "HA-managed")]
+)
+def test_a_guest_that_is_held_there_is_not_healed_and_the_hold_is_named(
+    engine: sa.Engine, pve: Running, hold, value, why
+) -> None:
     world = on_pve(engine, pve)
-    setattr(pve.pve.vm(100), hold, "backup" if hold == "lock" else "started")
+    setattr(pve.pve.vm(100), hold, value)
     world.fall_ill()
     world.settle()
 
     assert world.heals() == []
     assert world.decisions()[-1].gate == "provider"
-    assert f"holds lock {'backup' if hold == 'lock' else 'ha'}" in world.decisions()[-1].reason
+    assert why in world.decisions()[-1].reason
     assert pve.pve.posts == []
 
 
@@ -147,6 +152,27 @@ def test_migrations_never_go_to_a_tried_node_and_end_skipped(engine: sa.Engine, 
     assert states(world) == ["failed", "failed", "skipped"]
     assert "tried already" in world.heals()[-1].error_message
     assert world.episodes()[0].attempts == 3
+
+
+def test_a_step_that_cannot_be_is_skipped_and_the_next_follows_without_wait(engine: sa.Engine, pve: Running) -> None:
+    ladder = [
+        {"action": action, "attempts": 1, "graceful": graceful, "timeoutSeconds": None}
+        for action, graceful in (("restart", True), ("migrate", True), ("restart", False))
+    ]
+    world = on_pve(engine, pve, steps=ladder, cooldown_minutes=10)
+    for node in ("pve2", "pve3"):
+        pve.pve.set_node_offline(node)
+    world.fall_ill()
+    world.settle()
+    world.probe("fail", times=10)
+    world.settle()
+    world.probe("fail", times=125)
+    world.settle()
+
+    assert states(world)[:2] == ["failed", "skipped"]
+    assert "no other node is online" in world.heals()[1].error_message
+    assert pve.pve.begun == ["qmreboot", "qmreset"]
+    assert (world.heals()[2].triggered_at - world.heals()[1].completed_at).total_seconds() < 30
 
 
 @pytest.mark.parametrize(
@@ -229,7 +255,8 @@ def test_a_healer_killed_there_restarts_the_container_once(
 
 
 @pytest.mark.xdist_group("podman")
-def test_a_container_that_takes_long_to_end_is_restarted_once(engine: sa.Engine, podman: Podman) -> None:
+def test_a_container_that_takes_long_to_end_is_restarted_once(engine: sa.Engine, podman: Podman, monkeypatch) -> None:
+    monkeypatch.setattr(docker, "_TIMEOUT_S", 2.0)
     name = f"slow-{engine.dialect.name}"
     podman.run(name, "trap '' TERM; while :; do sleep 0.1; done")
     world = on_podman(engine, podman, name)

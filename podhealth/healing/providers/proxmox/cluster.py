@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from proxmoxer.core import ProxmoxResource, ResourceException
 
 from podhealth.core.errors import ProviderError
+from podhealth.core.gates import HA
 from podhealth.core.words import ActualState
 from podhealth.healing.providers.base import PodRef
 from podhealth.healing.providers.proxmox.phases import Phase
@@ -147,7 +148,7 @@ class Cluster:
         ha = row.get("ha")
         is_managed = isinstance(ha, dict) and bool(_number(ha.get("managed"))) and ha.get("state") != "ignored"
         lock = row.get("lock")
-        held = plain(lock)[:60] if lock else "ha" if is_managed else None
+        held = plain(lock)[:60] if lock else HA if is_managed else None
         seen = row.get("qmpstatus") or status
         return Current(ActualState(status), plain(seen)[:30], held, _number(row.get("uptime")) or 0)
 
