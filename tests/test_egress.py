@@ -165,7 +165,16 @@ def test_a_session_for_libraries_is_guarded_too() -> None:
 
 
 # Who may open or accept connections at all; everybody else goes through egress.
-_MAY_USE_SOCKETS = ("probing/", "egress.py", "tls.py", "live/", "web/", "queues.py", "cli/", "healing/providers/process.py")
+_MAY_USE_SOCKETS = (
+    "probing/",
+    "egress.py",
+    "tls.py",
+    "live/",
+    "web/",
+    "queues.py",
+    "cli/",
+    "healing/providers/process.py",
+)
 _NETWORK = {"requests", "urllib3", "http.client", "urllib.request", "pycurl", "httpx", "aiohttp", "smtplib", "ftplib"}
 _NETWORK |= {"telnetlib", "xmlrpc", "asyncio", "socketserver", "ssl"}
 _HARMLESS = {"gethostname"}  # of module socket

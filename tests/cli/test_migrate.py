@@ -5,6 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
+
+from podhealth.core.words import ProviderKind
+from podhealth.models import Pod
+from podhealth.store.db import make_engine, read, write
+from tests.support import build
 
 pytestmark = pytest.mark.slow
 
@@ -54,3 +60,20 @@ def test_a_postgresql_that_is_not_there_is_one_line_and_exit_code_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("podhealth: DATABASE_URL: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_secrets_that_lie_open_are_sealed(tmp_path):
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    _run(DATABASE_URL=url)
+    engine = make_engine(url)
+    with write(engine) as conn:
+        hook = {"provider": ProviderKind.WEBHOOK, "provider_config": {"url": "https://x", "secret": "canary"}}
+        pod_id = build.a_pod(conn, build.a_tenant(conn), "web", **hook)
+    done = [_run(DATABASE_URL=url, SECRET_KEY="k" * 40) for _ in range(2)]
+    with read(engine) as conn:
+        config = conn.scalar(sa.select(Pod.provider_config).where(Pod.id == pod_id))
+
+    assert "sealed the provider secrets of 1 pods" in done[0].stdout
+    assert "sealed" not in done[1].stdout
+    assert (config["url"], set(config["secret"])) == ("https://x", {"sealed"})
+    assert "canary" not in done[0].stdout + done[0].stderr

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from podhealth import egress
 from podhealth.healing import evaluate, steps
+from podhealth.healing.providers import docker
+from podhealth.healing.providers.proxmox import talking
 from podhealth.store.db import db_now_us, make_engine, read
 from podhealth.store.secrets import hold_key
 
@@ -21,6 +23,8 @@ _DUE = sa.text(
 
 def main(pod_id: int, turns: int) -> None:
     engine = make_engine(os.environ["TEST_DATABASE"])
+    # Machines that run tests may be slow; a provider that does not answer would be another story.
+    docker._VERSION_S = docker._TIMEOUT_S = talking._TIMEOUT_S = 20.0
     hold_key("a key of the tests, of 32 characters")
     egress.open_networks(list(filter(None, os.environ["TEST_NETWORKS"].split(","))))
     egress.open_sockets(list(filter(None, os.environ["TEST_SOCKETS"].split(","))))
