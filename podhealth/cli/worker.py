@@ -76,8 +76,9 @@ class PodHealthWorker(SimpleWorker):
         if HEAL in names or TICK in names:
             from podhealth import egress  # not at the top: a prober calls nobody's web hook
 
-            # Web hooks of pods lie where their pods do: in private networks that the platform allowed by name.
+            # Web hooks and providers lie where their pods do: in private networks that the platform allowed by name.
             egress.open_networks(self._here.settings.pod_networks)
+            egress.open_sockets(self._here.settings.docker_sockets)
         self._is_reached = True
         self._register_at = 0.0
         vantages = [vantage for vantage in map(vantage_of, names) if vantage is not None]

@@ -13,7 +13,6 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from podhealth import egress
 from podhealth.live.publish import publish
 from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
 from podhealth.settings import Settings, load_settings
@@ -73,7 +72,6 @@ def parts() -> Parts:
     """Return the parts of this process. Raises SetupError where a setting is missing or bad."""
     settings = load_settings()
     hold_key(settings.secret_key)
-    egress.open_sockets(settings.docker_sockets)
     return Parts(
         settings=settings,
         engine=make_engine(settings.database_url),
