@@ -20,6 +20,26 @@ from tests.web.conftest import SignedIn
 SECRET = "a-secret-of-sixteen"
 NEW = {"name": "web-1", "address": "10.0.0.1", "provider": "none", "desiredState": "running", "firstPing": "on"}
 HOOK = {"provider": "webhook", "url": "https://10.0.0.9/heal", "secret": SECRET}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0a2V5\n-----END PRIVATE KEY-----"
+KEYS_BODY = "c2VjcmV0a2V5"
+TOKEN = "5a3e1f00-1111-2222"
+PROXMOX = {
+    "provider": "proxmox",
+    "proxmoxRef": "pve1/100",
+    "proxmoxUrl": "https://10.0.0.2:8006",
+    "proxmoxTokenId": "podhealth@pve!heal",
+    "proxmoxToken": TOKEN,
+    "proxmoxFingerprint": "ab" * 32,
+}
+DOCKER = {
+    "provider": "docker",
+    "dockerRef": "web_1",
+    "dockerUrl": "https://10.0.0.5:2376",
+    "dockerCa": PEM,
+    "dockerCertificate": PEM,
+    "dockerKey": KEY,
+}
 
 
 @pytest.fixture
@@ -132,6 +152,22 @@ BAD = [
     (HOOK | {"url": "https://169.254.169.254/"}, "url"),
     (HOOK | {"secret": "short"}, "secret"),
     (HOOK | {"stateUrl": "x"}, "stateUrl"),
+    (PROXMOX | {"proxmoxRef": "100"}, "proxmoxRef"),
+    (PROXMOX | {"proxmoxUrl": "http://10.0.0.2:8006"}, "proxmoxUrl"),
+    (PROXMOX | {"proxmoxUrl": "https://169.254.169.254"}, "proxmoxUrl"),
+    (PROXMOX | {"proxmoxTokenId": "root@pam"}, "proxmoxTokenId"),
+    (PROXMOX | {"proxmoxToken": ""}, "proxmoxToken"),
+    (PROXMOX | {"proxmoxFingerprint": "ab"}, "proxmoxFingerprint"),
+    (PROXMOX | {"proxmoxCa": PEM}, "proxmoxFingerprint"),
+    (PROXMOX | {"proxmoxFingerprint": "", "proxmoxCa": "x"}, "proxmoxCa"),
+    (PROXMOX | {"proxmoxGuestName": "x" * 64}, "proxmoxGuestName"),
+    (DOCKER | {"dockerRef": ""}, "dockerRef"),
+    (DOCKER | {"dockerUrl": "unix://docker.sock"}, "dockerUrl"),
+    (DOCKER | {"dockerFingerprint": "ab", "dockerCa": ""}, "dockerFingerprint"),
+    (DOCKER | {"dockerCa": "x"}, "dockerCa"),
+    (DOCKER | {"dockerCertificate": "x"}, "dockerCertificate"),
+    (DOCKER | {"dockerKey": "x"}, "dockerKey"),
+    (DOCKER | {"dockerKey": ""}, "dockerKey"),
     ({"firstKind": "smtp"}, "firstKind"),
     ({"firstKind": "http", "firstScheme": "http", "firstPath": "up"}, "firstPath"),
     ({"firstKind": "http", "firstScheme": "ftp", "firstPath": "/"}, "firstScheme"),
@@ -311,6 +347,77 @@ def test_a_secret_is_kept_where_none_is_typed_replaced_where_one_is_and_never_sh
         told = repr(conn.execute(sa.select(AuditEntry.before, AuditEntry.after)).all())
     assert SECRET not in told
     assert "another-one" not in told
+
+
+GUESTS = [
+    pytest.param(PROXMOX, "proxmoxToken", "token", TOKEN, "proxmoxUrl", "https://10.0.0.3:8006", id="proxmox"),
+    pytest.param(DOCKER, "dockerKey", "key", KEY, "dockerUrl", "https://10.0.0.6:2376", id="docker"),
+]
+
+
+@pytest.mark.parametrize(("typed", "field", "name", "secret", "place", "elsewhere"), GUESTS)
+def test_a_pod_of_a_provider_is_added_and_edited_and_its_secret_stays_until_it_would_go_elsewhere(
+    engine, acme, adam, typed, field, name, secret, place, elsewhere
+) -> None:
+    path = adam.post("/pods", data=NEW | typed).location
+    (pod,) = pods(engine)
+    kind = typed["provider"]
+
+    assert (pod.provider, pod.provider_ref) == (kind, typed[f"{kind}Ref"])
+    assert (opened(engine)[name], opened(engine)["url"]) == (secret, typed[place])
+    page = adam.get(f"{path}/edit").text
+    assert re.search(rf'id="provider-{kind}"[^>]*checked', page)
+    assert "Set, and shown to nobody." in page
+    # All that the page shows, sent back without a secret.
+    assert adam.post(f"{path}/edit", data=NEW | typed | {field: "", "tags": "x"}).status_code == 303
+    assert (pods(engine)[0].tags, pods(engine)[0].provider_config) == (["x"], pod.provider_config)
+    answer = adam.post(f"{path}/edit", data=NEW | typed | {field: "", place: elsewhere})
+    assert (answer.status_code, list(refused(answer.text))) == (422, [field])
+    assert value_of(answer.text, place) == elsewhere
+    assert opened(engine)["url"] == typed[place]
+    adam.post(f"{path}/edit", data=NEW | typed | {place: elsewhere})
+    assert (opened(engine)["url"], opened(engine)[name]) == (elsewhere, secret)
+
+
+@pytest.mark.parametrize(("typed", "field", "name", "secret", "place", "elsewhere"), GUESTS)
+def test_no_page_audit_or_log_holds_a_providers_secret(
+    engine, acme, adam, capfd, typed, field, name, secret, place, elsewhere
+) -> None:
+    path = adam.post("/pods", data=NEW | typed).location
+    texts = [
+        adam.post("/pods", data=NEW | typed | {"name": ""}).text,
+        adam.post("/pods", data=NEW | typed | {"name": "other", field: f"{secret} no good"}).text,
+        adam.post(f"{path}/edit", data=NEW | typed | {"version": "9"}).text,
+        *(adam.get(page).text for page in ("/pods", path, f"{path}/edit")),
+    ]
+    with read(engine) as conn:
+        texts.append(repr(conn.execute(sa.select(AuditEntry.before, AuditEntry.after)).all()))
+        sealed = conn.scalars(sa.select(Pod.provider_config)).one()[name]["sealed"]
+    texts.append("".join(capfd.readouterr()))
+
+    assert [text for text in texts if any(part in text for part in (TOKEN, KEYS_BODY, sealed))] == []
+
+
+def test_a_refused_form_of_a_provider_keeps_its_values_and_opens_what_is_folded(adam) -> None:
+    page = adam.post("/pods", data=NEW | DOCKER | {"dockerCa": "", "dockerKey": "x", "dockerCertificate": ""}).text
+    kept = adam.post("/pods", data=NEW | PROXMOX | {"proxmoxFingerprint": "", "proxmoxCa": f"{PEM}x"}).text
+
+    assert re.search(r"<details open>\s*<summary>Certificates", page)
+    assert re.search(r'id="provider-docker"[^>]*checked', page)
+    assert [value_of(kept, name) for name in PROXMOX if name != "provider"] == [
+        *("pve1/100", "https://10.0.0.2:8006", "podhealth@pve!heal", "", "")
+    ]
+    assert f">\n{PEM}x</textarea>" in kept
+
+
+def test_the_sockets_that_are_opened_stand_beside_the_containers_url(
+    engine, acme, signed_in, database_url, redis_url
+) -> None:
+    with write(engine) as conn:
+        user_id = a_user(conn, acme.tenant_id, "sam", Role.ADMIN)
+    app = an_app(database_url, redis_url, docker_sockets="/run/a.sock")
+
+    assert "opened: unix:///run/a.sock." in Caller(app, session=a_session(engine, user_id)).get("/pods/new").text
 
 
 def test_a_pod_of_the_demo_keeps_what_its_provider_needs(engine, acme, adam) -> None:

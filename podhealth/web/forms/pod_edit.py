@@ -1,6 +1,6 @@
 """Reads the form that makes and changes a pod into the fields of core/pod_rules, which says what they may hold.
 
-A web hook's secret is never filled in again: an empty one keeps what is stored. A new pod may bring its first check.
+A provider's secret is never filled in again: an empty one keeps what is stored. A new pod may bring its first check.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,9 @@ from podhealth.core.errors import InputError
 from podhealth.core.pod_rules import PodRules, parse_pod
 from podhealth.core.provider_rules import parse_webhook
 from podhealth.core.words import DesiredState, ProviderKind
+from podhealth.web.forms import pod_provider
 from podhealth.web.forms.collect import EditForm, Fields, lines_of, posted_texts, read_all, text_of, whole_or_text
+from podhealth.web.forms.pod_provider import GUEST_LABELS, GUESTS
 
 LABELS = {
     "name": "Name",
@@ -28,15 +30,18 @@ LABELS = {
     "secret": "Secret",
     "stateUrl": "State URL",
     "providerRef": "Reference",
+    **GUEST_LABELS,
     "policyId": "Policy",
     "desiredState": "Wanted",
     "startDeadlineSeconds": "Start deadline",
 }
-OFFERED = (ProviderKind.NONE, ProviderKind.WEBHOOK)
+OFFERED = (ProviderKind.NONE, ProviderKind.PROXMOX, ProviderKind.DOCKER, ProviderKind.WEBHOOK)
 _TEXTS = tuple(LABELS)
+_SECRETS = ("secret", "proxmoxToken", "dockerKey")
 _BOXES = ("firstPing",)
 # What stands in place of a refused field while the others are looked at.
 _PLAIN = {"name": "x", "address": "x.example", "tags": [], "provider": "none", "desiredState": "running"}
+_NO_PROVIDER = {"provider": "none", "providerRef": None, "providerConfig": None}
 _FIRST = {
     "http": {"target": "firstPath", "port": "firstPort", "scheme": "firstScheme"},
     "tcp": {"target": "firstTcpPort"},
@@ -70,7 +75,7 @@ def new_form() -> PodEditForm:
 
 
 def form_of(rules: PodRules) -> PodEditForm:
-    """Return the form as it shows a stored pod; its secret is not in it."""
+    """Return the form as it shows a stored pod; no secret is in it."""
     config = rules.provider_config or {}
     hook = {name: config.get(name) for name in ("url", "stateUrl")} if rules.provider == ProviderKind.WEBHOOK else {}
     values = dict.fromkeys(_TEXTS, "") | {name: text_of(value) for name, value in hook.items()}
@@ -82,17 +87,19 @@ def form_of(rules: PodRules) -> PodEditForm:
             "tags": "\n".join(rules.tags),
             "nodeId": text_of(rules.node_id),
             "provider": rules.provider.value,
-            "providerRef": text_of(rules.provider_ref),
+            "providerRef": "" if rules.provider in GUESTS else text_of(rules.provider_ref),
             "policyId": text_of(rules.policy_id),
             "desiredState": rules.desired_state.value,
             "startDeadlineSeconds": text_of(rules.start_deadline_s),
         }
+        | pod_provider.shown_settings(rules)
     )
 
 
-def has_secret(rules: PodRules | None) -> bool:
-    """Return whether the pod has a web hook's secret already."""
-    return bool(_stored_hook(rules).get("secret"))
+def kept_secrets(rules: PodRules | None) -> frozenset[str]:
+    """Return the fields whose secret the pod has already."""
+    hook = {"secret"} if _stored_hook(rules).get("secret") else set[str]()
+    return pod_provider.kept_secrets(rules) | hook
 
 
 def read_form(posted: Mapping[str, str], networks: Networks, existing: PodRules | None = None) -> PodEditForm:
@@ -108,8 +115,8 @@ def read_form(posted: Mapping[str, str], networks: Networks, existing: PodRules 
     fields |= config
     _, refused = read_all(lambda asked: parse_pod(asked, [networks.pods], existing), fields, _take_out)
     first, refused_first = (None, {}) if existing is not None else _first_check(values)
-    errors |= refused | refused_first
-    shown = {**values, "secret": ""}
+    errors |= {_own(name, values): said for name, said in refused.items()} | refused_first
+    shown = values | dict.fromkeys(_SECRETS, "")
     if errors:
         return EditForm(shown, None, errors)
     return EditForm(shown, PodAsked(fields, values["firstPing"] == "on", first))
@@ -130,11 +137,16 @@ def _fields(values: Mapping[str, str]) -> Fields:
 
 
 def _take_out(fields: Fields, name: str) -> None:
-    fields[name] = _PLAIN.get(name)
+    fields |= _NO_PROVIDER if name == "providerConfig" else {name: _PLAIN.get(name)}
 
 
 def _config(values: Mapping[str, str], networks: Networks, existing: PodRules | None) -> tuple[Fields, dict[str, str]]:
-    """Return what becomes of the provider's settings: a web hook's are read, those of others stay or go."""
+    """Return what becomes of the provider's settings: those that the form has are read, those of others stay or go."""
+    for kind in GUESTS:
+        if values["provider"] == kind:
+            asked_of_guest, refused = pod_provider.read_settings(kind, values, networks.pods, existing)
+            # What was refused is not looked at again with the rest of the pod.
+            return (_NO_PROVIDER if refused else asked_of_guest), refused
     if values["provider"] != ProviderKind.WEBHOOK:
         stays = existing is not None and existing.provider == values["provider"]
         return ({} if stays else {"providerConfig": None}), {}
@@ -185,8 +197,14 @@ def _first_check(values: Mapping[str, str]) -> tuple[CheckRules | None, dict[str
     return rules, {_FIRST[kind][name]: said for name, said in errors.items()}
 
 
-def own_field(refused: InputError) -> str:
+def own_field(refused: InputError, form: PodEditForm) -> str:
     """Return the form's name of a field that the store refused. Raises it again where the form has no such field."""
-    if refused.field not in LABELS:
+    name = _own(refused.field, form.values)
+    if name not in LABELS:
         raise refused
-    return refused.field
+    return name
+
+
+def _own(name: str, values: Mapping[str, str]) -> str:
+    is_of_guest = values["provider"] in GUESTS and name.startswith(("providerRef", "providerConfig"))
+    return pod_provider.field_of(ProviderKind(values["provider"]), name) if is_of_guest else name

@@ -42,7 +42,7 @@ def create() -> ResponseReturnValue:
     try:
         made = once(lambda conn: _make(conn, asked))
     except InputError as refused:
-        return _page(form.refused(forms.own_field(refused), refused.message), None, 422)
+        return _page(form.refused(forms.own_field(refused, form), refused.message), None, 422)
     return redirect(f"/pods/{made['podId']}", 303)
 
 
@@ -71,7 +71,7 @@ def save(pod_id: int) -> ResponseReturnValue:
     try:
         once(change)
     except InputError as refused:
-        return _page(form.refused(forms.own_field(refused), refused.message), pod_id, 422)
+        return _page(form.refused(forms.own_field(refused, form), refused.message), pod_id, 422)
     except Conflict:
         return _page(form, pod_id, 409)
     return redirect(f"/pods/{pod_id}", 303)
@@ -157,7 +157,8 @@ def _page(form: PodEditForm | None, pod_id: int | None, status: int = 200) -> Re
         meanwhile=differing(stored, shown, forms.LABELS) if status == 409 else None,
         version=_version_read(pod, status),
         providers=_providers(rules.provider if rules else ProviderKind.NONE),
-        has_secret=forms.has_secret(rules),
+        kept_secrets=forms.kept_secrets(rules),
+        sockets=installed().settings.docker_sockets,
         choices={"nodes": nodes, "policies": bound_by, "tags": tags},
         networks=installed().settings.pod_networks,
     )
