@@ -273,11 +273,18 @@ def test_pages_come_while_a_hundred_sockets_are_open_on_four_threads(world, web,
         browser.close()
 
 
+def _welcomed(web, token):
+    browser = web.open(token, seq=0, cards=[])
+    browser.until(lambda b: b.frames, what="the first frame")
+    return browser
+
+
 def test_a_full_house_says_so_before_the_handshake(world, redis_url, tmp_path):
     url = world.engine.url.render_as_string()
     with running_web(url, redis_url, tmp_path, PODHEALTH_MAX_SOCKETS_PER_TENANT="2", PODHEALTH_MAX_SOCKETS="3") as web:
-        taken = [web.open(world.ann), web.open(world.ann)]
-        of_tenant, of_other = web.ask(world.ann), web.open(world.zoe)
+        # A place is taken a moment after the handshake: by the first frame it surely is.
+        taken = [_welcomed(web, world.ann), _welcomed(web, world.ann)]
+        of_tenant, of_other = web.ask(world.ann), _welcomed(web, world.zoe)
         of_all = web.ask(world.zoe)
         taken[0].close()
 

@@ -79,11 +79,11 @@ def test_all_pages_of_a_history_tell_of_one_span(site):
 
 
 def test_manual_results_have_negative_tokens_and_their_page_too(site):
-    pod_id, now = site.a_pod(), clock.utcnow()
+    pod_id, before = site.a_pod(), clock.utcnow() - timedelta(seconds=1)
     with write(site.engine) as conn:
         check_id = conn.scalar(sa.select(Check.id).where(Check.pod_id == pod_id))
         for number in range(12):
-            a_result(conn, check_id, "ok", now, claim_token=-number - 1, is_manual=True)
+            a_result(conn, check_id, "ok", before, claim_token=-number - 1, is_manual=True)
 
     _, rows = _pages(site, f"{pod_id}/health/history", "results", lambda: None)
 
