@@ -18,6 +18,8 @@ import docker
 
 from tests.support.wait import wait_for
 
+# For five minutes, not for ever: a container outlives a test run that is killed, and nobody else would end it.
+LIVES_ON = "n=0; while [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done"
 _PACKAGES = ["podman", "runc", "containernetworking-plugins", "busybox-static"]
 _CONF = """
 [containers]
@@ -118,7 +120,7 @@ class Podman:
         self.client.api.import_image_from_data(held.getvalue(), repository="podhealth-test", tag="1")
         return str(self.client.api.images(quiet=True)[0])
 
-    def run(self, name: str, script: str = "trap 'exit 0' TERM; while :; do sleep 0.1; done", **options: Any) -> Any:
+    def run(self, name: str, script: str = f"trap 'exit 0' TERM; {LIVES_ON}", **options: Any) -> Any:
         """Start a container and return it."""
         command = ["/bin/sh", "-c", script]
         container = self.client.containers.create(self.image, command, name=name, network_mode="none", **options)

@@ -14,13 +14,13 @@ from podhealth.healing.providers import docker as provider
 from podhealth.healing.providers.base import Call, Options, PodRef, Task, TaskState
 from podhealth.healing.providers.docker import DockerProvider
 from tests.support.listeners import Behave, Listener, answer, closed_port, page, stay_silent
-from tests.support.podman import Podman
+from tests.support.podman import LIVES_ON, Podman
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("podman")]
 
 DOCKER = DockerProvider()
-IGNORES_TERM = "trap '' TERM; while :; do sleep 0.1; done"
+IGNORES_TERM = f"trap '' TERM; {LIVES_ON}"
 
 
 def pod_of(podman: Podman, ref: str = "web", **config: str) -> PodRef:

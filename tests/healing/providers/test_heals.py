@@ -12,7 +12,7 @@ from podhealth.healing import steps
 from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
 from tests.healing.world import World, environment
-from tests.support.podman import Podman
+from tests.support.podman import LIVES_ON, Podman
 from tests.support.pve import Running
 from tests.support.wait import wait_for
 
@@ -258,7 +258,7 @@ def test_a_healer_killed_there_restarts_the_container_once(
 def test_a_container_that_takes_long_to_end_is_restarted_once(engine: sa.Engine, podman: Podman, monkeypatch) -> None:
     monkeypatch.setattr(docker, "_TIMEOUT_S", 2.0)
     name = f"slow-{engine.dialect.name}"
-    podman.run(name, "trap '' TERM; while :; do sleep 0.1; done")
+    podman.run(name, f"trap '' TERM; {LIVES_ON}")
     world = on_podman(engine, podman, name)
     world.fall_ill()
 
