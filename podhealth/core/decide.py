@@ -16,10 +16,10 @@ from podhealth.core.words import Answer, Gate, Outcome, Status
 
 # Heal now skips these and obeys all others; planning it twice is still refused by OPEN_HEAL.
 SKIPPED_BY_HEAL_NOW = frozenset(
-    {Gate.POLICY, Gate.MODE_OFF, Gate.TRIGGER, Gate.SETTLING, Gate.LADDER, Gate.COOLDOWN, Gate.MODE}
+    {Gate.POLICY, Gate.MODE_OFF, Gate.TRIGGER, Gate.SETTLING, Gate.LADDER, Gate.CHRONIC, Gate.COOLDOWN, Gate.MODE}
 )
-# Just before acting the heal is itself the open one, and has spent its attempt.
-SKIPPED_WHEN_PLANNED = frozenset({Gate.OPEN_HEAL, Gate.LADDER, Gate.COOLDOWN})
+# Just before acting the heal is itself the open one, has spent its attempt, and holds its place among the others.
+SKIPPED_WHEN_PLANNED = frozenset({Gate.OPEN_HEAL, Gate.LADDER, Gate.CHRONIC, Gate.COOLDOWN, Gate.CONCURRENCY})
 
 
 @dataclass(frozen=True, slots=True)

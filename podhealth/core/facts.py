@@ -11,6 +11,8 @@ from typing import Any
 from podhealth.core.ladder import Ladder, PolicyRules
 from podhealth.core.words import (
     Action,
+    BreakerScope,
+    BreakerState,
     DesiredState,
     FailClass,
     HealOn,
@@ -116,6 +118,79 @@ class EpisodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeDown:
+    """The pod's node is unreachable."""
+
+    name: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A vantage that probes the pod cannot trust its own network."""
+
+    vantage: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The reference probes of the vantage that sees the pod; ``good_begun_at``: begin of the newest good one."""
+
+    vantage: str
+    good_begun_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerFacts:
+    """A breaker of the pod's tenant, node or vantage that is not closed.
+
+    ``is_next``: half-open, and this pod is the one whose heal may be tried now. ``trial_at``: the earliest moment of
+    the next trial, where it is known.
+    """
+
+    scope: BreakerScope
+    scope_name: str
+    state: BreakerState
+    opened_at: datetime
+    suspects: int
+    limit: int
+    override_until: datetime | None = None
+    is_next: bool = False
+    trial_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One heal as the budget counts it: when its provider was called, and what it cost."""
+
+    at: datetime
+    cost: int = 1
+    is_migration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether the pod may be healed beside the others: its node's slot, its tenant's share, and who comes before it."""
+
+    node_taken_by: str | None = None
+    open_in_tenant: int = 0
+    most_in_tenant: int = 1
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A person's yes to the attempt that the policy wanted; ``wanted_until``: a question is open until then."""
+
+    by: str | None = None
+    attempt: int | None = None
+    wanted_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the gates may ask about. ``ladder`` and ``spent`` are the episode's, or what one would open with."""
 
@@ -137,4 +212,14 @@ class Facts:
     last_heal: LastHeal | None = None
     has_provider: bool = True
     provider: ProviderFacts | None = None
+    node: NodeDown | None = None
+    blind: Blind | None = None
+    references: References | None = None
+    recent_heals: tuple[datetime, ...] = ()  # when the pod's heals of the last 24 h were triggered, the oldest first
+    chronic_acknowledged_at: datetime | None = None
+    breakers: tuple[BreakerFacts, ...] = ()
+    spent_by_tenant: tuple[Spent, ...] = ()  # of the last hour
+    heal_cost: int = 1  # of the pod's next heal: 2 while a check of it flaps
+    turn: Turn | None = None
+    approved: Approved | None = None
     context: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The questions asked before a heal, in the order of behaviour §6; the first closed one is the decision's reason.
 
-A new gate is one function here, its place in GATES, and its word in ``words.Gate``. Each sees only the facts; none
-acts, and no text holds a number that is not computed. Texts name absolute times, so that they stay true once stored.
+A new gate is one function here (in ``fleet_gates`` where it looks beyond the pod), its place in GATES, and its word in
+``words.Gate``. Each sees only the facts; none acts, and no text holds a number that is not computed. Texts name
+absolute times, so that they stay true once stored.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 from podhealth.core.answers import Closed, Open, clock_text
 from podhealth.core.episode import triggering
 from podhealth.core.facts import Facts
+from podhealth.core.fleet_gates import blind, breaker, budget, chronic, concurrency, node
 from podhealth.core.ladder import Ladder, Rung, next_rung
 from podhealth.core.pacing import next_attempt_at, settled_at, wait_after
 from podhealth.core.sentence import span
@@ -246,6 +248,8 @@ GATES: tuple[tuple[Gate, Callable[[Facts], Open | Closed]], ...] = (
     (Gate.MODE_OFF, mode_off),
     (Gate.KILL_SWITCH, kill_switch),
     (Gate.SNOOZE, snooze),
+    (Gate.NODE, node),
+    (Gate.BLIND, blind),
     (Gate.EVIDENCE, evidence),
     (Gate.STARTING, starting),
     (Gate.TRIGGER, trigger),
@@ -253,6 +257,10 @@ GATES: tuple[tuple[Gate, Callable[[Facts], Open | Closed]], ...] = (
     (Gate.OPEN_HEAL, open_heal),
     (Gate.PROVIDER, provider),
     (Gate.LADDER, ladder),
+    (Gate.CHRONIC, chronic),
     (Gate.COOLDOWN, cooldown),
+    (Gate.BREAKER, breaker),
+    (Gate.BUDGET, budget),
+    (Gate.CONCURRENCY, concurrency),
     (Gate.MODE, mode),
 )

@@ -143,6 +143,8 @@ class Gate(StrEnum):
     MODE_OFF = "mode_off"
     KILL_SWITCH = "kill_switch"
     SNOOZE = "snooze"
+    NODE = "node"
+    BLIND = "blind"
     EVIDENCE = "evidence"
     STARTING = "starting"
     TRIGGER = "trigger"
@@ -150,7 +152,11 @@ class Gate(StrEnum):
     OPEN_HEAL = "open_heal"
     PROVIDER = "provider"
     LADDER = "ladder"
+    CHRONIC = "chronic"
     COOLDOWN = "cooldown"
+    BREAKER = "breaker"
+    BUDGET = "budget"
+    CONCURRENCY = "concurrency"
     MODE = "mode"
 
 
@@ -196,3 +202,98 @@ class FeedKind(StrEnum):
     DECISION = "decision"
     POLICY = "policy"
     INVENTORY = "inventory"
+    INCIDENT = "incident"
+    BREAKER = "breaker"
+    WINDOW = "window"
+    CHANNEL = "channel"
+
+
+class BreakerScope(StrEnum):
+    """What a breaker guards."""
+
+    TENANT = "tenant"
+    NODE = "node"
+    VANTAGE = "vantage"
+
+
+class BreakerState(StrEnum):
+    """Whether a breaker holds: all heals of its scope, all but one at a time, or none."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class ApprovalState(StrEnum):
+    """What became of a heal that a policy asked approval for."""
+
+    WANTED = "wanted"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    LAPSED = "lapsed"
+
+
+class IncidentCause(StrEnum):
+    """What an incident is about, the widest first: pods that fall ill of one cause belong to one incident."""
+
+    NODE = "node"
+    VANTAGE = "vantage"
+    BREAKER = "breaker"
+    POD = "pod"
+
+
+class NoticeKind(StrEnum):
+    """What is told to people (behaviour §7)."""
+
+    UNHEALTHY = "unhealthy"
+    DEGRADED = "degraded"
+    RECOVERED = "recovered"
+    NODE_UNREACHABLE = "node_unreachable"
+    NODE_BACK = "node_back"
+    VANTAGE_BLIND = "vantage_blind"
+    VANTAGE_BACK = "vantage_back"
+    HEAL_STARTED = "heal_started"
+    HEAL_SUCCEEDED = "heal_succeeded"
+    HEAL_FAILED = "heal_failed"
+    EXHAUSTED = "exhausted"
+    NOTIFY_ONLY = "notify_only"
+    HELD = "held"
+    LOCKED = "locked"
+    BREAKER_OPEN = "breaker_open"
+    BREAKER_HALF_OPEN = "breaker_half_open"
+    BREAKER_CLOSED = "breaker_closed"
+    APPROVAL_WANTED = "approval_wanted"
+    FLAPPING = "flapping"
+    FLAPPING_ENDED = "flapping_ended"
+    CHRONIC = "chronic"
+    STOPPED = "stopped"
+    LEFT = "left"
+
+
+class MessageKind(StrEnum):
+    """Why a channel is told something now."""
+
+    FIRST = "first"
+    CHANGE = "change"
+    REMINDER = "reminder"
+    END = "end"
+    NOTICE = "notice"
+    TEST = "test"
+
+
+class MessageState(StrEnum):
+    """Where a message is on its way: a dead one was tried often enough."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class ChannelKind(StrEnum):
+    """How a channel tells people."""
+
+    EMAIL = "email"
+    SLACK = "slack"
+    WEBHOOK = "webhook"
+    APPRISE = "apprise"

@@ -152,6 +152,8 @@ class Heal(Base):
     evidence: Mapped[dict[str, Any] | None]
     was_permanent_error: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
     requested_by: Mapped[str | None] = mapped_column(sa.String(200))
+    called_at: Mapped[datetime | None]  # when its provider was first called: what the budget counts
+    cost: Mapped[int] = mapped_column(server_default="1", default=1)  # of the budget; twice while flapping
 
 
 class Decision(Base):

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from podhealth.core.words import ActualState, DesiredState, Phase, ProviderKind, Status
+from podhealth.core.words import ActualState, DesiredState, Gate, Phase, ProviderKind, Status
 from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
 
 
@@ -36,6 +36,10 @@ class Node(Base):
     address: Mapped[str | None] = mapped_column(sa.String(253))
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    unreachable_since: Mapped[datetime | None]
+    unreachable_reason: Mapped[str | None] = mapped_column(sa.String(200))
+    said_down_at: Mapped[datetime | None]  # when a provider last said that the node is down
+    said_up_at: Mapped[datetime | None]
 
 
 class Pod(Base):
@@ -87,6 +91,12 @@ class PodStatus(Base):
         owned_by_pod(),
         sa.Index("ix_pod_status_tenant_status", "tenant_id", "status"),
         sa.Index(
+            "ix_pod_status_tell_at",
+            "tell_at",
+            sqlite_where=sa.text("tell_at IS NOT NULL"),
+            postgresql_where=sa.text("tell_at IS NOT NULL"),
+        ),
+        sa.Index(
             "ix_pod_status_judge_at",
             "judge_at",
             sqlite_where=sa.text("judge_at IS NOT NULL"),
@@ -127,6 +137,12 @@ class PodStatus(Base):
     judge_at: Mapped[datetime | None]
     judge_lease_until: Mapped[datetime | None]
     updated_at: Mapped[datetime]
+    chronic_acknowledged_at: Mapped[datetime | None]
+    hold_gate: Mapped[Gate | None] = mapped_column(word(Gate, "hold_gate"))  # of the newest decision, null: none holds
+    hold_since: Mapped[datetime | None]  # since when that very gate has been closed without a break
+    hold_told_at: Mapped[datetime | None]
+    heal_wanted_since: Mapped[datetime | None]  # every gate before concurrency is open: it waits for its turn
+    tell_at: Mapped[datetime | None]  # the next moment at which somebody may have to be told about the pod
 
 
 class Heartbeat(Base):

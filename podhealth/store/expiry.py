@@ -5,7 +5,8 @@ What "past its time" means is decided in core/expiry.py; nothing here probes.
 
 import sqlalchemy as sa
 
-from podhealth.store import feed, podrows, podsettle, podstate
+from podhealth.core import settle
+from podhealth.store import feed, podrows, podstate
 from podhealth.store.db import db_now_us, read, write
 
 _PODS_A_TRANSACTION = 100
@@ -38,6 +39,6 @@ def _expire(conn: sa.Connection, pod_ids: list[int]) -> dict[int, int]:
     now = db_now_us(conn)
     pods = podrows.take(conn, ids, now, [])
     for pod in pods:
-        podsettle.settle(pod, now)
+        settle.settle(pod, now)
     settled = podstate.keep(conn, pods, now)
     return feed.append(conn, settled.notes) if settled.notes else {}

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core import settle
+from podhealth.core.in_hand import PodInHand
 from podhealth.core.words import DesiredState, FeedKind, Status
 from podhealth.models.base import to_us
-from podhealth.store import feed, podrows, podsettle
+from podhealth.store import feed, podrows
 from podhealth.store.db import db_now_us, write
 from podhealth.store.feed import FeedNote
-from podhealth.store.podrows import PodInHand
 
 _DUE_AT_ONCE = 500
 
@@ -81,7 +82,7 @@ def settle_pods(conn: sa.Connection, pod_ids: Iterable[int], now: datetime, *, r
 
     Locks the pods itself. ``reason`` stands in the transitions where the checks themselves give none.
     """
-    return _change(conn, pod_ids, now, lambda pod, at: podsettle.settle(pod, at, reason))
+    return _change(conn, pod_ids, now, lambda pod, at: settle.settle(pod, at, reason))
 
 
 def reset_checks(conn: sa.Connection, pod_id: int, now: datetime, reason: str, check_id: int | None = None) -> Settled:
@@ -92,8 +93,8 @@ def reset_checks(conn: sa.Connection, pod_id: int, now: datetime, reason: str, c
     """
 
     def do(pod: PodInHand, at: int) -> None:
-        podsettle.reset(pod, at, reason, check_id)
-        podsettle.settle(pod, at, reason)
+        settle.reset(pod, at, reason, check_id)
+        settle.settle(pod, at, reason)
 
     return _change(conn, [pod_id], now, do)
 
@@ -106,15 +107,15 @@ def begin_starting(
     ``deadline_s`` null: the pod's own, else 120 s. A third start within 15 min that is not ``own_heal`` gives no
     grace: it counts as a fail, reason ``restart loop``.
     """
-    return _change(conn, [pod_id], now, lambda pod, at: podsettle.start(pod, at, deadline_s, reason, own_heal=own_heal))
+    return _change(conn, [pod_id], now, lambda pod, at: settle.start(pod, at, deadline_s, reason, own_heal=own_heal))
 
 
 def end_starting(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's ``starting`` phase now, whatever its checks say; nothing happens to a pod that is not starting."""
 
     def do(pod: PodInHand, at: int) -> None:
-        podsettle.end_starting(pod)
-        podsettle.settle(pod, at)
+        settle.end_starting(pod)
+        settle.settle(pod, at)
 
     return _change(conn, [pod_id], now, do)
 
@@ -126,14 +127,14 @@ def set_desired(conn: sa.Connection, pod_id: int, now: datetime, desired: Desire
         if desired == DesiredState.STOPPED:
             pod.stopped_since = pod.stopped_since or at
             pod.stopped_reason = reason
-            podsettle.end_starting(pod)
-            podsettle.show_phase(pod, at)
-            podsettle.reset(pod, at, reason or "stopped")
+            settle.end_starting(pod)
+            settle.show_phase(pod, at)
+            settle.reset(pod, at, reason or "stopped")
         elif pod.stopped_since is not None:
             pod.stopped_since = pod.stopped_reason = None
-            podsettle.start(pod, at, None, reason or "wanted running", own_heal=True)
+            settle.start(pod, at, None, reason or "wanted running", own_heal=True)
         pod.is_changed = True
-        podsettle.settle(pod, at, reason)
+        settle.settle(pod, at, reason)
 
     settled = _change(conn, [pod_id], now, do)
     conn.execute(
@@ -149,13 +150,13 @@ def begin_maintenance(conn: sa.Connection, pod_id: int, now: datetime, until: da
     def do(pod: PodInHand, at: int) -> None:
         since = pod.maintenance_since if pod.maintenance_since is not None else at
         phases = replace(
-            podsettle.phases_of(pod),
+            settle.phases_of(pod),
             maintenance_since=since,
             maintenance_until=to_us(until),
             maintenance_reason=reason,
         )
-        podsettle.set_phases(pod, phases)
-        podsettle.settle(pod, at)
+        settle.set_phases(pod, phases)
+        settle.settle(pod, at)
 
     return _change(conn, [pod_id], now, do)
 
@@ -164,8 +165,8 @@ def end_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's maintenance: its checks are reset and it is starting (behaviour §4, Reset)."""
 
     def do(pod: PodInHand, at: int) -> None:
-        podsettle.end_maintenance(pod, at)
-        podsettle.settle(pod, at)
+        settle.end_maintenance(pod, at)
+        settle.settle(pod, at)
 
     return _change(conn, [pod_id], now, do)
 
@@ -180,8 +181,8 @@ def set_unreachable(conn: sa.Connection, pod_id: int, now: datetime, reason: str
             pod.is_changed = True
         elif pod.unreachable_since is not None:
             pod.unreachable_since = pod.unreachable_reason = None
-            podsettle.start(pod, at, None, "reachable again", own_heal=True)
-        podsettle.settle(pod, at)
+            settle.start(pod, at, None, "reachable again", own_heal=True)
+        settle.settle(pod, at)
 
     return _change(conn, [pod_id], now, do)
 
@@ -208,7 +209,7 @@ def verify_until(conn: sa.Connection, pod_id: int, now: datetime, until: datetim
             check.probe_soon_until = None if until is None else to_us(until)
             check.is_changed = True
         if until is not None:
-            podsettle.make_due(pod, to_us(now))
+            settle.make_due(pod, to_us(now))
     podrows.put_back(conn, pods, to_us(now))
 
 
@@ -226,5 +227,5 @@ def settle_due(engine: sa.Engine) -> dict[int, int]:
         now_us = db_now_us(conn)
         pods = podrows.take(conn, ids, now_us)
         for pod in pods:
-            podsettle.settle(pod, now_us, "the start deadline is over" if pod.phase == "starting" else None)
+            settle.settle(pod, now_us, "the start deadline is over" if pod.phase == "starting" else None)
         return feed.append(conn, keep(conn, pods, now_us).notes)

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core import settle
 from podhealth.core.expiry import fresh_span_us
 from podhealth.core.flap import is_flapping, push
+from podhealth.core.in_hand import CheckInHand
 from podhealth.core.probe import Finding
 from podhealth.core.schedule import SECOND_US, next_slot_us, verify_delay_s
 from podhealth.core.status import Counters, advance
 from podhealth.core.words import FailClass, Outcome, Status
 from podhealth.crashpoints import crashpoint
-from podhealth.store import feed, podrows, podsettle, podstate, recordsql
+from podhealth.store import feed, podrows, podstate, recordsql
 from podhealth.store.db import db_now_us
 from podhealth.store.partitions import ensure_days_of
 from podhealth.store.recordsql import State
@@ -211,7 +213,7 @@ def _settle(conn: sa.Connection, changing: list[tuple[State, Found]]) -> tuple[p
             late.add(one[:2])
             continue
         times = (one.begun_us, one.ended_us, now)
-        podsettle.apply(pod, check, one.finding, times, falls.get(one.check_id, 0))
+        settle.apply(pod, check, one.finding, times, falls.get(one.check_id, 0))
     return podstate.keep(conn, pods, now), late
 
 
@@ -219,7 +221,7 @@ def _by_end(pair: tuple[State, Found]) -> tuple[int, int]:
     return pair[1].ended_us, pair[1].check_id
 
 
-def _is_current(check: podrows.CheckInHand, one: Found) -> bool:
+def _is_current(check: CheckInHand, one: Found) -> bool:
     return check.claim_token == one.token and check.generation == one.generation and check.due_at is not None
 
 

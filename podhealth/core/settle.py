@@ -1,17 +1,17 @@
 """What happens to a pod in hand: results, stale evidence, resets, phases, and the status that follows.
 
-Reads and writes no database (podrows does). Moments are whole microseconds.
+Moments are whole microseconds. Where pods are kept is unknown here (store/podrows).
 """
 
 from podhealth.core import schedule
 from podhealth.core.aggregate import CheckView, aggregate
 from podhealth.core.expiry import fresh_span_us
 from podhealth.core.flap import is_flapping, push
+from podhealth.core.in_hand import CheckInHand, PodInHand
 from podhealth.core.phase import Begun, Phases, begin_starting, counts_failures, is_probed, shown, starting_is_over
 from podhealth.core.probe import Finding
 from podhealth.core.status import Counters, advance, is_unsettled
 from podhealth.core.words import FailClass, Kind, Outcome, Phase, Severity, Status
-from podhealth.store.podrows import CheckInHand, PodInHand
 
 _MS = 1_000
 _PHASE_FIELDS = tuple(Phases.__dataclass_fields__)
