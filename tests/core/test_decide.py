@@ -8,9 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, SKIPPED_WHEN_PLANNED, decide, is_in_trouble
-from podhealth.core.facts import EpisodeFacts, LastHeal, OpenHeal, ProviderFacts, SnoozeFacts, Starting, Switch
+from podhealth.core.facts import (
+    Blind,
+    BreakerFacts,
+    EpisodeFacts,
+    LastHeal,
+    NodeDown,
+    OpenHeal,
+    ProviderFacts,
+    SnoozeFacts,
+    Spent,
+    Starting,
+    Switch,
+    Turn,
+)
 from podhealth.core.ladder import PolicyRules, Rung, Step
-from podhealth.core.words import Action, Answer, DesiredState, Gate, HealState, KillScope, Mode, Outcome, Status
+from podhealth.core.words import (
+    Action,
+    Answer,
+    BreakerScope,
+    BreakerState,
+    DesiredState,
+    Gate,
+    HealState,
+    KillScope,
+    Mode,
+    Outcome,
+    Status,
+)
 from tests.core.healfacts import NOW, a_healthy_check, a_sick_check, ago, ahead, ready
 
 # One way to close each gate that leaves all the gates before it open.
@@ -20,6 +45,8 @@ BRAKES = {
     Gate.MODE_OFF: {"policy": PolicyRules("web", enabled=False)},
     Gate.KILL_SWITCH: {"switch": Switch(KillScope.SYSTEM, "", "op", "fire", ahead(hours=1))},
     Gate.SNOOZE: {"snooze": SnoozeFacts("ann", "upgrade", ahead(hours=2))},
+    Gate.NODE: {"node": NodeDown("pve1", ago(minutes=2), "its provider says so")},
+    Gate.BLIND: {"blind": Blind("main", ago(minutes=2), "no reference answers")},
     Gate.EVIDENCE: {"checks": (a_sick_check(status=Status.UNKNOWN),)},
     Gate.STARTING: {"starting": Starting(ago(seconds=1), ahead(minutes=2), None)},
     Gate.TRIGGER: {"checks": (a_sick_check(heal=False),)},
@@ -27,7 +54,11 @@ BRAKES = {
     Gate.OPEN_HEAL: {"open_heal": OpenHeal(5, Action.RESTART, 1, 3, HealState.RUNNING, None)},
     Gate.PROVIDER: {"provider": ProviderFacts(lock="backup")},
     Gate.LADDER: {"spent": 3},
+    Gate.CHRONIC: {"recent_heals": tuple(ago(hours=hours) for hours in range(6, 0, -1))},
     Gate.COOLDOWN: {"spent": 1, "last_heal": LastHeal(ago(minutes=1), None)},
+    Gate.BREAKER: {"breakers": (BreakerFacts(BreakerScope.TENANT, "acme", BreakerState.OPEN, ago(minutes=3), 5, 2),)},
+    Gate.BUDGET: {"spent_by_tenant": tuple(Spent(ago(minutes=minutes)) for minutes in range(50, 44, -1))},
+    Gate.CONCURRENCY: {"turn": Turn(open_in_tenant=1)},
     Gate.MODE: {"policy": PolicyRules("web", mode=Mode.SHADOW)},
 }
 
@@ -166,6 +197,12 @@ FACTS = st.fixed_dictionaries(
         "starting": st.sampled_from([None, BRAKES[Gate.STARTING]["starting"]]),
         "open_heal": st.sampled_from([None, BRAKES[Gate.OPEN_HEAL]["open_heal"]]),
         "provider": st.sampled_from([None, ProviderFacts(), ProviderFacts(error="x"), ProviderFacts(lock="backup")]),
+        "node": st.sampled_from([None, BRAKES[Gate.NODE]["node"]]),
+        "blind": st.sampled_from([None, BRAKES[Gate.BLIND]["blind"]]),
+        "recent_heals": st.sampled_from([(), BRAKES[Gate.CHRONIC]["recent_heals"]]),
+        "breakers": st.sampled_from([(), BRAKES[Gate.BREAKER]["breakers"]]),
+        "spent_by_tenant": st.sampled_from([(), BRAKES[Gate.BUDGET]["spent_by_tenant"]]),
+        "turn": st.sampled_from([None, Turn(), BRAKES[Gate.CONCURRENCY]["turn"]]),
         "last_heal": st.sampled_from([None, LastHeal(ago(minutes=1), None), LastHeal(ago(hours=3), None)]),
         "episode": st.sampled_from([None, EpisodeFacts(7, frozenset({1}), ago(minutes=1), None)]),
         "checks": st.lists(
@@ -196,6 +233,10 @@ def test_an_act_has_every_brake_off(changed) -> None:
     assert facts.policy is not None
     assert facts.policy.effective_mode == Mode.AUTO
     assert (facts.switch, facts.snooze, facts.starting, facts.open_heal) == (None, None, None, None)
+    assert (facts.node, facts.blind, facts.breakers) == (None, None, ())
+    assert len(facts.recent_heals) <= 5
+    assert len(facts.spent_by_tenant) < 6
+    assert facts.turn in (None, Turn())
     assert facts.spent < 3
     assert facts.last_heal is None or facts.now - facts.last_heal.ended_at >= timedelta(minutes=10)
     assert facts.provider == ProviderFacts()
