@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, SKIPPED_WHEN_PLANNED, Decision, decide
-from podhealth.core.episode import closing, triggering
-from podhealth.core.facts import CheckFacts, Facts, ProviderFacts
-from podhealth.core.words import Answer, DesiredState, FeedKind, Gate, HealState, Mode, Status
+from podhealth.core.episode import closing
+from podhealth.core.facts import ProviderFacts
+from podhealth.core.judging import may_open, must_ask, triggers
+from podhealth.core.words import Answer, FeedKind, Gate, HealState
 from podhealth.crashpoints import crashpoint
 from podhealth.healing.ask import ask
 from podhealth.models import PodStatus
@@ -60,16 +61,12 @@ def _judge(engine: sa.Engine, pod_id: int, asked: ProviderFacts | None) -> tuple
         notes: list[FeedNote] = []
         g = _follow_episode(conn, g, asked, notes)
         decided = decide(g.facts)
-        if asked is None and _must_ask(decided, g.facts):
+        if asked is None and must_ask(decided, g.facts):
             return Judged(None, None, append(conn, notes)), g.pod
         judged = _store(conn, g, decided, notes)
     if judged.heal_id is not None:
         crashpoint("heal.after_insert")
     return judged, None
-
-
-def _must_ask(decided: Decision, facts: Facts) -> bool:
-    return decided.gate == Gate.SETTLING and decided.judge_at == facts.now
 
 
 def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | None, notes: list[FeedNote]) -> Gathered:
@@ -84,29 +81,16 @@ def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | Non
         else:
             g = replace(g, facts=replace(g.facts, episode=episode_facts(g.episode, ends.at)))
     if not changed and g.episode is not None:
-        changed = episodes.add_triggers(conn, g.episode, _triggers(g.facts))
-    elif _may_open(g.facts):
+        changed = episodes.add_triggers(conn, g.episode, triggers(g.facts))
+    elif may_open(g.facts):
         if changed:
             g = gather(conn, pod_id, now, asked) or g
-        episodes.open_new(conn, g, _triggers(g.facts))
+        episodes.open_new(conn, g, triggers(g.facts))
         changed = True
     if not changed:
         return g
     notes.append(FeedNote(g.pod.tenant_id, FeedKind.POD, pod_id))
     return gather(conn, pod_id, now, asked) or g
-
-
-def _triggers(facts: Facts) -> tuple[CheckFacts, ...]:
-    after = facts.policy.trigger_after_failures if facts.policy else 1
-    return triggering(facts.checks, after, facts.episode.trigger_ids if facts.episode else ())
-
-
-def _may_open(facts: Facts) -> bool:
-    # An episode is what the healer sees: without a policy that may do something there is nobody to see it.
-    if facts.policy is None or facts.policy.effective_mode == Mode.OFF:
-        return False
-    is_watched = not facts.is_deleted and facts.desired == DesiredState.RUNNING
-    return is_watched and facts.status == Status.UNHEALTHY and bool(_triggers(facts))
 
 
 def _store(conn: sa.Connection, g: Gathered, decided: Decision, notes: list[FeedNote]) -> Judged:

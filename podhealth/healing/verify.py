@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from podhealth.core import verdict
 from podhealth.core.episode import STOPPED_BY_POLICY
 from podhealth.core.errors import ProviderError
+from podhealth.core.judging import paused
 from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Action, ActualState, DesiredState, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
@@ -159,14 +160,10 @@ def _is_held(g: Gathered) -> bool:
 
 def _deadlines_now(g: Gathered, heal: Row, now: datetime) -> tuple[datetime, datetime, dict[str, Any]]:
     """Return start deadline and end of verifying as a hold leaves them, and what of that is to be stored."""
-    start, until = heal.start_deadline_at, heal.verify_until
-    if _is_held(g):
-        return start, until, {} if heal.held_since else {"held_since": now}
-    if not heal.held_since:
+    start, until, since = paused(heal.start_deadline_at, heal.verify_until, heal.held_since, _is_held(g), now)
+    if since == heal.held_since:
         return start, until, {}
-    paused = now - heal.held_since
-    moved = {"start_deadline_at": start + paused, "verify_until": until + paused}
-    return start + paused, until + paused, moved | {"held_since": None}
+    return start, until, {"start_deadline_at": start, "verify_until": until, "held_since": since}
 
 
 def _close(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from podhealth.core.abilities import can
 from podhealth.core.episode import RELAPSE_WITHIN, Course, Previous, TriggerFacts, relapse
 from podhealth.core.facts import CheckFacts
+from podhealth.core.judging import healthy_spans
 from podhealth.core.ladder import Ladder, Step, Struck, ladder, strike
 from podhealth.core.words import HealState, Outcome, ProviderKind, Status
 from podhealth.models import Episode, Heal, PodStatus, Result, Transition
@@ -93,14 +94,8 @@ def _healthy_spans(conn: sa.Connection, pod_id: int, since: datetime, now: datet
     query = sa.select(Transition.at, Transition.from_status, Transition.to_status).where(
         Transition.pod_id == pod_id, Transition.check_id.is_(None), Transition.at >= since
     )
-    spans: list[timedelta] = []
-    begun: datetime | None = since
-    for at, was, becomes in conn.execute(query.order_by(Transition.at)):
-        if was == Status.HEALTHY and begun is not None:
-            spans.append(at - begun)
-        begun = at if becomes == Status.HEALTHY else None
-    # The open end is no span of health: the pod has just triggered.
-    return spans
+    changes = [(row.at, row.from_status, row.to_status) for row in conn.execute(query.order_by(Transition.at))]
+    return healthy_spans(changes, since)
 
 
 def close(conn: sa.Connection, episode_id: int, pod_id: int, reason: str, now: datetime) -> None:
