@@ -387,6 +387,7 @@ def upgrade() -> None:
                 "sent",
                 "dead",
                 "dropped",
+                "gathering",
                 name="messagestate",
                 native_enum=False,
                 create_constraint=True,
@@ -401,6 +402,8 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("sent_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.String(length=300), nullable=True),
+        sa.Column("thread_id", BIG_ID, nullable=True),
+        sa.Column("composed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "channel_id"],
             ["channels.tenant_id", "channels.id"],
@@ -418,7 +421,46 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),
         )
+        batch_op.create_index(
+            "ix_messages_gathering",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'gathering'"),
+            postgresql_where=sa.text("state = 'gathering'"),
+        )
         batch_op.create_index("ix_messages_incident", ["incident_id"], unique=False)
+        batch_op.create_index("ix_messages_thread", ["thread_id"], unique=False)
+
+    op.create_table(
+        "tellings",
+        sa.Column("channel_id", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("incident_id", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("tenant_id", BIG_ID, nullable=False),
+        sa.Column("thread_id", BIG_ID, nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "channel_id"],
+            ["channels.tenant_id", "channels.id"],
+            name=op.f("fk_tellings_tenant_id_channel_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "incident_id"],
+            ["incidents.tenant_id", "incidents.id"],
+            name=op.f("fk_tellings_tenant_id_incident_id"),
+        ),
+        sa.PrimaryKeyConstraint("channel_id", "incident_id", name=op.f("pk_tellings")),
+    )
+    with op.batch_alter_table("tellings", schema=None) as batch_op:
+        batch_op.create_index("ix_tellings_incident", ["incident_id"], unique=False)
+        batch_op.create_index("ix_tellings_thread", ["thread_id"], unique=False)
+        batch_op.create_index(
+            "ix_tellings_open",
+            ["told_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
 
     op.create_table(
         "routes",
@@ -588,6 +630,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("called_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("cost", sa.BigInteger(), server_default="1", nullable=False))
 
+    with op.batch_alter_table("episodes", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("shadow_attempts", sa.BigInteger(), server_default="0", nullable=False))
+
     with op.batch_alter_table("cloud_pod_health_status", schema=None) as batch_op:
         batch_op.add_column(sa.Column("chronic_acknowledged_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(
@@ -675,6 +720,9 @@ def downgrade() -> None:
         batch_op.drop_column("cost")
         batch_op.drop_column("called_at")
 
+    with op.batch_alter_table("episodes", schema=None) as batch_op:
+        batch_op.drop_column("shadow_attempts")
+
     with op.batch_alter_table("shadow_heals", schema=None) as batch_op:
         batch_op.drop_index("ix_shadow_heals_tenant_at")
         batch_op.drop_index("ix_shadow_heals_pod_at")
@@ -703,12 +751,26 @@ def downgrade() -> None:
         batch_op.drop_index("ix_routes_channel")
 
     op.drop_table("routes")
+    with op.batch_alter_table("tellings", schema=None) as batch_op:
+        batch_op.drop_index("ix_tellings_incident")
+        batch_op.drop_index("ix_tellings_thread")
+        batch_op.drop_index(
+            "ix_tellings_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+
+    op.drop_table("tellings")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index("ix_messages_incident")
         batch_op.drop_index(
             "ix_messages_due", sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'")
         )
         batch_op.drop_index("ix_messages_channel")
+        batch_op.drop_index(
+            "ix_messages_gathering",
+            sqlite_where=sa.text("state = 'gathering'"),
+            postgresql_where=sa.text("state = 'gathering'"),
+        )
+        batch_op.drop_index("ix_messages_thread")
 
     op.drop_table("messages")
     op.drop_table("heal_slots")

@@ -183,11 +183,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A person's yes to the attempt that the policy wanted; ``wanted_until``: a question is open until then."""
+    """What people said to ``attempt``, which a policy of mode approve wants: nothing yet, yes (``by``), or no.
+
+    ``wanted_until``: a question is open until then. ``asked_again_at``: after a no, the earliest moment to ask anew.
+    """
 
     by: str | None = None
     attempt: int | None = None
     wanted_until: datetime | None = None
+    rejected_by: str | None = None
+    asked_again_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The questions asked before a heal, in the order of behaviour §6; the first closed one is the decision's reason.
 
-A new gate is one function here (in ``fleet_gates`` where it looks beyond the pod), its place in GATES, and its word in
-``words.Gate``. Each sees only the facts; none acts, and no text holds a number that is not computed. Texts name
-absolute times, so that they stay true once stored.
+A new gate is one function here (in ``fleet_gates`` where it looks beyond the pod; people's say is ``mode_gate``), its
+place in GATES, and its word in ``words.Gate``. Each sees only the facts; none acts, and no text holds a number that is
+not computed. Texts name absolute times, so that they stay true once stored.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from podhealth.core.answers import Closed, Open, clock_text
 from podhealth.core.episode import triggering
 from podhealth.core.facts import Facts
 from podhealth.core.fleet_gates import blind, breaker, budget, chronic, concurrency, node
-from podhealth.core.ladder import Ladder, Rung, next_rung
+from podhealth.core.ladder import Ladder, next_rung
+from podhealth.core.mode_gate import is_shadow, mode
 from podhealth.core.pacing import next_attempt_at, settled_at, wait_after
 from podhealth.core.sentence import span
 from podhealth.core.trigger import trigger
@@ -205,7 +206,8 @@ def ladder(facts: Facts) -> Open | Closed:
         return Closed("The policy only watches: there is nothing it would try.", "Only watched", None, inputs)
     health = span(facts.policy.sustained_health_s) if facts.policy else "sustained health"
     tried = ladder_text(facts.ladder)
-    reason = f"{tried} did not help. Nothing more until {health} of unbroken health, or a reset."
+    outcome = "would all have been tried by now, in shadow" if is_shadow(facts) else "did not help"
+    reason = f"{tried} {outcome}. Nothing more until {health} of unbroken health, or a reset."
     return Closed(reason[:300], "Exhausted", None, inputs)
 
 
@@ -222,24 +224,6 @@ def cooldown(facts: Facts) -> Open | Closed:
     after = f" after attempt {facts.spent}" if facts.spent else " after the last heal"
     reason = f"Next attempt not before {clock_text(at)} UTC ({span(wait.total_seconds())}{after})."
     return Closed(reason, f"Cooldown until {clock_text(at)}", at, inputs)
-
-
-def mode(facts: Facts) -> Open | Closed:
-    """Ask, last of all, whether the policy may act by itself."""
-    if facts.policy is None or facts.policy.effective_mode == Mode.AUTO:
-        return Open({"mode": facts.policy.effective_mode.value if facts.policy else None})
-    rung = next_rung(facts.ladder, facts.spent)
-    what = _plainly(rung)
-    if facts.policy.effective_mode == Mode.SHADOW:
-        return Closed(f"Shadow: would {what} now. Nothing is done.", f"Would {what}", None, {"mode": Mode.SHADOW.value})
-    reason = f"Wants to {what}. Policy {facts.policy.name} asks for approval, and nothing is done without it."
-    return Closed(reason, f"Wants to {what}", None, {"mode": Mode.APPROVE.value})
-
-
-def _plainly(rung: Rung | None) -> str:
-    if rung is None:
-        return "act"
-    return "tell people" if rung.step.action == Action.NOTIFY_ONLY else rung.step.action.value
 
 
 GATES: tuple[tuple[Gate, Callable[[Facts], Open | Closed]], ...] = (

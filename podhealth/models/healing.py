@@ -99,6 +99,7 @@ class Episode(Base):
     exhausted_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     close_reason: Mapped[str | None] = mapped_column(sa.String(60))
+    shadow_attempts: Mapped[int] = mapped_column(server_default="0", default=0)  # rungs that mode shadow spent
 
 
 class Heal(Base):

@@ -314,7 +314,7 @@ CLOSED = [
     pytest.param(
         Gate.MODE,
         {"policy": PolicyRules("web", mode=Mode.SHADOW)},
-        "Shadow: would restart now. Nothing is done.",
+        "Shadow: would restart now (1 of 3). Nothing is done.",
         "Would restart",
         None,
         id="shadow",
@@ -322,9 +322,9 @@ CLOSED = [
     pytest.param(
         Gate.MODE,
         {"policy": PolicyRules("web", mode=Mode.APPROVE)},
-        "Wants to restart. Policy web asks for approval, and nothing is done without it.",
+        "Wants to restart (1 of 3). Approve until 11:02:11 UTC, else nothing is done.",
         "Wants to restart",
-        None,
+        ahead(minutes=60),
         id="approve",
     ),
 ]
