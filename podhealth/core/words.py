@@ -282,12 +282,13 @@ class MessageKind(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where a message is on its way: a dead one was tried often enough."""
+    """Where a message is on its way: one that gathers has no words yet, a dead one was tried often enough."""
 
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
     DROPPED = "dropped"
+    GATHERING = "gathering"
 
 
 class ChannelKind(StrEnum):

@@ -1,7 +1,7 @@
 """The tables: columns and constraints, no rules and no queries."""
 
 from podhealth.models.accounts import ApiToken, Session, SignInLink, User
-from podhealth.models.alerting import Channel, Delivery, Incident, IncidentMember, Message, Notice, Route
+from podhealth.models.alerting import Channel, Delivery, Incident, IncidentMember, Message, Notice, Route, Telling
 from podhealth.models.audit import AuditEntry, AuditHead
 from podhealth.models.base import db
 from podhealth.models.checks import Check, CheckState
@@ -64,6 +64,7 @@ __all__ = [
     "SignInLink",
     "Snooze",
     "Submission",
+    "Telling",
     "Tenant",
     "TickStep",
     "Transition",

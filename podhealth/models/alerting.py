@@ -13,6 +13,8 @@ _OPEN = sa.text("recovered_at IS NULL")
 _STILL_IN = sa.text("left_at IS NULL")
 _WAITING = sa.text("state = 'waiting'")
 _NOT_GROUPED = sa.text("grouped_at IS NULL")
+_GATHERING = sa.text("state = 'gathering'")
+_NOT_ENDED = sa.text("ended_at IS NULL")
 
 
 class Incident(Base):
@@ -158,6 +160,8 @@ class Message(Base):
         sa.Index("ix_messages_due", "due_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
         sa.Index("ix_messages_channel", "channel_id", "created_at"),
         sa.Index("ix_messages_incident", "incident_id"),
+        sa.Index("ix_messages_gathering", "due_at", sqlite_where=_GATHERING, postgresql_where=_GATHERING),
+        sa.Index("ix_messages_thread", "thread_id"),
     )
 
     id: Mapped[int] = big_id()
@@ -177,6 +181,28 @@ class Message(Base):
     fence: Mapped[int] = mapped_column(server_default="0", default=0)
     sent_at: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(sa.String(300))
+    thread_id: Mapped[int | None] = mapped_column(BigId)  # the thread's first message; null: of no incident
+    composed_at: Mapped[datetime | None]  # when it got its words; they never change after
+
+
+class Telling(Base):
+    """That a channel is told of an incident: in which thread, until when. Incidents first told together share one."""
+
+    __tablename__ = "tellings"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["tenant_id", "channel_id"], ["channels.tenant_id", "channels.id"]),
+        sa.ForeignKeyConstraint(["tenant_id", "incident_id"], ["incidents.tenant_id", "incidents.id"]),
+        sa.Index("ix_tellings_incident", "incident_id"),
+        sa.Index("ix_tellings_thread", "thread_id"),
+        sa.Index("ix_tellings_open", "told_at", sqlite_where=_NOT_ENDED, postgresql_where=_NOT_ENDED),
+    )
+
+    channel_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    incident_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    thread_id: Mapped[int] = mapped_column(BigId)
+    told_at: Mapped[datetime | None]  # the newest message that speaks of it; null while the first gathers
+    ended_at: Mapped[datetime | None]  # when its end was told, or there was nothing to tell any more
 
 
 class Delivery(Base):
