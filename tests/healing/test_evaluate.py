@@ -167,7 +167,7 @@ def test_shadow_says_what_it_would_do(a_world: Make) -> None:
     world.fall_ill()
     world.judge()
 
-    assert newest_hold(world).reason == "Shadow: would restart now. Nothing is done."
+    assert newest_hold(world).reason == "Shadow: would restart now (1 of 3). Nothing is done."
 
 
 def test_an_empty_ladder_is_exhausted_at_once(a_world: Make) -> None:
