@@ -1,0 +1,149 @@
+"""What a maintenance window may be: every field with its bounds (behaviour §5, §6).
+
+Field names are those of the API, in and in errors. Whether its pods and nodes exist is asked where they are stored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from podhealth.core import recurrence
+from podhealth.core.errors import InputError
+from podhealth.core.fields import flag, line, only_known, text, whole_number, word
+from podhealth.core.pod_rules import MAX_ID, MAX_TAG, MAX_TAGS
+from podhealth.core.recurrence import LONGEST_RULE, Rule, local_starts, parse_rule
+from podhealth.core.windows import MAX_MINUTES, Covers, Plan
+from podhealth.core.words import SnoozeHolds
+
+MAX_NAME = 63
+MAX_REASON = 200
+MAX_ZONE = 64
+MAX_CHOSEN = 1_000
+_YEARS = (2000, 2100)
+WHOM = "allPods"  # the field that is named where a window is about nobody
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRules:
+    """One maintenance window as it may be stored. ``recurrence`` is the rule in its plain spelling, null: once."""
+
+    name: str
+    reason: str
+    zone: str
+    starts: datetime
+    minutes: int
+    recurrence: str | None = None
+    holds: SnoozeHolds = SnoozeHolds.HEALS_AND_ALERTS
+    all_pods: bool = False
+    tags: tuple[str, ...] = ()
+    pod_ids: tuple[int, ...] = ()
+    node_ids: tuple[int, ...] = ()
+    enabled: bool = True
+
+    @property
+    def rule(self) -> Rule | None:
+        """The recurrence in its parts."""
+        return None if self.recurrence is None else parse_rule(self.recurrence)
+
+    @property
+    def covers(self) -> Covers:
+        """Which pods it is about."""
+        return Covers(self.all_pods, self.tags, self.pod_ids, self.node_ids)
+
+    def plan(self, skip_until: datetime | None = None, extended_until: datetime | None = None) -> Plan:
+        """Return when it is, with what was done to the occurrence under way."""
+        return Plan(ZoneInfo(self.zone), self.starts, self.minutes, self.rule, skip_until, extended_until)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # some milliseconds: it looks through the files of the host
+
+
+_Reader = Callable[[str, object], Any]
+
+
+def _zone(field: str, value: object) -> str:
+    # Not ZoneInfo(value): it opens files by that name, and takes "localtime" and "posixrules" of this host.
+    if not isinstance(value, str) or len(value) > MAX_ZONE or value not in _zones():
+        raise InputError(field, "must be the name of a time zone, such as Europe/Berlin")
+    return value
+
+
+def _starts(field: str, value: object) -> datetime:
+    what = f"must be a local day and time of {_YEARS[0]} to {_YEARS[1]}, such as 2026-11-24T02:00"
+    try:
+        wall = datetime.strptime(text(field, value, 19), "%Y-%m-%dT%H:%M")  # noqa: DTZ007 - a clock on the wall
+    except (ValueError, InputError):
+        raise InputError(field, what) from None
+    if not _YEARS[0] <= wall.year <= _YEARS[1]:
+        raise InputError(field, what)
+    return wall
+
+
+def _recurrence(field: str, value: object) -> str | None:
+    return None if value is None else str(parse_rule(text(field, value, LONGEST_RULE)))
+
+
+def _tags(field: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
+        raise InputError(field, f"must be a list of at most {MAX_TAGS} tags")
+    return tuple(dict.fromkeys(line(field, tag, MAX_TAG) for tag in value))
+
+
+def _ids(field: str, value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_CHOSEN:
+        raise InputError(field, f"must be a list of at most {MAX_CHOSEN:,} ids")
+    return tuple(sorted({whole_number(field, one, 1, MAX_ID) for one in value}))
+
+
+_READERS: dict[str, tuple[str, _Reader]] = {
+    "name": ("name", lambda f, v: line(f, v, MAX_NAME)),
+    "reason": ("reason", lambda f, v: line(f, v, MAX_REASON)),
+    "zone": ("zone", _zone),
+    "starts": ("starts", _starts),
+    "minutes": ("minutes", lambda f, v: whole_number(f, v, 1, MAX_MINUTES)),
+    "recurrence": ("recurrence", _recurrence),
+    "holds": ("holds", lambda f, v: word(f, v, SnoozeHolds)),
+    "allPods": ("all_pods", flag),
+    "tags": ("tags", _tags),
+    "podIds": ("pod_ids", _ids),
+    "nodeIds": ("node_ids", _ids),
+    "enabled": ("enabled", flag),
+}
+FIELDS = frozenset(_READERS)
+REQUIRED = ("name", "reason", "zone", "starts", "minutes")
+
+
+def parse_window(fields: Mapping[str, object], existing: WindowRules | None = None) -> WindowRules:
+    """Return the window that ``fields`` ask for: a new one, or ``existing`` with what they change.
+
+    Raises InputError that names the first bad field; ``allPods`` where no pod is meant by any of its four fields.
+    """
+    only_known(fields, FIELDS, "a maintenance window")
+    if existing is None:
+        for name in REQUIRED:
+            if name not in fields:
+                raise InputError(name, "is missing", code="missing")
+    changes = {column: read(field, fields[field]) for field, (column, read) in _READERS.items() if field in fields}
+    rules = WindowRules(**changes) if existing is None else replace(existing, **changes)
+    if not (rules.all_pods or rules.tags or rules.pod_ids or rules.node_ids):
+        raise InputError(WHOM, "must be true, or tags, podIds or nodeIds must name the pods it is about")
+    if rules.rule is not None and next(local_starts(rules.starts, rules.rule, rules.starts), None) is None:
+        raise InputError(recurrence.FIELD, "no day from the begin on fits this rule")
+    return rules
+
+
+def window_fields(rules: WindowRules) -> dict[str, Any]:
+    """Return the window as ``parse_window`` reads it: JSON values by the API's names."""
+    values = {field: getattr(rules, column) for field, (column, _) in _READERS.items()}
+    values |= {field: list(values[field]) for field in ("tags", "podIds", "nodeIds")}
+    return values | {"starts": starts_text(rules.starts), "holds": rules.holds.value}
+
+
+def starts_text(wall: datetime) -> str:
+    """Return a local begin as it is stored and sent: ``2026-11-24T02:00``."""
+    return wall.strftime("%Y-%m-%dT%H:%M")
