@@ -23,7 +23,7 @@ from podhealth.cli.redis_program import redis_command
 from podhealth.store.db import make_engine
 from podhealth.store.secrets import hold_key
 from tests.support import guard
-from tests.support.databases import EmptyPostgres, Postgres, sqlite_template
+from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sqlite_template
 from tests.support.wait import wait_for
 
 _SHARED = "PODHEALTH_TEST_SHARED"
@@ -80,7 +80,7 @@ def sqlite_engine(_sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]
     """An empty migrated SQLite database in a file of its own."""
     path = tmp_path / "podhealth.db"
     shutil.copyfile(_sqlite_template, path)
-    engine = make_engine(f"sqlite:///{path}")
+    engine = compiling_once(make_engine(f"sqlite:///{path}"))
     yield engine
     engine.dispose()
 
@@ -88,7 +88,7 @@ def sqlite_engine(_sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]
 @pytest.fixture
 def postgres_engine(_postgres_database: EmptyPostgres) -> Iterator[sa.Engine]:
     """An empty migrated PostgreSQL database."""
-    engine = make_engine(_postgres_database.url)
+    engine = compiling_once(make_engine(_postgres_database.url))
     yield engine
     engine.dispose()
     _postgres_database.empty()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,6 +25,25 @@ from tests.support.wait import wait_for
 _FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=120"]
 _QUIET = ["autovacuum=off", "log_min_messages=warning", "jit=off", "wal_level=minimal", "max_wal_senders=0"]
 _TEMPLATE = "podhealth_template"
+
+
+class _Compiled(dict[tuple[Any, ...], Any]):
+    """Statements once compiled, for all engines of one kind: each test has its own, and would compile them anew."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(key[1:], default)  # less the dialect, which is of one engine
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
+
+
+_COMPILED = {"sqlite": _Compiled(), "postgresql": _Compiled()}
+
+
+def compiling_once(engine: sa.Engine) -> sa.Engine:
+    """Let ``engine`` take over what another engine of this process has compiled, and return it."""
+    engine.update_execution_options(compiled_cache=_COMPILED[engine.dialect.name])
+    return engine
 
 
 @contextmanager
@@ -157,8 +177,10 @@ class EmptyPostgres:
             # No triggers and no foreign keys in this one transaction: the order of tables does not matter,
             # and the audit trail's own guard stands aside.
             conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-            for table in self._tables(conn):
-                if conn.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM {table})").scalar_one():
+            tables = self._tables(conn)
+            filled = conn.exec_driver_sql("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {t})" for t in tables)).one()
+            for table, is_filled in zip(tables, filled, strict=True):
+                if is_filled:
                     conn.exec_driver_sql(f"DELETE FROM {table}")
         engine.dispose()
 
@@ -186,10 +208,18 @@ class EmptyPostgres:
 
 
 def _end_others(conn: sa.Connection) -> None:
-    conn.exec_driver_sql(
-        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity "
+    others = (
+        "FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
+
+    def are_gone() -> bool:
+        conn.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+        return not conn.exec_driver_sql(f"SELECT count(*) {others}").scalar_one()
+
+    # Not pg_terminate_backend's own waiting: it looks again only after 100 ms.
+    conn.exec_driver_sql(f"SELECT pg_terminate_backend(pid) {others}")
+    wait_for(are_gone, 5, every_s=0.001, what="the other connections have ended")
 
 
 def sqlite_template(folder: Path) -> Path:
