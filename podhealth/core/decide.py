@@ -4,7 +4,7 @@ The questions themselves stand in ``gates``; nothing is stored or done here.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +71,9 @@ def decide(facts: Facts, skip: Iterable[Gate] = (), asked_for: Rung | None = Non
     """Return the decision; ``skip`` leaves gates out, ``asked_for`` is the rung that a person wants now."""
     if asked_for is None and not is_in_trouble(facts):
         return NOTHING
+    if asked_for is not None:
+        # The gates judge what is to be done, not what the ladder would do next: telling passes where acting waits.
+        facts = replace(facts, ladder=(replace(asked_for.step, attempts=1),), spent=0)
     skipped = frozenset(skip)
     asked: list[Asked] = []
     for gate, ask in GATES:

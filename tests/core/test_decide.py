@@ -168,6 +168,13 @@ def test_a_person_may_heal_a_pod_that_is_not_ill() -> None:
     assert decide(facts, SKIPPED_BY_HEAL_NOW, Rung(Step(Action.RESTART, 1), 1, 1, 1)).answer == Answer.ACT
 
 
+def test_the_brakes_judge_what_a_person_asks_for_not_the_telling_that_comes_next() -> None:
+    facts = ready(**BRAKES[Gate.BREAKER], ladder=(Step(Action.NOTIFY_ONLY, 1),))
+
+    assert decide(facts).answer == Answer.ACT
+    assert decide(facts, SKIPPED_BY_HEAL_NOW, Rung(Step(Action.RESTART, 1), 1, 1, 1)).gate == Gate.BREAKER
+
+
 def test_a_planned_heal_is_judged_without_the_gates_it_closes_itself() -> None:
     facts = ready(**BRAKES[Gate.OPEN_HEAL], **BRAKES[Gate.LADDER])
 
