@@ -5,13 +5,12 @@ Policies, providers and screens are unknown here.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core import settle
+from podhealth.core import set_phase, settle
 from podhealth.core.in_hand import PodInHand
 from podhealth.core.words import DesiredState, FeedKind, Status
 from podhealth.models.base import to_us
@@ -124,17 +123,8 @@ def set_desired(conn: sa.Connection, pod_id: int, now: datetime, desired: Desire
     """Store what the owner wants of the pod. ``stopped`` ends its probing; ``running`` again counts as a start."""
 
     def do(pod: PodInHand, at: int) -> None:
-        if desired == DesiredState.STOPPED:
-            pod.stopped_since = pod.stopped_since or at
-            pod.stopped_reason = reason
-            settle.end_starting(pod)
-            settle.show_phase(pod, at)
-            settle.reset(pod, at, reason or "stopped")
-        elif pod.stopped_since is not None:
-            pod.stopped_since = pod.stopped_reason = None
-            settle.start(pod, at, None, reason or "wanted running", own_heal=True)
-        pod.is_changed = True
-        settle.settle(pod, at, reason)
+        turn = set_phase.stop if desired == DesiredState.STOPPED else set_phase.want_running
+        turn(pod, at, reason)
 
     settled = _change(conn, [pod_id], now, do)
     conn.execute(
@@ -147,44 +137,20 @@ def set_desired(conn: sa.Connection, pod_id: int, now: datetime, desired: Desire
 def begin_maintenance(conn: sa.Connection, pod_id: int, now: datetime, until: datetime, reason: str) -> Settled:
     """Put the pod into maintenance until then (a snooze or window that begins or is prolonged)."""
 
-    def do(pod: PodInHand, at: int) -> None:
-        since = pod.maintenance_since if pod.maintenance_since is not None else at
-        phases = replace(
-            settle.phases_of(pod),
-            maintenance_since=since,
-            maintenance_until=to_us(until),
-            maintenance_reason=reason,
-        )
-        settle.set_phases(pod, phases)
-        settle.settle(pod, at)
-
-    return _change(conn, [pod_id], now, do)
+    until_us = to_us(until)
+    return _change(conn, [pod_id], now, lambda pod, at: set_phase.begin_maintenance(pod, at, until_us, reason))
 
 
 def end_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's maintenance: its checks are reset and it is starting (behaviour §4, Reset)."""
 
-    def do(pod: PodInHand, at: int) -> None:
-        settle.end_maintenance(pod, at)
-        settle.settle(pod, at)
-
-    return _change(conn, [pod_id], now, do)
+    return _change(conn, [pod_id], now, set_phase.end_maintenance)
 
 
 def set_unreachable(conn: sa.Connection, pod_id: int, now: datetime, reason: str | None) -> Settled:
     """Mark the pod unreachable because its node is down; ``reason`` null ends it, and the pod is starting."""
 
-    def do(pod: PodInHand, at: int) -> None:
-        if reason is not None:
-            pod.unreachable_since = pod.unreachable_since or at
-            pod.unreachable_reason = reason
-            pod.is_changed = True
-        elif pod.unreachable_since is not None:
-            pod.unreachable_since = pod.unreachable_reason = None
-            settle.start(pod, at, None, "reachable again", own_heal=True)
-        settle.settle(pod, at)
-
-    return _change(conn, [pod_id], now, do)
+    return _change(conn, [pod_id], now, lambda pod, at: set_phase.set_unreachable(pod, at, reason))
 
 
 def judge_by(conn: sa.Connection, pod_ids: Iterable[int], at: datetime) -> None:
