@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.Column("checked_at", sa.BigInteger(), nullable=True),
         sa.Column("reference_targets", JSON, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("reset_after", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_vantages")),
     )
     op.create_table(
@@ -215,11 +216,20 @@ def upgrade() -> None:
         sa.Column("acknowledged_until", sa.BigInteger(), nullable=True),
         sa.Column("acknowledge_note", sa.String(length=200), nullable=True),
         sa.Column("check_at", sa.BigInteger(), nullable=True),
+        sa.Column("cause_ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("merged_into", BIG_ID, nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_incidents_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incidents")),
         sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_incidents_tenant_id_id")),
     )
     with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_incidents_check_at",
+            ["check_at"],
+            unique=False,
+            sqlite_where=sa.text("check_at IS NOT NULL"),
+            postgresql_where=sa.text("check_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_incidents_tenant_opened", ["tenant_id", "opened_at"], unique=False)
         batch_op.create_index(
             "uq_incidents_open",
@@ -259,6 +269,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("extended_until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_maintenance_windows_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_maintenance_windows")),
         sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_maintenance_windows_tenant_id_id")),
@@ -496,6 +507,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("breaker_id", "pod_id", name=op.f("pk_breaker_holds")),
     )
+    with op.batch_alter_table("breaker_holds", schema=None) as batch_op:
+        batch_op.create_index("ix_breaker_holds_pod", ["pod_id"], unique=False)
+
     op.create_table(
         "incident_members",
         sa.Column("id", BIG_ID, autoincrement=True, nullable=False),
@@ -507,6 +521,39 @@ def upgrade() -> None:
         sa.Column("healthy_since", sa.BigInteger(), nullable=True),
         sa.Column("left_at", sa.BigInteger(), nullable=True),
         sa.Column("left_reason", sa.String(length=60), nullable=True),
+        sa.Column(
+            "told",
+            sa.Enum(
+                "unhealthy",
+                "degraded",
+                "recovered",
+                "node_unreachable",
+                "node_back",
+                "vantage_blind",
+                "vantage_back",
+                "heal_started",
+                "heal_succeeded",
+                "heal_failed",
+                "exhausted",
+                "notify_only",
+                "held",
+                "locked",
+                "breaker_open",
+                "breaker_half_open",
+                "breaker_closed",
+                "approval_wanted",
+                "flapping",
+                "flapping_ended",
+                "chronic",
+                "stopped",
+                "left",
+                name="member_told",
+                native_enum=False,
+                create_constraint=True,
+                length=24,
+            ),
+            nullable=True,
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "incident_id"],
             ["incidents.tenant_id", "incidents.id"],
@@ -671,6 +718,14 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("hold_told_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("heal_wanted_since", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("tell_at", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("flapping_told_at", sa.BigInteger(), nullable=True))
+        batch_op.create_index(
+            "ix_pod_status_unreachable",
+            ["unreachable_since"],
+            unique=False,
+            sqlite_where=sa.text("unreachable_since IS NOT NULL"),
+            postgresql_where=sa.text("unreachable_since IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_pod_status_tell_at",
             ["tell_at"],
@@ -684,6 +739,22 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("unreachable_reason", sa.String(length=200), nullable=True))
         batch_op.add_column(sa.Column("said_down_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("said_up_at", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "ix_pod_status_wanted",
+        "cloud_pod_health_status",
+        ["heal_wanted_since"],
+        unique=False,
+        sqlite_where=sa.text("heal_wanted_since IS NOT NULL"),
+        postgresql_where=sa.text("heal_wanted_since IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_check_states_failing",
+        "check_states",
+        ["bad_since"],
+        unique=False,
+        sqlite_where=sa.text("bad_since IS NOT NULL"),
+        postgresql_where=sa.text("bad_since IS NOT NULL"),
+    )
     allow_words("decisions", "gate", "gate", NEW_GATES)
     allow_words("feed", "kind", "feedkind", NEW_KINDS)
 
@@ -696,6 +767,8 @@ def downgrade() -> None:
     op.execute(f"UPDATE feed SET kind = 'inventory' WHERE kind IN ({gone})")
     allow_words("decisions", "gate", "gate", OLD_GATES)
     allow_words("feed", "kind", "feedkind", OLD_KINDS)
+    op.drop_index("ix_check_states_failing", "check_states")
+    op.drop_index("ix_pod_status_wanted", "cloud_pod_health_status")
     with op.batch_alter_table("nodes", schema=None) as batch_op:
         batch_op.drop_column("said_up_at")
         batch_op.drop_column("said_down_at")
@@ -704,10 +777,16 @@ def downgrade() -> None:
 
     with op.batch_alter_table("cloud_pod_health_status", schema=None) as batch_op:
         batch_op.drop_index(
+            "ix_pod_status_unreachable",
+            sqlite_where=sa.text("unreachable_since IS NOT NULL"),
+            postgresql_where=sa.text("unreachable_since IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "ix_pod_status_tell_at",
             sqlite_where=sa.text("tell_at IS NOT NULL"),
             postgresql_where=sa.text("tell_at IS NOT NULL"),
         )
+        batch_op.drop_column("flapping_told_at")
         batch_op.drop_column("tell_at")
         batch_op.drop_column("heal_wanted_since")
         batch_op.drop_column("hold_told_at")
@@ -746,6 +825,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_incident_members_incident")
 
     op.drop_table("incident_members")
+    with op.batch_alter_table("breaker_holds", schema=None) as batch_op:
+        batch_op.drop_index("ix_breaker_holds_pod")
+
     op.drop_table("breaker_holds")
     with op.batch_alter_table("routes", schema=None) as batch_op:
         batch_op.drop_index("ix_routes_channel")

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from podhealth.core.words import FailClass, HealOn, Kind, Outcome, Severity, Status
 from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
 
+_FAILING = sa.text("bad_since IS NOT NULL")
+
 
 class Check(Base):
     """A configured test of a pod. ``config`` holds the options of its kind; ``generation`` grows with each edit."""
@@ -60,6 +62,7 @@ class CheckState(Base):
         sa.Index("ix_check_states_due", "vantage", "next_at"),
         sa.Index("ix_check_states_pod", "pod_id"),
         sa.Index("ix_check_states_fresh", "tenant_id", "fresh_until"),
+        sa.Index("ix_check_states_failing", "bad_since", sqlite_where=_FAILING, postgresql_where=_FAILING),
         sa.CheckConstraint("failures >= 0 AND successes >= 0", name="counters"),
     )
 

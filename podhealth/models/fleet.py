@@ -39,7 +39,7 @@ class BreakerHold(Base):
     """A pod that a breaker holds: it stays a suspect of it until the hold ends."""
 
     __tablename__ = "breaker_holds"
-    __table_args__ = (owned_by_pod(),)
+    __table_args__ = (owned_by_pod(), sa.Index("ix_breaker_holds_pod", "pod_id"))
 
     breaker_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("breakers.id"), primary_key=True, autoincrement=False)
     pod_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
@@ -70,6 +70,7 @@ class Vantage(Base):
     checked_at: Mapped[datetime | None]
     references: Mapped[list[Any]] = mapped_column("reference_targets", default=list)  # chosen by the operator
     updated_at: Mapped[datetime]
+    reset_after: Mapped[int | None]  # it sees again: the checks of pods up to this id are reset already; null: not yet
 
 
 class Reference(Base):
@@ -124,6 +125,7 @@ class Window(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    extended_until: Mapped[datetime | None]  # the occurrence under way was lengthened: it lasts until then at least
 
 
 class Approval(Base):

@@ -97,6 +97,18 @@ class PodStatus(Base):
             postgresql_where=sa.text("tell_at IS NOT NULL"),
         ),
         sa.Index(
+            "ix_pod_status_unreachable",
+            "unreachable_since",
+            sqlite_where=sa.text("unreachable_since IS NOT NULL"),
+            postgresql_where=sa.text("unreachable_since IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_pod_status_wanted",
+            "heal_wanted_since",
+            sqlite_where=sa.text("heal_wanted_since IS NOT NULL"),
+            postgresql_where=sa.text("heal_wanted_since IS NOT NULL"),
+        ),
+        sa.Index(
             "ix_pod_status_judge_at",
             "judge_at",
             sqlite_where=sa.text("judge_at IS NOT NULL"),
@@ -141,8 +153,9 @@ class PodStatus(Base):
     hold_gate: Mapped[Gate | None] = mapped_column(word(Gate, "hold_gate"))  # of the newest decision, null: none holds
     hold_since: Mapped[datetime | None]  # since when that very gate has been closed without a break
     hold_told_at: Mapped[datetime | None]
-    heal_wanted_since: Mapped[datetime | None]  # every gate before concurrency is open: it waits for its turn
+    heal_wanted_since: Mapped[datetime | None]  # all other gates are open: it waits for budget or for its turn
     tell_at: Mapped[datetime | None]  # the next moment at which somebody may have to be told about the pod
+    flapping_told_at: Mapped[datetime | None]  # when people were last told that it flaps; null: it does not
 
 
 class Heartbeat(Base):
