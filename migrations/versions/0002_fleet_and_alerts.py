@@ -880,6 +880,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("recovered_at IS NULL"),
         )
         batch_op.drop_index("ix_incidents_tenant_opened")
+        batch_op.drop_index(
+            "ix_incidents_check_at",
+            sqlite_where=sa.text("check_at IS NOT NULL"),
+            postgresql_where=sa.text("check_at IS NOT NULL"),
+        )
 
     op.drop_table("incidents")
     with op.batch_alter_table("channels", schema=None) as batch_op:

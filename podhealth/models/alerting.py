@@ -27,6 +27,12 @@ class Incident(Base):
             "uq_incidents_open", "tenant_id", "cause_key", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
         ),
         sa.Index("ix_incidents_tenant_opened", "tenant_id", "opened_at"),
+        sa.Index(
+            "ix_incidents_check_at",
+            "check_at",
+            sqlite_where=sa.text("check_at IS NOT NULL"),
+            postgresql_where=sa.text("check_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = big_id()
@@ -44,7 +50,9 @@ class Incident(Base):
     acknowledged_by: Mapped[str | None] = mapped_column(sa.String(200))
     acknowledged_until: Mapped[datetime | None]  # null while acknowledged: sticky, until the incident ends
     acknowledge_note: Mapped[str | None] = mapped_column(sa.String(200))
-    check_at: Mapped[datetime | None]  # when the incident must be looked at again (recovered for 60 s, reminder)
+    check_at: Mapped[datetime | None]  # when a wider cause must be looked at: pods that belong to it, its end
+    cause_ended_at: Mapped[datetime | None]  # when a wider cause was over: the node is back, the breaker closed
+    merged_into: Mapped[int | None] = mapped_column(BigId)  # the incident of the wider cause its pods went to
 
 
 class IncidentMember(Base):
@@ -67,6 +75,7 @@ class IncidentMember(Base):
     healthy_since: Mapped[datetime | None]  # null while it is not healthy
     left_at: Mapped[datetime | None]
     left_reason: Mapped[str | None] = mapped_column(sa.String(60))
+    told: Mapped[NoticeKind | None] = mapped_column(word(NoticeKind, "member_told"))  # the newest trouble told of it
 
 
 class Notice(Base):
