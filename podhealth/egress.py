@@ -9,7 +9,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -138,6 +138,21 @@ class _Leash:
         self._timer.join()
         for connection in self._held:
             connection.close()
+
+
+@contextlib.contextmanager
+def ended_after(connection: socket.socket, timeout_s: float) -> Iterator[None]:
+    """Break a connection of any protocol once the block has lasted ``timeout_s``; it then raises TimeoutError."""
+    leash = _Leash(timeout_s)
+    try:
+        leash.hold(connection)
+        yield
+    except OSError:
+        if leash.is_over:
+            raise TimeoutError(f"not done within {timeout_s:g} s") from None
+        raise
+    finally:
+        leash.let_go()
 
 
 class _Guarded:
@@ -275,7 +290,30 @@ def call(
     networks: Sequence[str] | None = None,
     ca_file: str | None = None,
 ) -> tuple[int, bytes]:
-    """Send one request and return the answer's code and its first 64 KiB, undecoded.
+    """Do as ``exchange`` and return the answer's code and its first 64 KiB, undecoded."""
+    answer = exchange(method, url, headers, body, timeout_s=timeout_s, networks=networks, ca_file=ca_file)
+    return answer.code, answer.body
+
+
+class Answer(NamedTuple):
+    """What a far end answered; ``body`` is its first 64 KiB, undecoded, ``headers`` know no case."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def exchange(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    timeout_s: float = 10.0,
+    networks: Sequence[str] | None = None,
+    ca_file: str | None = None,
+) -> Answer:
+    """Send one request and return what was answered.
 
     ``timeout_s`` is for all of it: name, connection, TLS, and the last byte read. Raises ValueError (AddressRefused
     among them) for a URL that may not be called, OSError where there is no answer in time.
@@ -289,7 +327,7 @@ def call(
             plain = {"Accept-Encoding": "identity", "User-Agent": "PodHealth", "Connection": "close", **headers}
             verify: str | bool = ca_file or True
             answer = one.request(method, url, data=body or None, headers=plain, stream=True, verify=verify)
-            return answer.status_code, _read(answer.raw, leash)
+            return Answer(answer.status_code, answer.headers, _read(answer.raw, leash))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if leash.is_over:
             raise TimeoutError(f"no whole answer within {timeout_s:g} s") from None

@@ -25,13 +25,14 @@ def parse_webhook(fields: Mapping[str, object], networks: Sequence[str]) -> dict
 
     Raises InputError that names the first bad field.
     """
-    found = {"url": _url("url", fields.get("url"), networks), "secret": _secret("secret", fields.get("secret"))}
+    found = {"url": hook_url("url", fields.get("url"), networks), "secret": _secret("secret", fields.get("secret"))}
     if fields.get("stateUrl") is not None:
-        found["stateUrl"] = _url("stateUrl", fields["stateUrl"], networks)
+        found["stateUrl"] = hook_url("stateUrl", fields["stateUrl"], networks)
     return found
 
 
-def _url(field: str, value: object, networks: Sequence[str]) -> str:
+def hook_url(field: str, value: object, networks: Sequence[str]) -> str:
+    """Return the URL that may be called, as far as its text tells. Raises InputError naming ``field``."""
     url = text(field, value, MAX_URL)
     try:
         parts = urlsplit(url) if _PLAIN.fullmatch(url) and "\\" not in url else None

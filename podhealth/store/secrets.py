@@ -1,12 +1,12 @@
-"""Seals the secrets in pods' provider settings before they are stored, and opens them for who calls the provider.
+"""Seals the secrets in settings of providers and channels before they are stored, and opens them for who uses them.
 
-AES-GCM under a key made from SECRET_KEY; each value is tied to its pod and its name, so that one copied to another row
+AES-GCM under a key made from SECRET_KEY; each value is tied to its row and its name, so that one copied to another row
 does not open there. A secret of an earlier release that still lies open is read as it is, and sealed by ``migrate``.
 """
 
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -51,43 +51,58 @@ def _box(secret_key: str) -> "AESGCM":
 
 
 def seal(config: Config | None, pod_id: int, before: Config | None = None) -> dict[str, Any] | None:
-    """Return settings as they may be stored. A secret that is the one in ``before`` keeps the form it has there."""
-    if config is None:
-        return None
-    old = before or {}
+    """Return a pod's settings as they may be stored. A secret that is the one in ``before`` keeps its form there."""
+    return None if config is None else _seal(config, f"pod {pod_id}", SECRETS, before or {})
+
+
+def seal_channel(config: Config, channel_id: int, names: Collection[str], before: Config) -> dict[str, Any]:
+    """Return a channel's settings as they may be stored: those of ``names`` are its secrets."""
+    return _seal(config, f"channel {channel_id}", names, before)
+
+
+def _seal(config: Config, row: str, names: Collection[str], old: Config) -> dict[str, Any]:
     return {
-        name: _sealed(value, pod_id, name, old.get(name)) if name in SECRETS and isinstance(value, str) else value
+        name: _sealed(value, row, name, old.get(name)) if name in names and isinstance(value, str) else value
         for name, value in config.items()
     }
 
 
-def _sealed(value: str, pod_id: int, name: str, old: object) -> object:
-    if is_sealed(old) and _opens_as(old, pod_id, name) == value:
+def _sealed(value: str, row: str, name: str, old: object) -> object:
+    if is_sealed(old) and _opens_as(old, row, name) == value:
         return old
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    hidden = _key().encrypt(nonce, value.encode(), _tie(pod_id, name))
+    hidden = _key().encrypt(nonce, value.encode(), _tie(row, name))
     return {"sealed": _VERSION + urlsafe_b64encode(nonce + hidden).decode()}
 
 
-def _opens_as(value: Any, pod_id: int, name: str) -> str | None:  # noqa: ANN401 - JSON
+def _opens_as(value: Any, row: str, name: str) -> str | None:  # noqa: ANN401 - JSON
     try:
-        return _opened(value, pod_id, name)
+        return _opened(value, row, name)
     except SetupError:
         return None
 
 
 def unseal(config: Config | None, pod_id: int) -> dict[str, Any]:
-    """Return settings with their secrets open, for one call to the provider; they are not to be kept.
+    """Return a pod's settings with their secrets open, for one call to the provider; they are not to be kept.
 
     Raises SetupError where one does not open: SECRET_KEY is not the one it was sealed with, or the row is not its own.
     """
+    return _unseal(config or {}, f"pod {pod_id}", SECRETS)
+
+
+def unseal_channel(config: Config, channel_id: int, names: Collection[str]) -> dict[str, Any]:
+    """Do as ``unseal`` with a channel's settings, for one message."""
+    return _unseal(config, f"channel {channel_id}", names)
+
+
+def _unseal(config: Config, row: str, names: Collection[str]) -> dict[str, Any]:
     return {
-        name: _opened(value, pod_id, name) if name in SECRETS and is_sealed(value) else value
-        for name, value in (config or {}).items()
+        name: _opened(value, row, name) if name in names and is_sealed(value) else value
+        for name, value in config.items()
     }
 
 
-def _opened(value: Mapping[str, Any], pod_id: int, name: str) -> str:
+def _opened(value: Mapping[str, Any], row: str, name: str) -> str:
     from cryptography.exceptions import InvalidTag
 
     text = str(value["sealed"])
@@ -95,14 +110,15 @@ def _opened(value: Mapping[str, Any], pod_id: int, name: str) -> str:
         if not text.startswith(_VERSION):
             raise ValueError("another version")
         held = urlsafe_b64decode(text.removeprefix(_VERSION))
-        return _key().decrypt(held[:_NONCE_BYTES], held[_NONCE_BYTES:], _tie(pod_id, name)).decode()
+        return _key().decrypt(held[:_NONCE_BYTES], held[_NONCE_BYTES:], _tie(row, name)).decode()
     except (InvalidTag, ValueError):
-        message = f"the {name} of the provider does not open: was SECRET_KEY changed? Enter it again"
+        whose = "channel" if row.startswith("channel") else "provider"
+        message = f"the {name} of the {whose} does not open: was SECRET_KEY changed? Enter it again"
         raise SetupError(message) from None
 
 
-def _tie(pod_id: int, name: str) -> bytes:
-    return f"pod {pod_id} {name}".encode()
+def _tie(row: str, name: str) -> bytes:
+    return f"{row} {name}".encode()
 
 
 def seal_all(conn: sa.Connection) -> int:

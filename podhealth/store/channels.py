@@ -1,0 +1,241 @@
+"""A tenant's channels and their routes: storing, changing, deleting, testing them, and listing them for people.
+
+What their fields may say is core/channel_fields' rule. Their secrets are sealed here and shown to nobody.
+"""
+
+import secrets
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core import message_text
+from podhealth.core.channel_fields import CHANNEL_SECRETS, ChannelRules, Platform, parse_channel
+from podhealth.core.errors import Conflict, InputError
+from podhealth.core.messages import RouteRule
+from podhealth.core.words import ChannelKind, FeedKind, MessageKind, MessageState, Severity
+from podhealth.models import Channel, Message, Route, Telling
+from podhealth.store import audit, tenancy
+from podhealth.store import secrets as sealing
+from podhealth.store.db import db_now
+from podhealth.store.feed import FeedNote, append
+from podhealth.store.messages import begin_message
+from podhealth.store.tenancy import Scope, own
+
+_SECRET_BYTES = 24
+_LOCK = 0x4348
+
+Row = sa.Row[Any]
+
+
+class Stored(NamedTuple):
+    """A channel as it was stored; ``secret`` is that of a new web hook, to be shown this once."""
+
+    row: Row
+    secret: str | None = None
+
+
+class Listed(NamedTuple):
+    """A channel as lists show it: how many messages wait, and how many are dead."""
+
+    row: Row
+    routes: tuple[RouteRule, ...]
+    waiting: int
+    dead: int
+
+
+def get_channel(conn: sa.Connection, scope: Scope, channel_id: object) -> Row:
+    """Return the channel's row. Raises NotFound as tenancy's ``get_own`` does."""
+    return tenancy.get_own(conn, scope, Channel, channel_id, "channel")
+
+
+def rules_of(conn: sa.Connection, row: Row) -> ChannelRules:
+    """Return the rules that a stored channel holds; its secrets are sealed in them."""
+    return ChannelRules(row.name, row.kind, row.config, row.enabled, routes_of(conn, row.id))
+
+
+def routes_of(conn: sa.Connection, channel_id: int) -> tuple[RouteRule, ...]:
+    """Return a channel's routes, in the order in which they were given."""
+    query = sa.select(Route.severity, Route.tags).where(Route.channel_id == channel_id).order_by(Route.id)
+    return tuple(RouteRule(severity, frozenset(tags)) for severity, tags in conn.execute(query))
+
+
+def list_channels(conn: sa.Connection, scope: Scope) -> Sequence[Listed]:
+    """Return the tenant's channels by name."""
+    rows = conn.execute(
+        sa.select(Channel.__table__)
+        .where(own(scope, Channel), Channel.deleted_at.is_(None))
+        .order_by(Channel.name, Channel.id)
+    ).all()
+    routes: dict[int, list[RouteRule]] = defaultdict(list)
+    for row in conn.execute(sa.select(Route.__table__).where(own(scope, Route)).order_by(Route.id)):
+        routes[row.channel_id].append(RouteRule(row.severity, frozenset(row.tags)))
+    unsent = (
+        sa.select(Message.channel_id, Message.state, sa.func.count())
+        .where(own(scope, Message), Message.state.in_((MessageState.WAITING, MessageState.DEAD)))
+        .where(Message.kind != MessageKind.TEST)
+        .group_by(Message.channel_id, Message.state)
+    )
+    counts = {(channel_id, state): count for channel_id, state, count in conn.execute(unsent)}
+    states = (MessageState.WAITING, MessageState.DEAD)
+    return [Listed(row, tuple(routes[row.id]), *(counts.get((row.id, state), 0) for state in states)) for row in rows]
+
+
+def create_channel(conn: sa.Connection, scope: Scope, fields: Mapping[str, object], platform: Platform) -> Stored:
+    """Make a channel. Raises InputError with the field's name for a bad value or a name that is taken."""
+    rules = parse_channel(fields, platform)
+    _lock(conn, scope)
+    _refuse_taken_name(conn, scope, rules.name)
+    secret = _new_secret() if rules.kind == ChannelKind.WEBHOOK else None
+    if secret is not None:
+        rules = replace(rules, config={**rules.config, "secret": secret})
+    now = db_now(conn)
+    values = {"tenant_id": scope.tenant_id, "name": rules.name, "kind": rules.kind, "enabled": rules.enabled}
+    values |= {"config": {}, "created_at": now, "updated_at": now}
+    channel_id = int(conn.execute(sa.insert(Channel).values(**values).returning(Channel.id)).scalar_one())
+    # Sealed for this row, so not before it has its id.
+    config = sealing.seal_channel(rules.config, channel_id, CHANNEL_SECRETS[rules.kind], {})
+    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(config=config))
+    _store_routes(conn, scope, channel_id, rules.routes, now)
+    audit.write(conn, scope, "channel created", "channel", channel_id, None, told(rules))
+    append(conn, [_note(scope, channel_id)])
+    return Stored(get_channel(conn, scope, channel_id), secret)
+
+
+def update_channel(
+    conn: sa.Connection,
+    scope: Scope,
+    channel_id: int,
+    fields: Mapping[str, object],
+    platform: Platform,
+    version: int | None = None,
+) -> Row:
+    """Change the given fields of a channel; one that is switched off forgets what it had still to tell.
+
+    Raises InputError naming a bad field, NotFound, and Conflict where ``version`` is given and not the stored one.
+    """
+    row = _locked(conn, scope, channel_id)
+    if version is not None and version != row.version:
+        raise Conflict("the channel was changed meanwhile")
+    before = rules_of(conn, row)
+    after = parse_channel(fields, platform, before)
+    config = sealing.seal_channel(after.config, channel_id, CHANNEL_SECRETS[after.kind], before.config)
+    after = replace(after, config=config)
+    if after == before:
+        return row
+    if after.name != before.name:
+        _refuse_taken_name(conn, scope, after.name)
+    now = db_now(conn)
+    values = {"name": after.name, "config": config, "enabled": after.enabled, "updated_at": now}
+    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(version=row.version + 1, **values))
+    if after.routes != before.routes:
+        _store_routes(conn, scope, channel_id, after.routes, now)
+    if before.enabled and not after.enabled:
+        _forget(conn, channel_id, now)
+    audit.write(conn, scope, "channel edited", "channel", channel_id, told(before), told(after))
+    append(conn, [_note(scope, channel_id)])
+    return get_channel(conn, scope, channel_id)
+
+
+def delete_channel(conn: sa.Connection, scope: Scope, channel_id: int) -> None:
+    """Delete a channel softly: nothing more is told over it, what waits is dropped. Raises NotFound."""
+    row = _locked(conn, scope, channel_id)
+    now = db_now(conn)
+    before = told(rules_of(conn, row))
+    gone = {"deleted_at": now, "updated_at": now, "config": {}, "version": row.version + 1}
+    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(**gone))
+    conn.execute(sa.delete(Route).where(Route.channel_id == channel_id))
+    _forget(conn, channel_id, now)
+    audit.write(conn, scope, "channel deleted", "channel", channel_id, before)
+    append(conn, [_note(scope, channel_id)])
+
+
+def rotate_secret(conn: sa.Connection, scope: Scope, channel_id: int) -> str:
+    """Give a web hook another secret and return it, to be shown this once; the one before signs nothing any more.
+
+    Raises NotFound, Conflict for a channel whose kind has no secret that we make.
+    """
+    row = _locked(conn, scope, channel_id)
+    if row.kind != ChannelKind.WEBHOOK:
+        raise Conflict("only a web hook has a secret of ours")
+    secret = _new_secret()
+    names = CHANNEL_SECRETS[row.kind]
+    config = sealing.seal_channel({**row.config, "secret": secret}, channel_id, names, {})
+    values = {"config": config, "version": row.version + 1, "updated_at": db_now(conn)}
+    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(**values))
+    audit.write(conn, scope, "channel secret replaced", "channel", channel_id)
+    append(conn, [_note(scope, channel_id)])
+    return secret
+
+
+def test_channel(conn: sa.Connection, scope: Scope, channel_id: int) -> int:
+    """Have a test told over the channel at once, and return its message. Raises NotFound, Conflict where it is off."""
+    row = _locked(conn, scope, channel_id)
+    if not row.enabled:
+        raise Conflict("the channel is off: switch it on to test it")
+    now = db_now(conn)
+    message_id = begin_message(conn, scope.tenant_id, channel_id, MessageKind.TEST, None, now, now)
+    words = message_text.test(row.name, scope.actor_name, now)
+    values = {"subject": words.subject, "severity": Severity.WARNING, "composed_at": now}
+    values |= {"body": {"lines": list(words.lines), "path": f"/channels/{channel_id}", "notices": [], "incidents": []}}
+    update = sa.update(Message).where(Message.id == message_id)
+    conn.execute(update.values(state=MessageState.WAITING, **values))
+    audit.write(conn, scope, "channel tested", "channel", channel_id)
+    append(conn, [_note(scope, channel_id)])
+    return message_id
+
+
+def told(rules: ChannelRules) -> dict[str, Any]:
+    """Return what the audit trail holds of a channel: no secret of it."""
+    shown = {name: value for name, value in rules.config.items() if name not in CHANNEL_SECRETS[rules.kind]}
+    routes = [{"severity": route.severity.value, "tags": sorted(route.tags)} for route in rules.routes]
+    return {"name": rules.name, "kind": rules.kind.value, "enabled": rules.enabled, "config": shown, "routes": routes}
+
+
+def _locked(conn: sa.Connection, scope: Scope, channel_id: int) -> Row:
+    get_channel(conn, scope, channel_id)
+    conn.execute(sa.select(Channel.id).where(Channel.id == channel_id).with_for_update())
+    return get_channel(conn, scope, channel_id)  # again: another may have been faster
+
+
+def _lock(conn: sa.Connection, scope: Scope) -> None:
+    if conn.dialect.name == "postgresql":
+        # Two that take one name at one moment: the second must see the first, not fail on the unique index.
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, scope.tenant_id % (1 << 31))))
+
+
+def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:
+    _lock(conn, scope)
+    query = sa.select(Channel.id).where(own(scope, Channel), Channel.name == name, Channel.deleted_at.is_(None))
+    if conn.execute(query).first() is not None:
+        raise InputError("name", "is the name of another channel", code="taken")
+
+
+def _new_secret() -> str:
+    return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _store_routes(
+    conn: sa.Connection, scope: Scope, channel_id: int, routes: Sequence[RouteRule], now: datetime
+) -> None:
+    conn.execute(sa.delete(Route).where(Route.channel_id == channel_id))
+    own_ids = {"tenant_id": scope.tenant_id, "channel_id": channel_id, "created_at": now}
+    if routes:
+        rows = [own_ids | {"severity": one.severity, "tags": sorted(one.tags)} for one in routes]
+        conn.execute(sa.insert(Route), rows)
+
+
+def _forget(conn: sa.Connection, channel_id: int, now: datetime) -> None:
+    unsent = Message.state.in_((MessageState.GATHERING, MessageState.WAITING))
+    drop = sa.update(Message).where(Message.channel_id == channel_id, unsent)
+    conn.execute(drop.values(state=MessageState.DROPPED))
+    end = sa.update(Telling).where(Telling.channel_id == channel_id, Telling.ended_at.is_(None))
+    conn.execute(end.values(ended_at=now))
+
+
+def _note(scope: Scope, channel_id: int) -> FeedNote:
+    return FeedNote(scope.tenant_id, FeedKind.CHANNEL, object_id=channel_id)
