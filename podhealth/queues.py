@@ -27,13 +27,14 @@ from podhealth.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
-HEAL, TICK = "heal", "tick"
+HEAL, TICK, ALERT = "heal", "tick", "alert"
 _PROBE = "probe."
 
 JOBS = {
     "probe.run": "podhealth.jobs.probe.run",
     "heal.judge": "podhealth.jobs.heal.judge",
     "heal.step": "podhealth.jobs.heal.step",
+    "alert.deliver": "podhealth.jobs.alert.deliver",
     "tick.run": "podhealth.jobs.tick.run",
     "tick.slow": "podhealth.jobs.tick.slow",
 }

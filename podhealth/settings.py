@@ -5,9 +5,11 @@ from functools import cached_property
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from podhealth.core.channel_fields import APPRISE_SCHEMES, is_email
 from podhealth.core.errors import SetupError
 
 _LOOPBACK = "127.0.0.0/8"
@@ -36,6 +38,14 @@ class Settings(BaseSettings):
         "fc00::/7",
     )
     docker_sockets: Annotated[tuple[str, ...], NoDecode] = ()
+    smtp_host: str = ""
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: str = Field("starttls", pattern="^(starttls|tls|none)$")
+    smtp_user: str = ""
+    smtp_password: str = Field("", repr=False)
+    smtp_from: str = ""
+    smtp_ca_file: str = ""
+    apprise_schemes: Annotated[tuple[str, ...], NoDecode] = ()
     demo_loopback: bool = Field(False, description="Let the demo probe its own pods on 127.0.0.0/8.")
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
@@ -85,6 +95,31 @@ class Settings(BaseSettings):
                 raise ValueError("each socket must be named by its full path, such as /run/docker.sock")
         return value
 
+    @field_validator("apprise_schemes", mode="before")
+    @classmethod
+    def _schemes(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        for part in value if isinstance(value, tuple | list) else ():
+            if part not in APPRISE_SCHEMES:
+                raise ValueError(f"{part} cannot be allowed: its calls cannot be guarded (docs/alerts.md)")
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if value and not is_email(value):
+            raise ValueError("must be a plain email address, such as podhealth@example.com")
+        return value
+
+    @model_validator(mode="after")
+    def _mail(self) -> "Settings":
+        if self.smtp_host and not self.smtp_from:
+            raise PydanticCustomError("smtp", "PODHEALTH_SMTP_FROM: is missing beside PODHEALTH_SMTP_HOST")
+        if self.smtp_password and self.smtp_security == "none":
+            raise PydanticCustomError("smtp", "PODHEALTH_SMTP_SECURITY: a password is never sent in the open")
+        return self
+
     @cached_property
     def is_sqlite(self) -> bool:
         """Whether the database is a file on this host."""
@@ -108,6 +143,8 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
+        if first["type"] == "smtp":  # says itself which of several variables
+            raise SetupError(first["msg"]) from None
         field = str(first["loc"][0]) if first["loc"] else "environment"
         name = _NAMES.get(field.lower(), field if field.isupper() else f"PODHEALTH_{field.upper()}")
         said = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")

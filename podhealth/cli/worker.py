@@ -28,7 +28,7 @@ from podhealth.core.errors import InputError
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.probe import probers
 from podhealth.jobs.watch import Watch
-from podhealth.queues import HEAL, TICK, Job, Queue, mend_types, vantage_of
+from podhealth.queues import ALERT, HEAL, TICK, Job, Queue, mend_types, vantage_of
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class PodHealthWorker(SimpleWorker):
             log_job_description=False,
         )
         self._here: Parts = parts()
-        if HEAL in names or TICK in names:
+        if {HEAL, TICK, ALERT} & set(names):
             from podhealth import egress  # not at the top: a prober calls nobody's web hook
 
             # Web hooks and providers lie where their pods do: in private networks that the platform allowed by name.
@@ -224,6 +224,8 @@ class PodHealthWorker(SimpleWorker):
         self._here.leaving.set()
         for prober in probers.running.values():
             prober.join()
+        for join in self._here.at_end:
+            join()
         self._watch.join()
         # Redis forgets us by itself; one that hangs would hold us up for seconds more.
         with contextlib.suppress(redis.RedisError, OSError):
@@ -235,10 +237,10 @@ class PodHealthWorker(SimpleWorker):
 @click.command()
 @click.argument("queues", nargs=-1, required=True)
 def worker(queues: tuple[str, ...]) -> None:
-    """Run the jobs of QUEUES: probe.VANTAGE (claims and probes what is due), heal, tick (decides, heals, cleans up)."""
+    """Run the jobs of QUEUES: probe.VANTAGE (claims and probes what is due), heal, alert, tick (all the rest)."""
     here = parts()
     for queue in queues:
-        if not (queue in (HEAL, TICK) or vantage_of(queue)):
-            raise InputError("QUEUES", f"there is no queue {queue!r}: heal, tick or probe.VANTAGE")
+        if not (queue in (HEAL, TICK, ALERT) or vantage_of(queue)):
+            raise InputError("QUEUES", f"there is no queue {queue!r}: heal, alert, tick or probe.VANTAGE")
     require_ready(here.engine)
     PodHealthWorker(list(queues), connection=here.redis).work()

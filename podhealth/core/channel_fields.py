@@ -131,13 +131,18 @@ def _config(kind: ChannelKind, value: object, platform: Platform, before: Mappin
     return {**before, known: _READERS[kind](f"config.{known}", given, platform)}
 
 
+def is_email(text: str) -> bool:
+    """Return whether a text is a plain email address: no name beside it, no quotes, nothing but ASCII."""
+    return len(text) <= _MAX_EMAIL and _EMAIL.fullmatch(text) is not None and ".." not in text
+
+
 def _recipients(name: str, value: object, platform: Platform) -> list[str]:
     if not platform.has_mail:
         raise InputError("kind", "needs a mail server of the platform, and it has none (PODHEALTH_SMTP_HOST)")
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_RECIPIENTS:
         raise InputError(name, f"must be 1 to {MOST_RECIPIENTS} addresses")
     for one in value:
-        if not isinstance(one, str) or len(one) > _MAX_EMAIL or not _EMAIL.fullmatch(one) or ".." in one:
+        if not isinstance(one, str) or not is_email(one):
             raise InputError(name, f"holds {ascii(one)[:60]}, which is no plain email address")
     return list(dict.fromkeys(value))
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -49,7 +49,10 @@ class Leaving:
 
 @dataclass(frozen=True)
 class Parts:
-    """One process's own. ``hurried`` is the Redis client whose calls last 0.2 s at most."""
+    """One process's own. ``hurried`` is the Redis client whose calls last 0.2 s at most.
+
+    ``at_end``: waits for threads that a job has started, called when the process has been told to end.
+    """
 
     settings: Settings
     engine: sa.Engine
@@ -57,6 +60,7 @@ class Parts:
     hurried: Redis
     worker_id: str
     leaving: Leaving = field(default_factory=Leaving)
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def publish(self, newest: Mapping[int, int]) -> None:
         """Tell the web processes that feeds have grown; never raises on Redis errors."""

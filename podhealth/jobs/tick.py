@@ -41,6 +41,8 @@ QUICK = (
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
     Step("judge", 1, "podhealth.healing.evaluate.judge_due"),
     Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
+    Step("relay", 1, "podhealth.alerting.relay.run"),
+    Step("deliver", 1, "podhealth.jobs.alert.look"),
 )
 # May take seconds; a job of their own, so that no heal waits for them.
 SLOW = (

@@ -20,7 +20,7 @@ PROGRAMS = {
     "web": "podhealth web",
     "scheduler": "podhealth scheduler",
     "probe": "podhealth worker probe.local",
-    "worker": "podhealth worker heal tick",
+    "worker": "podhealth worker heal alert tick",
     "demo": "podhealth demo-host",
 }
 

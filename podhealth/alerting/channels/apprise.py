@@ -47,11 +47,12 @@ class _Requests:
     def _call(self, method: str, *args: Any, **options: Any) -> requests.Response:
         if method != "request":
             args = (method.upper(), *args)
-        kept = {name: options[name] for name in _PASSED_ON if name in options}
         left_s = max(0.01, _this.until - clock.monotonic())
+        kept = {name: options[name] for name in _PASSED_ON if name in options}
+        kept |= {"allow_redirects": False, "timeout": left_s}
         try:
             with requests.Session() as session, egress.bound(session, left_s, most_bytes=egress.MAX_BODY):
-                answer = session.request(*args, allow_redirects=False, timeout=left_s, **kept)
+                answer = session.request(*args, **kept)
         except (OSError, ValueError) as error:  # a refused address is a ValueError
             _this.refused.append(error)
             # Apprise knows only what requests raises.

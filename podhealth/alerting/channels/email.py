@@ -72,7 +72,7 @@ class _Smtp(smtplib.SMTP):
         self._server, self._context = server, context
         super().__init__(server.host, server.port, server.sender.rpartition("@")[2] or "podhealth", TIMEOUT_S)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connection = egress.guarded_connect(host, port, (*egress.PUBLIC, *self._server.networks, *_OWN_HOST), timeout)
         connection.settimeout(timeout)
         if self._context is None:

@@ -1,0 +1,109 @@
+"""One try of one message: leased, sent, stored. Whoever comes after a crash sends it again under the same id.
+
+Which message, and when again, the store says; how a channel is reached, its kind.
+"""
+
+import random
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from podhealth import clock
+from podhealth.alerting.channels import Registry, registry
+from podhealth.alerting.channels.base import Outgoing, SendError
+from podhealth.alerting.channels.email import MailServer
+from podhealth.core.channel_fields import CHANNEL_SECRETS
+from podhealth.core.errors import SetupError
+from podhealth.crashpoints import crashpoint
+from podhealth.models import Channel, Tenant
+from podhealth.settings import Settings
+from podhealth.store import deliveries
+from podhealth.store.db import db_now, read, write
+from podhealth.store.deliveries import Tried
+from podhealth.store.secrets import unseal_channel
+
+log = structlog.get_logger(__name__)
+
+Row = sa.Row[Any]
+
+
+class Deliverer:
+    """What it takes to deliver: the database, the ways to send, and the address of the dashboard for links."""
+
+    def __init__(self, engine: sa.Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._channels: Registry = registry(mail_server(settings), settings.apprise_schemes)
+        self._url = settings.public_url
+
+    def is_any_due(self) -> bool:
+        """Return whether a message may be tried now."""
+        with read(self._engine) as conn:
+            return deliveries.is_any_due(conn, db_now(conn))
+
+    def take(self, suspects_too: bool = True) -> Row | None:
+        """Lease the next message; null where none may be tried now."""
+        with write(self._engine) as conn:
+            return deliveries.claim(conn, db_now(conn), suspects_too)
+
+    def tell(self, message: Row) -> dict[int, int]:
+        """Try a leased message once and store what came of it; return the newest feed numbers."""
+        with read(self._engine) as conn:
+            query = sa.select(Channel.kind, Channel.config, Tenant.name).join(Tenant, Tenant.id == Channel.tenant_id)
+            kind, config, tenant = conn.execute(query.where(Channel.id == message.channel_id)).one()
+        begun = clock.monotonic()
+        crashpoint("alert.before_send")
+        code = error = None
+        try:
+            opened = unseal_channel(config, message.channel_id, CHANNEL_SECRETS[kind])
+            code = self._channels[kind].send(opened, self._outgoing(message, tenant)).code
+        except SendError as refused:
+            error = refused
+        except SetupError as unreadable:
+            error = SendError(str(unreadable))
+        except Exception as fault:  # a loop head: one message that always raises must not hold up the others
+            log.exception("delivery failed", message_id=message.id)
+            error = SendError(f"a fault of ours: {type(fault).__name__}")
+        crashpoint("alert.after_send")
+        return self._store(message, (clock.monotonic() - begun) * 1000, code, error)
+
+    def _store(self, message: Row, took_ms: float, code: str | None, error: SendError | None) -> dict[int, int]:
+        if error is None:
+            tried = Tried(took_ms, code)
+        else:
+            tried = Tried(took_ms, error.code, str(error) or "failed", error.permanent, error.retry_after)
+            log.info("message not delivered", message_id=message.id, nth=message.attempts, error=tried.error)
+        with write(self._engine, durable=True) as conn:
+            jitter = random.random()  # noqa: S311 - spreads tries, hides nothing
+            return deliveries.store_try(conn, message, tried, jitter, db_now(conn)) or {}
+
+    def _outgoing(self, message: Row, tenant: str) -> Outgoing:
+        body = message.body
+        links = [f"{self._url}{line}" if line.startswith("/") else line for line in body["lines"]]
+        return Outgoing(
+            message.public_id,
+            message.kind,
+            message.severity,
+            message.subject,
+            tuple(links),
+            self._url + body["path"],
+            message.composed_at,
+            tenant,
+            {"incidents": body["incidents"], "notices": body["notices"]},
+        )
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """Return the operator's mail server, null where there is none."""
+    if not settings.smtp_host:
+        return None
+    return MailServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_security,
+        settings.smtp_from,
+        settings.smtp_user,
+        settings.smtp_password,
+        settings.smtp_ca_file or None,
+        settings.pod_networks,
+    )

@@ -1,0 +1,86 @@
+"""The hands that deliver: threads of this process, so that a slow receiver holds up neither heals nor other channels.
+
+They look by themselves whenever they are woken, by a job or by the tick, and need no Redis for it.
+"""
+
+import threading
+from functools import cache
+
+import sqlalchemy as sa
+import structlog
+
+from podhealth import clock
+from podhealth.alerting.deliver import Deliverer
+from podhealth.jobs.parts import Parts, parts
+
+log = structlog.get_logger(__name__)
+
+HANDS = 12
+# Channels whose last try failed may have so many: the rest stays free for those that answer.
+HANDS_FOR_SUSPECTS = 6
+STOP_WITHIN_S = 8.0
+
+
+class Hands:
+    """The threads of one process that deliver; started as they are needed, they end when nothing is due."""
+
+    def __init__(self, here: Parts) -> None:
+        self._here = here
+        self._deliverer = Deliverer(here.engine, here.settings)
+        self._lock = threading.Lock()
+        self._busy: dict[threading.Thread, bool] = {}
+
+    def wake(self) -> None:
+        """Have everything that is due delivered, by as many hands as that takes; returns at once."""
+        if self._deliverer.is_any_due():
+            self._add()
+
+    def join(self, within_s: float = STOP_WITHIN_S) -> None:
+        """Wait until those at work are done, ``within_s`` in all; what is not, another process sends again later."""
+        until = clock.monotonic() + within_s
+        with self._lock:
+            threads = list(self._busy)
+        for thread in threads:
+            thread.join(max(0.0, until - clock.monotonic()))
+
+    def _add(self) -> None:
+        with self._lock:
+            if len(self._busy) >= HANDS or self._here.leaving.is_set():
+                return
+            may_take_suspects = sum(self._busy.values()) < HANDS_FOR_SUSPECTS
+            thread = threading.Thread(target=self._run, args=(may_take_suspects,), name="deliver", daemon=True)
+            self._busy[thread] = may_take_suspects
+        thread.start()
+
+    def _run(self, suspects_too: bool) -> None:
+        try:
+            while not self._here.leaving.is_set():
+                message = self._deliverer.take(suspects_too)
+                if message is None:
+                    return
+                self._add()  # there may be more: the next hand looks while this one waits for its receiver
+                self._here.publish(self._deliverer.tell(message))
+        except sa.exc.DBAPIError as error:
+            log.warning("delivery put off", error=str(error.orig))
+        finally:
+            with self._lock:
+                del self._busy[threading.current_thread()]
+
+
+@cache
+def hands() -> Hands:
+    """Return the hands of this process."""
+    here = parts()
+    made = Hands(here)
+    here.at_end.append(made.join)
+    return made
+
+
+def deliver() -> None:
+    """Deliver what is due (job ``alert.deliver``)."""
+    hands().wake()
+
+
+def look(_engine: sa.Engine) -> None:
+    """Deliver what is due, whether or not Redis has said so (tick)."""
+    hands().wake()
