@@ -3,7 +3,8 @@
 Same rules as in ``gates``: each sees only the facts, none acts.
 """
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from podhealth.core.answers import Closed, Open, clock_text
@@ -40,8 +41,7 @@ def blind(facts: Facts) -> Open | Closed:
 
 def chronic(facts: Facts) -> Open | Closed:
     """Ask whether the pod is healed again and again: what comes back so often wants a person."""
-    after = facts.chronic_acknowledged_at
-    counted = [at for at in facts.recent_heals if facts.now - at < CHRONIC_WITHIN and (after is None or at > after)]
+    counted = counted_heals(facts.recent_heals, facts.chronic_acknowledged_at, facts.now)
     inputs = {"heals": len(counted)}
     if len(counted) <= CHRONIC_OVER or _only_tells(facts):
         return Open(inputs)
@@ -51,6 +51,11 @@ def chronic(facts: Facts) -> Open | Closed:
         f"Nothing more until somebody acknowledges it, or until {clock_text(until)} UTC."
     )
     return Closed(reason, "Chronic", until, inputs)
+
+
+def counted_heals(heals: Iterable[datetime], acknowledged_at: datetime | None, now: datetime) -> list[datetime]:
+    """Return those of a pod's heals that count towards chronic: of the last 24 h, and after an acknowledgement."""
+    return [at for at in heals if now - at < CHRONIC_WITHIN and (acknowledged_at is None or at > acknowledged_at)]
 
 
 def breaker(facts: Facts) -> Open | Closed:

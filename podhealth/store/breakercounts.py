@@ -1,0 +1,269 @@
+"""Counts the suspects of all breakers at once: which pods are ill, being healed or held, and how many there are.
+
+What a pod counts as is core/breaker's rule. Where few pods are ill nothing more than an index is looked at.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.abilities import can
+from podhealth.core.breaker import FRESH, LEAST, Member, Part, Tally, part_of
+from podhealth.core.fleet_gates import CHRONIC_OVER, CHRONIC_WITHIN
+from podhealth.core.ladder import ladder, strike
+from podhealth.core.policy import Candidate, effective_policy
+from podhealth.core.words import (
+    OPEN_HEAL_STATES,
+    Action,
+    BreakerScope,
+    BreakerState,
+    HealState,
+    Kind,
+    Mode,
+    Phase,
+    ProviderKind,
+    Severity,
+)
+from podhealth.models import Breaker, BreakerHold, Check, CheckState, Episode, Heal, Pod, PodStatus, Policy
+from podhealth.store.policies import rules_of
+
+Row = sa.Row[Any]
+IsHealed = Callable[[Any], bool]
+
+_UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
+_OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
+# Whatever a pod is asked about by its own words: two pods alike in these are governed alike.
+_GOVERNED_BY = (Pod.tenant_id, Pod.policy_id, Pod.tags, Pod.provider)
+
+
+class ScopeKey(NamedTuple):
+    """What one breaker guards: the kind of scope, and the id of the tenant or node, or the vantage's name."""
+
+    scope: BreakerScope
+    key: str
+
+
+@dataclass(slots=True)
+class Ill:
+    """A pod that is ill, being healed or held. ``runs``: the youngest failing run at each vantage."""
+
+    row: Row
+    is_healed: bool
+    is_chronic: bool
+    runs: dict[str, datetime] = field(default_factory=dict)
+    vantages: set[str] = field(default_factory=set)
+    held_by: set[ScopeKey] = field(default_factory=set)
+
+    def scopes(self) -> Iterable[ScopeKey]:
+        """The scopes that the pod is in."""
+        yield ScopeKey(BreakerScope.TENANT, str(self.row.tenant_id))
+        if self.row.node_id is not None:
+            yield ScopeKey(BreakerScope.NODE, str(self.row.node_id))
+        for vantage in self.vantages:
+            yield ScopeKey(BreakerScope.VANTAGE, vantage)
+
+    def part(self, of: ScopeKey, now: datetime) -> Part:
+        """What it counts as in one of them."""
+        runs = [run for at, run in self.runs.items() if of.scope != BreakerScope.VANTAGE or at == of.key]
+        is_monitored = self.row.phase == Phase.MONITORED
+        held, exhausted = of in self.held_by, self.row.exhausted_at is not None
+        return part_of(
+            Member(
+                is_monitored,
+                self.is_healed,
+                max(runs, default=None),
+                self.row.has_heal,
+                held,
+                exhausted,
+                self.is_chronic,
+            ),
+            now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The scopes that need a look, counted, and the pods that are their suspects."""
+
+    tallies: dict[ScopeKey, Tally]
+    suspects: dict[ScopeKey, list[int]]
+
+
+def count(conn: sa.Connection, now: datetime) -> Counts:
+    """Count the scopes that have more than two suspects or whose breaker is not closed."""
+    standing = {ScopeKey(row.scope, row.scope_key) for row in conn.execute(_not_closed())}
+    if not standing and _few_are_ill(conn, now):
+        return Counts({}, {})
+    is_healed = _governors(conn)
+    ill = _the_ill(conn, now, is_healed)
+    parts: dict[ScopeKey, dict[int, Part]] = defaultdict(dict)
+    for pod_id, one in ill.items():
+        for scope in one.scopes():
+            parts[scope][pod_id] = one.part(scope, now)
+    wanted = standing | {s for s, of in parts.items() if sum(p == Part.SUSPECT for p in of.values()) > LEAST}
+    totals = _totals(conn, wanted, is_healed)
+    tallies = {scope: _tally(parts[scope], ill, totals[scope]) for scope in wanted}
+    suspects = {s: sorted(p for p, part in parts[s].items() if part == Part.SUSPECT) for s in wanted}
+    return Counts(tallies, suspects)
+
+
+def _not_closed() -> sa.Select[Any]:
+    query: sa.Select[Any] = sa.select(Breaker.scope, Breaker.scope_key)
+    return query.where(Breaker.state != BreakerState.CLOSED)
+
+
+def _few_are_ill(conn: sa.Connection, now: datetime) -> bool:
+    ill = sa.select(sa.distinct(CheckState.pod_id)).where(CheckState.bad_since > now - FRESH)
+    healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
+    query = sa.union_all(ill.limit(LEAST + 1).subquery().select(), healed.limit(LEAST + 1).subquery().select())
+    return len(conn.execute(query.limit(LEAST + 1)).all()) <= LEAST
+
+
+def _governors(conn: sa.Connection) -> IsHealed:
+    """Return the question whether a pod's row is governed by a policy that does something."""
+    by_tenant: dict[int, list[Row]] = defaultdict(list)
+    for row in conn.execute(sa.select(Policy.__table__).where(Policy.deleted_at.is_(None))):
+        by_tenant[row.tenant_id].append(row)
+    rules = {row.id: rules_of(row) for rows in by_tenant.values() for row in rows}
+    candidates = {
+        tenant: [Candidate(r.id, r.name, r.selector, r.priority, r.is_default) for r in rows]
+        for tenant, rows in by_tenant.items()
+    }
+    known: dict[Any, bool] = {}
+
+    def is_healed(pod: Any) -> bool:
+        key = (pod.tenant_id, pod.policy_id, tuple(pod.tags), pod.provider)
+        if key not in known:
+            bound = effective_policy(pod.policy_id, pod.tags, candidates.get(pod.tenant_id, []))
+            known[key] = bound.policy_id is not None and _does_something(rules[bound.policy_id], pod.provider)
+        return known[key]
+
+    return is_healed
+
+
+def _does_something(rules: Any, provider: ProviderKind) -> bool:
+    if rules.effective_mode == Mode.OFF:
+        return False
+    kept, _ = strike(ladder(rules), lambda action: can(provider, action), "")
+    return any(step.action != Action.NOTIFY_ONLY for step in kept)
+
+
+def _the_ill(conn: sa.Connection, now: datetime, is_healed: IsHealed) -> dict[int, Ill]:
+    chronic = _chronic(conn, now)
+    found = {row.pod_id: Ill(row, is_healed(row), row.pod_id in chronic) for row in conn.execute(_rows())}
+    runs: sa.Select[Any] = (
+        sa.select(CheckState.pod_id, CheckState.vantage, sa.func.max(CheckState.bad_since, type_=CheckState.since.type))
+        .join(Check, Check.id == CheckState.check_id)
+        .where(CheckState.bad_since.is_not(None), Check.enabled, Check.severity == Severity.CRITICAL)
+        .group_by(CheckState.pod_id, CheckState.vantage)
+    )
+    for pod_id, vantage, run in conn.execute(runs):
+        if pod_id in found:
+            found[pod_id].runs[vantage] = run
+    for pod_id, vantage in conn.execute(_vantages().where(CheckState.pod_id.in_(_interesting()))):
+        if pod_id in found:
+            found[pod_id].vantages.add(vantage)
+    held = sa.select(BreakerHold.pod_id, Breaker.scope, Breaker.scope_key)
+    for pod_id, scope, key in conn.execute(held.join(Breaker, Breaker.id == BreakerHold.breaker_id)):
+        if pod_id in found:
+            found[pod_id].held_by.add(ScopeKey(scope, key))
+    return found
+
+
+def _interesting() -> Any:
+    failing = sa.select(CheckState.pod_id).where(CheckState.bad_since.is_not(None))
+    healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
+    return sa.union(failing, healed, sa.select(BreakerHold.pod_id))
+
+
+def _rows() -> sa.Select[Any]:
+    has_heal = sa.exists().where(Heal.pod_id == Pod.id, Heal.state.in_(_OPEN))
+    is_open = sa.and_(Episode.pod_id == Pod.id, Episode.closed_at.is_(None))
+    columns = (Pod.id.label("pod_id"), Pod.node_id, *_GOVERNED_BY, PodStatus.phase, Episode.exhausted_at)
+    return (
+        sa.select(*columns, has_heal.label("has_heal"))
+        .join(PodStatus, PodStatus.pod_id == Pod.id)
+        .outerjoin(Episode, is_open)
+        .where(Pod.id.in_(_interesting()), Pod.deleted_at.is_(None))
+    )
+
+
+def _chronic(conn: sa.Connection, now: datetime) -> set[int]:
+    query = (
+        sa.select(Heal.pod_id)
+        .join(PodStatus, PodStatus.pod_id == Heal.pod_id)
+        .where(
+            Heal.pod_id.in_(_interesting()),
+            Heal.triggered_at > now - CHRONIC_WITHIN,
+            Heal.action != Action.NOTIFY_ONLY,
+            Heal.state.not_in(_UNDONE),
+            sa.or_(PodStatus.chronic_acknowledged_at.is_(None), Heal.triggered_at > PodStatus.chronic_acknowledged_at),
+        )
+        .group_by(Heal.pod_id)
+        .having(sa.func.count() > CHRONIC_OVER)
+    )
+    return set(conn.execute(query).scalars())
+
+
+def _vantages() -> sa.Select[Any]:
+    # The provider sees its own guests; that is no vantage that could lose its network.
+    query: sa.Select[Any] = sa.select(CheckState.pod_id, CheckState.vantage)
+    query = query.join(Check, Check.id == CheckState.check_id)
+    return query.where(Check.enabled, Check.kind != Kind.RUNNING).distinct()
+
+
+class _Total(NamedTuple):
+    pods: int
+    tenants: frozenset[int]
+
+
+_NONE = _Total(0, frozenset())
+
+
+def _totals(conn: sa.Connection, wanted: Iterable[ScopeKey], is_healed: IsHealed) -> dict[ScopeKey, _Total]:
+    """Return of each scope how many monitored pods there are whose policy does something, and whose they are."""
+    found: dict[ScopeKey, _Total] = defaultdict(lambda: _NONE)
+    kinds = {scope for scope, _ in wanted}
+    if kinds & {BreakerScope.TENANT, BreakerScope.NODE}:
+        for row in conn.execute(_groups(Pod.node_id)):
+            if is_healed(row):
+                _add(found, ScopeKey(BreakerScope.TENANT, str(row.tenant_id)), row)
+                _add(found, ScopeKey(BreakerScope.NODE, str(row.node_id)), row)
+    if BreakerScope.VANTAGE in kinds:
+        seen = _vantages().subquery()
+        for row in conn.execute(_groups(seen.c.vantage).join(seen, seen.c.pod_id == Pod.id)):
+            if is_healed(row):
+                _add(found, ScopeKey(BreakerScope.VANTAGE, row.vantage), row)
+    return found
+
+
+def _add(found: dict[ScopeKey, _Total], scope: ScopeKey, row: Row) -> None:
+    was = found[scope]
+    found[scope] = _Total(was.pods + row.pods, was.tenants | {row.tenant_id})
+
+
+def _groups(column: Any) -> sa.Select[Any]:
+    return (
+        sa.select(column, *_GOVERNED_BY, sa.func.count().label("pods"))
+        .select_from(Pod)
+        .join(PodStatus, PodStatus.pod_id == Pod.id)
+        .where(Pod.deleted_at.is_(None), PodStatus.phase == Phase.MONITORED)
+        .group_by(column, *_GOVERNED_BY)
+    )
+
+
+def _tally(parts: dict[int, Part], ill: dict[int, Ill], total: _Total) -> Tally:
+    suspects_of: dict[int, int] = defaultdict(int)
+    counted = total.pods
+    for pod_id, part in parts.items():
+        one = ill[pod_id]
+        is_in_total = one.is_healed and one.row.phase == Phase.MONITORED
+        if part == Part.SUSPECT:
+            suspects_of[one.row.tenant_id] += 1
+        # A pod that is being healed starts, so it is not among the monitored; one left out is.
+        counted += int(part != Part.NEITHER) - int(is_in_total)
+    return Tally(dict(suspects_of), counted, len(total.tenants | set(suspects_of)) > 1)
