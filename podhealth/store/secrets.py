@@ -34,10 +34,15 @@ def hold_key(secret_key: str) -> None:
     _secret_key = secret_key
 
 
-def _key() -> "AESGCM":
+def held_key() -> str:
+    """Return the key that this process was given, for who signs. Raises SetupError where it was given none."""
     if _secret_key is None:
-        raise SetupError("SECRET_KEY: provider settings with a secret need it, and this process was not given it")
-    return _box(_secret_key)
+        raise SetupError("SECRET_KEY: what is sealed or signed needs it, and this process was not given it")
+    return _secret_key
+
+
+def _key() -> "AESGCM":
+    return _box(held_key())
 
 
 @lru_cache(maxsize=2)
