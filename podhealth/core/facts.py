@@ -60,11 +60,12 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class SnoozeFacts:
-    """A snooze in force that holds heals."""
+    """A snooze or maintenance window in force that holds heals. ``what`` says which; null: a snooze by ``by``."""
 
     by: str
     reason: str
     until: datetime
+    what: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

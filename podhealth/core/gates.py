@@ -67,12 +67,14 @@ def kill_switch(facts: Facts) -> Open | Closed:
 
 
 def snooze(facts: Facts) -> Open | Closed:
-    """Ask whether the pod is snoozed."""
+    """Ask whether the pod is snoozed, or in a maintenance window."""
     if facts.snooze is None:
         return Open()
     until, by = facts.snooze.until, facts.snooze.by
-    reason = f'Snoozed by {by} until {clock_text(until)} UTC: "{facts.snooze.reason}". Probing goes on.'
-    return Closed(reason, f"Snoozed until {clock_text(until)}", until, {"by": by, "until": _when(until)})
+    what = facts.snooze.what or f"Snoozed by {by}"
+    word = "Maintenance" if what.startswith("Maintenance") else "Snoozed"
+    reason = f'{what} until {clock_text(until)} UTC: "{facts.snooze.reason}". Probing goes on.'
+    return Closed(reason[:300], f"{word} until {clock_text(until)}", until, {"by": by, "until": _when(until)})
 
 
 def evidence(facts: Facts) -> Open | Closed:

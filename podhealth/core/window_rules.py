@@ -60,14 +60,15 @@ class WindowRules:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())  # some milliseconds: it looks through the files of the host
+    # Some milliseconds: it looks through the files of the host, and finds some that are its own settings.
+    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
 _Reader = Callable[[str, object], Any]
 
 
 def _zone(field: str, value: object) -> str:
-    # Not ZoneInfo(value): it opens files by that name, and takes "localtime" and "posixrules" of this host.
+    # Not ZoneInfo(value): it opens files by that name.
     if not isinstance(value, str) or len(value) > MAX_ZONE or value not in _zones():
         raise InputError(field, "must be the name of a time zone, such as Europe/Berlin")
     return value

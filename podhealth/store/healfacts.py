@@ -25,9 +25,9 @@ from podhealth.core.facts import (
     Switch,
 )
 from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
-from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind, SnoozeHolds
+from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
-from podhealth.store import holds, policies
+from podhealth.store import holds, maintenance, policies
 
 Row = sa.Row[Any]
 
@@ -72,7 +72,7 @@ def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFa
         policy=rules,
         policy_why=policy.why,
         switch=_switch(conn, pod, now),
-        snooze=_snooze(conn, pod_id, now),
+        snooze=_snooze(conn, pod, now),
         starting=_starting(pod, now),
         episode=None if episode is None else episode_facts(episode),
         ladder=_ladder(episode, rules, pod.provider),
@@ -192,9 +192,9 @@ def _switch(conn: sa.Connection, pod: Row, now: datetime) -> Switch | None:
     return Switch(first.scope, name, first.by, first.reason, first.until)
 
 
-def _snooze(conn: sa.Connection, pod_id: int, now: datetime) -> SnoozeFacts | None:
-    found = [s for s in holds.snoozes_of(conn, pod_id, now) if s.holds == SnoozeHolds.HEALS_AND_ALERTS]
-    return SnoozeFacts(found[0].by, found[0].reason, found[0].until) if found else None
+def _snooze(conn: sa.Connection, pod: Row, now: datetime) -> SnoozeFacts | None:
+    held = maintenance.heals_held_by(conn, pod, now)
+    return None if held is None else SnoozeFacts(held.by, held.reason, held.until, held.what)
 
 
 def _starting(pod: Row, now: datetime) -> Starting | None:

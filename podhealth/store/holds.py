@@ -14,9 +14,10 @@ from podhealth.core.errors import Forbidden, InputError, NotFound
 from podhealth.core.fields import line
 from podhealth.core.words import OPEN_HEAL_STATES, FeedKind, KillScope, Role, SnoozeHolds, Status
 from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
-from podhealth.store import audit, podstate, tenancy
+from podhealth.store import audit, maintenance, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
+from podhealth.store.maintenance import alerts_held_until as alerts_held_until
 from podhealth.store.tenancy import Scope
 
 LONGEST = timedelta(days=31)
@@ -80,16 +81,7 @@ def end_snooze(conn: sa.Connection, scope: Scope, pod_id: int) -> int:
 
 
 def _settle_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> list[FeedNote]:
-    # Several snoozes may overlap: the pod is in maintenance until the last of those that hold heals ends.
-    query = sa.select(Snooze.until, Snooze.reason, Snooze.by).where(
-        *_in_force(Snooze, now), Snooze.pod_id == pod_id, Snooze.holds == SnoozeHolds.HEALS_AND_ALERTS
-    )
-    last = conn.execute(query.order_by(Snooze.until.desc()).limit(1)).one_or_none()
-    if last is None:
-        settled = podstate.end_maintenance(conn, pod_id, now)
-    else:
-        reason = f"snoozed by {last.by}: {last.reason}"[:_REASON]
-        settled = podstate.begin_maintenance(conn, pod_id, now, last.until, reason)
+    settled = maintenance.settle(conn, [pod_id])
     podstate.judge_by(conn, [pod_id], now)
     return settled.notes
 

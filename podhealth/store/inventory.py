@@ -18,7 +18,7 @@ from podhealth.core.pod_rules import PodRules, parse_pod
 from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
 from podhealth.models import Check, Node, Pod, PodStatus, Tenant
 from podhealth.settings import Settings
-from podhealth.store import audit, checks, feed, podstate, tenancy
+from podhealth.store import audit, checks, feed, maintenance, podstate, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
@@ -69,8 +69,9 @@ def create_pod(
     if default_checks:
         checks.insert_check(conn, scope.tenant_id, pod_id, PING, now)
     settled = _first_phase(conn, pod_id, rules, now)
+    joined = maintenance.join(conn, pod_id)
     audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules))
-    _tell(conn, scope, pod_id, f"{rules.name} was added", settled.notes)
+    _tell(conn, scope, pod_id, f"{rules.name} was added", [*settled.notes, *joined])
     return pod_id
 
 
@@ -179,6 +180,8 @@ def _consequences(conn: sa.Connection, row: Any, before: PodRules, after: PodRul
         notes += podstate.set_desired(conn, row.id, now, after.desired_state, reason).notes
     elif before.address != after.address and after.desired_state == DesiredState.RUNNING:
         notes += podstate.begin_starting(conn, row.id, now, None, "address changed", own_heal=False).notes
+    if before.tags != after.tags or before.node_id != after.node_id:
+        notes += maintenance.join(conn, row.id)
     podstate.judge_by(conn, [row.id], now)
     return notes
 

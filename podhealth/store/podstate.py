@@ -4,7 +4,7 @@ Callers open the transaction, lock first, then read the clock, and append the re
 Policies, providers and screens are unknown here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,11 +14,18 @@ from podhealth.core import set_phase, settle
 from podhealth.core.in_hand import PodInHand
 from podhealth.core.words import DesiredState, FeedKind, Status
 from podhealth.models.base import to_us
-from podhealth.store import feed, podrows
+from podhealth.store import feed, podrows, telling
 from podhealth.store.db import db_now_us, write
 from podhealth.store.feed import FeedNote
 
 _DUE_AT_ONCE = 500
+
+
+class Maintenance(NamedTuple):
+    """Until when a pod is in maintenance, and why."""
+
+    until: datetime | None
+    reason: str | None
 
 
 class Settled(NamedTuple):
@@ -49,9 +56,11 @@ def keep(conn: sa.Connection, pods: Iterable[PodInHand], now_us: int) -> Settled
         if pod.is_judged and (pod.judge_at is None or pod.judge_at > now_us):
             pod.judge_at = now_us
             pod.is_changed = True
+    news = telling.judge(conn, pods, now_us)
     podrows.put_back(conn, pods, now_us)
+    told = telling.store(conn, news, now_us)
     changed = [p for p in pods if p.is_shown_change]
-    return Settled([_note(p) for p in changed], [p.pod_id for p in changed], judged)
+    return Settled([*(_note(p) for p in changed), *told], [p.pod_id for p in changed], judged)
 
 
 def _note(pod: PodInHand) -> FeedNote:
@@ -145,6 +154,19 @@ def end_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's maintenance: its checks are reset and it is starting (behaviour §4, Reset)."""
 
     return _change(conn, [pod_id], now, set_phase.end_maintenance)
+
+
+def set_maintenance(conn: sa.Connection, wanted: Mapping[int, Maintenance | None], now: datetime) -> Settled:
+    """Put each of these pods into maintenance, prolong it, or (null) end it."""
+
+    def do(pod: PodInHand, at: int) -> None:
+        to = wanted[pod.pod_id]
+        if to is None or to.until is None:
+            set_phase.end_maintenance(pod, at)
+        else:
+            set_phase.begin_maintenance(pod, at, to_us(to.until), to.reason or "maintenance")
+
+    return _change(conn, wanted, now, do)
 
 
 def set_unreachable(conn: sa.Connection, pod_id: int, now: datetime, reason: str | None) -> Settled:
