@@ -6,6 +6,8 @@ Moments are whole microseconds. What the changes mean is decided in settle; wher
 from dataclasses import dataclass, field
 from typing import Any
 
+from podhealth.core.rejudge import MOST_FAILURES_ASKED
+
 
 @dataclass(slots=True)
 class CheckInHand:
@@ -91,6 +93,8 @@ class PodInHand:
     last_unhealthy_at: int | None
     last_transition_at: int | None
     judge_at: int | None
+    tell_at: int | None = None
+    flapping_told_at: int | None = None
     checks: list[CheckInHand] = field(default_factory=list)
     transitions: list[dict[str, Any]] = field(default_factory=list)
     phase_changes: list[dict[str, Any]] = field(default_factory=list)
@@ -99,3 +103,5 @@ class PodInHand:
     is_changed: bool = False
     is_shown_change: bool = False  # something a screen shows has changed
     is_judged: bool = False
+    has_heal: bool = False  # a heal is open
+    most_asked: int = MOST_FAILURES_ASKED  # failures in a row, by the policies of the tenant
