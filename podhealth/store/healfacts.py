@@ -27,7 +27,7 @@ from podhealth.core.facts import (
 from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
 from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
-from podhealth.store import holds, maintenance, policies
+from podhealth.store import held, holds, policies
 
 Row = sa.Row[Any]
 
@@ -193,8 +193,8 @@ def _switch(conn: sa.Connection, pod: Row, now: datetime) -> Switch | None:
 
 
 def _snooze(conn: sa.Connection, pod: Row, now: datetime) -> SnoozeFacts | None:
-    held = maintenance.heals_held_by(conn, pod, now)
-    return None if held is None else SnoozeFacts(held.by, held.reason, held.until, held.what)
+    by = held.heals_held_by(conn, pod, now)
+    return None if by is None else SnoozeFacts(by.by, by.reason, by.until, by.what)
 
 
 def _starting(pod: Row, now: datetime) -> Starting | None:

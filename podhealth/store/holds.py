@@ -17,7 +17,7 @@ from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
 from podhealth.store import audit, maintenance, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
-from podhealth.store.maintenance import alerts_held_until as alerts_held_until
+from podhealth.store.held import alerts_held_until as alerts_held_until
 from podhealth.store.tenancy import Scope
 
 LONGEST = timedelta(days=31)
