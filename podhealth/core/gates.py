@@ -15,6 +15,7 @@ from podhealth.core.facts import Facts
 from podhealth.core.fleet_gates import blind, breaker, budget, chronic, concurrency, node
 from podhealth.core.ladder import Ladder, next_rung
 from podhealth.core.mode_gate import is_shadow, mode
+from podhealth.core.own_network import waits_for_reference
 from podhealth.core.pacing import next_attempt_at, settled_at, wait_after
 from podhealth.core.sentence import span
 from podhealth.core.trigger import trigger
@@ -106,7 +107,7 @@ def starting(facts: Facts) -> Open | Closed:
 
 
 def settling(facts: Facts) -> Open | Closed:
-    """Ask whether the trigger has stood long enough, and whether the provider, asked then, says the node is up."""
+    """Ask whether the trigger has stood long enough, a reference has answered since, and the node is said to be up."""
     after = facts.policy.trigger_after_failures if facts.policy else 1
     found = triggering(facts.checks, after, facts.episode.trigger_ids if facts.episode else ())
     moments = [(settled_at(c.bad_since, c.interval_s), c) for c in found if c.bad_since is not None]
@@ -118,6 +119,9 @@ def settling(facts: Facts) -> Open | Closed:
             return Closed(reason, f"Settling until {clock_text(at)}", at, inputs)
     else:
         inputs = {}
+    unproven = waits_for_reference(facts, found) if _could_act(facts) else None
+    if unproven is not None:
+        return unproven
     if not needs_provider(facts):
         return Open(inputs)
     if facts.provider is None:
@@ -134,6 +138,12 @@ def needs_provider(facts: Facts) -> bool:
     """Return whether the provider must be asked: only where its answer could let a heal pass, and not while we wait."""
     rung = next_rung(facts.ladder, facts.spent)
     if not facts.has_provider or rung is None or rung.step.action == Action.NOTIFY_ONLY:
+        return False
+    return _could_act(facts)
+
+
+def _could_act(facts: Facts) -> bool:
+    if next_rung(facts.ladder, facts.spent) is None:
         return False
     return isinstance(open_heal(facts), Open) and isinstance(cooldown(facts), Open)
 
