@@ -12,16 +12,14 @@ from podhealth.core.in_hand import PodInHand
 from podhealth.core.incident import Cause, Place, breaker_key, cause_of, keys_of
 from podhealth.core.words import BreakerScope, BreakerState, IncidentCause, Severity
 from podhealth.models import Breaker
-from podhealth.store import memberships
+from podhealth.models.base import from_us, to_us
+from podhealth.store import held, memberships
 from podhealth.store.memberships import NewIncident, OpenIncident
 
 # The vantage from which providers are asked is no place with a network of its own.
 NO_VANTAGE = "provider"
 
 _NODES = sa.text("SELECT id, node_id FROM pods WHERE id IN :ids").bindparams(sa.bindparam("ids", expanding=True))
-_HELD = sa.text(
-    "SELECT pod_id, max(until) FROM snoozes WHERE pod_id IN :ids AND ended_at IS NULL AND until > :now GROUP BY pod_id"
-).bindparams(sa.bindparam("ids", expanding=True))
 
 
 def of_pods(conn: sa.Connection, pods: Sequence[PodInHand], now: int) -> dict[int, OpenIncident]:
@@ -96,4 +94,4 @@ def breaker_name(conn: sa.Connection, breaker: sa.Row[Any]) -> str:
 
 def alerts_held(conn: sa.Connection, pod_ids: Collection[int], now: int) -> dict[int, int]:
     """Return until when the alerts of these pods are held, where they are."""
-    return {int(pod_id): int(until) for pod_id, until in conn.execute(_HELD, {"ids": list(pod_ids), "now": now})}
+    return {pod_id: to_us(until) for pod_id, until in held.alerts_held_until(conn, pod_ids, from_us(now)).items()}

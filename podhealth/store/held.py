@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from podhealth.core.windows import Covers, concerns
 from podhealth.core.words import SnoozeHolds
-from podhealth.models import Pod, PodStatus, Snooze, Window
+from podhealth.models import Pod, Snooze, Window
 
 _LONGEST_REASON = 200
 # What is over but not settled yet is so for a moment only.
@@ -110,13 +110,6 @@ def heals_held_by(conn: sa.Connection, pod: Any, now: datetime) -> Held | None:
 def alerts_held_until(conn: sa.Connection, pod_ids: Iterable[int], now: datetime) -> dict[int, datetime]:
     """Return until when the alerts of these pods are held; pods that are not among them may be told of.
 
-    Snoozes and windows of both kinds hold alerts; a pod whose maintenance is just over, until its phase has ended.
+    Snoozes and open windows hold alerts, whatever else they hold. A pod's phase is not asked.
     """
-    ids = sorted(set(pod_ids))
-    found = {pod_id: held[0].until for pod_id, held in holds_of(conn, ids, now).items() if held}
-    ending = sa.select(PodStatus.pod_id, PodStatus.maintenance_until).where(
-        PodStatus.pod_id.in_(ids), PodStatus.maintenance_since.is_not(None)
-    )
-    for row in conn.execute(ending) if ids else ():
-        found.setdefault(row.pod_id, max(row.maintenance_until or now, now + _A_MOMENT))
-    return found
+    return {pod_id: held[0].until for pod_id, held in holds_of(conn, pod_ids, now).items() if held}
