@@ -38,6 +38,7 @@ QUICK = (
     Step("tickets", 2, "podhealth.jobs.tickets.top_up"),
     Step("running", 1, "podhealth.healing.running.ask_providers"),
     Step("stale", 1, "podhealth.store.expiry.expire_stale"),
+    Step("windows", 1, "podhealth.store.windowturns.due"),
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
     Step("judge", 1, "podhealth.healing.evaluate.judge_due"),
     Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
