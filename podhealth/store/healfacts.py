@@ -4,7 +4,7 @@ Nothing is decided or written here; the provider was asked before, and its answe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,9 +25,10 @@ from podhealth.core.facts import (
     Switch,
 )
 from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
+from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
-from podhealth.store import held, holds, policies
+from podhealth.store import approvals, brakes, held, holds, policies, shadow
 
 Row = sa.Row[Any]
 
@@ -47,6 +48,7 @@ class Gathered:
     rules: PolicyRules | None
     episode: Row | None
     heal: Row | None
+    real: Facts  # the same, counted by heals even where the mode is shadow, which counts its own in ``facts``
 
 
 def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFacts | None = None) -> Gathered | None:
@@ -82,7 +84,16 @@ def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFa
         has_provider=pod.provider != ProviderKind.NONE,
         provider=provider,
     )
-    return Gathered(facts, pod, checks, policy, rules, episode, heal)
+    facts = replace(facts, approved=approvals.facts_of(conn, episode, heal, now))
+    real = own = brakes.own_facts(conn, facts, pod, checks, heal)
+    if is_shadow(facts):
+        own = brakes.own_facts(conn, shadow.own_facts(conn, facts, pod, episode), pod, checks, heal)
+    return Gathered(own, pod, checks, policy, rules, episode, heal, real)
+
+
+def facts_of_planned(g: Gathered, heal: Row) -> Facts:
+    """Return the facts as they were when the attempt of a planned heal was not spent yet: to judge its step anew."""
+    return replace(g.real, spent=heal.attempt - 1, open_heal=None)
 
 
 def _pod(conn: sa.Connection, pod_id: int) -> Row | None:
@@ -154,10 +165,10 @@ def open_heal(conn: sa.Connection, pod_id: int) -> Row | None:
     return conn.execute(query).one_or_none()
 
 
-def episode_facts(episode: Row, closes_at: datetime | None = None) -> EpisodeFacts:
+def episode_facts(episode: Row, closes_at: datetime | None = None, look_at: datetime | None = None) -> EpisodeFacts:
     """Return what the gates need of an open episode."""
     triggers = frozenset(trigger["check_id"] for trigger in episode.triggers)
-    return EpisodeFacts(episode.id, triggers, episode.opened_at, closes_at)
+    return EpisodeFacts(episode.id, triggers, episode.opened_at, closes_at, look_at)
 
 
 def _open_heal_facts(heal: Row) -> OpenHeal:
