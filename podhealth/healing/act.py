@@ -3,7 +3,6 @@
 The row says ``running`` before the call, so that whoever finds it after a crash asks the provider first (reap.py).
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from podhealth.healing.providers.registry import provider_of
 from podhealth.store import episodes, healsteps, podstate
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
-from podhealth.store.healfacts import gather
+from podhealth.store.healfacts import facts_of_planned, gather
 
 SOON = timedelta(seconds=1)
 ASK_AGAIN = timedelta(seconds=5)
@@ -55,7 +54,8 @@ def begin(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         closed = _closed_by(conn, heal, asked)
         if closed is not None:
             return _cancel(conn, heal, closed)
-        values = {"started_at": db_now(conn), "provider_state_before": asked.as_evidence()}
+        now = db_now(conn)
+        values = {"started_at": now, "called_at": now, "provider_state_before": asked.as_evidence()}
         # The lease is kept while this step calls. If this process dies, the lease runs out, and the reaper asks.
         if not healsteps.store(conn, heal, HealState.RUNNING, values | {"lease_until": heal.lease_until}):
             return {}
@@ -70,15 +70,14 @@ def _closed_by(conn: sa.Connection, heal: Row, asked: asking.Asked) -> str | Non
     if g is None:
         return "the pod is gone"
     skip = SKIPPED_WHEN_PLANNED | (SKIPPED_BY_HEAL_NOW if heal.requested_by is not None else frozenset())
-    # As it was when the attempt was not spent yet: the gates look at the step that is about to be done.
-    facts = replace(g.facts, spent=heal.attempt - 1, open_heal=None)
-    decided = decide(facts, skip, rung_of(heal) if heal.requested_by is not None else None)
+    decided = decide(facts_of_planned(g, heal), skip, rung_of(heal) if heal.requested_by is not None else None)
     return None if decided.answer == Answer.ACT else decided.reason
 
 
 def _cancel(conn: sa.Connection, heal: Row, reason: str) -> Published:
     now = db_now(conn)
-    if not healsteps.close(conn, heal, HealState.CANCELLED, now, {"error_message": reason[:300]}):
+    # Nothing was done: it counts for no budget.
+    if not healsteps.close(conn, heal, HealState.CANCELLED, now, {"error_message": reason[:300], "called_at": None}):
         return {}
     episodes.give_back(conn, heal.episode_id, heal.pod_id)
     return append(conn, [note_of(heal)])
@@ -91,6 +90,10 @@ def call_if_open(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         closed = _closed_by(conn, heal, asked)
         if closed is not None:
             return _cancel(conn, heal, closed)
+        # The call that counts is the one that is heard; the lease is kept while it is made.
+        values = {"called_at": db_now(conn), "lease_until": heal.lease_until}
+        if not healsteps.store(conn, heal, HealState.RUNNING, values):
+            return {}
     return call(engine, heal, pod)
 
 
@@ -102,13 +105,13 @@ def call(engine: sa.Engine, heal: Row, pod: Row) -> Published:
     """
     kind = ProviderKind(pod.provider)
     if not can(kind, heal.action):
-        return end(engine, heal, HealState.SKIPPED, f"provider {kind} cannot {heal.action}")
+        return end(engine, heal, HealState.SKIPPED, f"provider {kind} cannot {heal.action}", called_at=None)
     options = options_of(engine, heal)
     crashpoint("heal.before_call")
     try:
         task = provider_of(kind).act(asking.ref_of(pod), heal.action, heal.idempotency_key, options)
     except ActionImpossible as error:
-        return end(engine, heal, HealState.SKIPPED, str(error))
+        return end(engine, heal, HealState.SKIPPED, str(error), called_at=None)
     except ActionRefused as error:
         return end(engine, heal, HealState.FAILED, str(error))
     except ProviderError as error:

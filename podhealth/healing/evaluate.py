@@ -14,14 +14,16 @@ from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, SKIPPED_WHEN_PLANNED, Dec
 from podhealth.core.episode import closing
 from podhealth.core.facts import ProviderFacts
 from podhealth.core.judging import may_open, must_ask, triggers
+from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import Answer, FeedKind, Gate, HealState
 from podhealth.crashpoints import crashpoint
+from podhealth.healing import modes
 from podhealth.healing.ask import ask
 from podhealth.models import PodStatus
-from podhealth.store import audit, decisions, episodes, heals, healsteps, podstate
+from podhealth.store import audit, brakes, decisions, episodes, heals, healsteps, podstate, turns
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
-from podhealth.store.healfacts import Gathered, episode_facts, gather
+from podhealth.store.healfacts import Gathered, episode_facts, facts_of_planned, gather
 
 _LEASE = timedelta(seconds=10)
 _PODS_A_TICK = 200
@@ -51,6 +53,15 @@ def judge(engine: sa.Engine, pod_id: int) -> Judged:
     return again._replace(published=judged.published | again.published)
 
 
+def judge_if_due(engine: sa.Engine, pod_id: int) -> Judged:
+    """Judge one pod, of which a hint says that it must be, unless that has been done since."""
+    with read(engine) as conn:
+        is_due = conn.execute(sa.select(PodStatus.pod_id).where(PodStatus.pod_id == pod_id, *_is_due(db_now(conn))))
+        if is_due.scalar_one_or_none() is None:
+            return _NOBODY
+    return judge(engine, pod_id)
+
+
 def _judge(engine: sa.Engine, pod_id: int, asked: ProviderFacts | None) -> tuple[Judged, sa.Row[Any] | None]:
     # A pod beside the judgement: nothing is decided yet, and its provider must be asked first.
     with write(engine) as conn:
@@ -63,6 +74,9 @@ def _judge(engine: sa.Engine, pod_id: int, asked: ProviderFacts | None) -> tuple
         decided = decide(g.facts)
         if asked is None and must_ask(decided, g.facts):
             return Judged(None, None, append(conn, notes)), g.pod
+        if decided.answer == Answer.ACT:
+            g = brakes.with_brakes(conn, g, planning=True)
+            decided = decide(g.facts)
         judged = _store(conn, g, decided, notes)
     if judged.heal_id is not None:
         crashpoint("heal.after_insert")
@@ -79,7 +93,7 @@ def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | Non
             episodes.close(conn, g.episode.id, pod_id, ends.reason, now)
             changed = True
         else:
-            g = replace(g, facts=replace(g.facts, episode=episode_facts(g.episode, ends.at)))
+            g = replace(g, facts=replace(g.facts, episode=episode_facts(g.episode, ends.at, ends.look_at)))
     if not changed and g.episode is not None:
         changed = episodes.add_triggers(conn, g.episode, triggers(g.facts))
     elif may_open(g.facts):
@@ -100,15 +114,20 @@ def _store(conn: sa.Connection, g: Gathered, decided: Decision, notes: list[Feed
     decision_id, is_new = decisions.keep(conn, g.pod, episode_id, decided, now)
     if is_new:
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.DECISION, pod_id, decision_id))
-    if decided.gate == Gate.LADDER and g.episode is not None and episodes.mark_exhausted(conn, g.episode, now):
+    is_news = decided.gate == Gate.LADDER and not is_shadow(g.facts)
+    if is_news and g.episode is not None and episodes.mark_exhausted(conn, g.episode, now):
         toast = {"text": f"{g.pod.name}: {decided.reason}", "tone": "unhealthy"}
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.POD, pod_id, None, toast))
-    judge_at, heal_id = decided.judge_at, _due_heal(conn, g, now)
+    followed = modes.follow(conn, g, decided, decision_id)
+    notes += followed.notes
+    judge_at, heal_id = followed.judge_at, _due_heal(conn, g, now)
     if decided.answer == Answer.ACT:
         heal_id, told = heals.plan(conn, g, decided, decision_id)
+        modes.acted(conn, g, heal_id, decided.rung.attempt if decided.rung else None)
         notes += told
         # Told people are done at once; all else is judged again when its heal ends.
         judge_at = now
+    brakes.keep(conn, g, decided)
     _look_again(conn, pod_id, judge_at)
     if decided.answer == Answer.ACT:
         after = {"decision": decision_id, "action": str(decided.rung)}
@@ -123,7 +142,7 @@ def _cancel_if_held(conn: sa.Connection, g: Gathered, decided: Decision, notes: 
     skip = SKIPPED_WHEN_PLANNED | {Gate.SETTLING, Gate.PROVIDER}
     if g.heal.requested_by is not None:
         skip |= SKIPPED_BY_HEAL_NOW
-    again = decide(g.facts, skip)
+    again = decide(facts_of_planned(g, g.heal), skip)
     if again.answer == Answer.ACT or (again.answer == Answer.NOTHING and g.heal.requested_by is not None):
         return decided
     notes += heals.cancel(conn, g.heal, again.reason, g.facts.now)
@@ -156,7 +175,7 @@ def judge_due(engine: sa.Engine) -> dict[int, int]:
 
 
 def _due_pods(now: datetime) -> sa.Select[Any]:
-    return sa.select(PodStatus.pod_id).where(*_is_due(now)).order_by(PodStatus.judge_at)
+    return turns.in_turn(sa.select(PodStatus.pod_id).where(*_is_due(now)), PodStatus.tenant_id, PodStatus.judge_at)
 
 
 def _is_due(now: datetime) -> tuple[Any, ...]:

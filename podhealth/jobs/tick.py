@@ -40,6 +40,8 @@ QUICK = (
     Step("stale", 1, "podhealth.store.expiry.expire_stale"),
     Step("windows", 1, "podhealth.store.windowturns.due"),
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
+    Step("breakers", 1, "podhealth.store.breakers.watch"),
+    Step("turns", 1, "podhealth.store.turns.wake"),
     Step("judge", 1, "podhealth.healing.evaluate.judge_due"),
     Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
     Step("relay", 1, "podhealth.alerting.relay.run"),

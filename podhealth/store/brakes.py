@@ -97,11 +97,10 @@ def _recent_heals(conn: sa.Connection, pod_id: int, now: datetime) -> tuple[date
 
 def _spent(conn: sa.Connection, tenant_id: int, now: datetime, own: Row | None) -> tuple[Spent, ...]:
     # A planned heal has its place in the budget before it is called; the pod's own is the one that is asked about.
-    is_reserved = sa.and_(Heal.called_at.is_(None), Heal.state == HealState.PLANNED)
     query = sa.select(Heal.called_at, Heal.triggered_at, Heal.cost, Heal.action).where(
         Heal.tenant_id == tenant_id,
         Heal.triggered_at > now - _LONGEST_CALL,
-        sa.or_(Heal.called_at > now - BUDGET_WITHIN, is_reserved),
+        turns.is_spent(now),
         Heal.id != (0 if own is None else own.id),
     )
     return tuple(
@@ -113,11 +112,21 @@ def _spent(conn: sa.Connection, tenant_id: int, now: datetime, own: Row | None) 
 def keep(conn: sa.Connection, g: "Gathered", decided: Decision) -> None:
     """Note what a decision means for the brakes: which breakers hold the pod, and whether it waits for its turn."""
     breakers.keep_holds(conn, g, decided.gate == Gate.BREAKER)
-    waits = decided.gate in (Gate.BUDGET, Gate.CONCURRENCY) and not is_shadow(g.facts)
+    waits = _waits_for_its_turn(decided) and not is_shadow(g.facts)
     since = (g.facts.episode.opened_at if g.facts.episode else g.facts.now) if waits else None
     if since != g.pod.heal_wanted_since:
         update = sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id)
         conn.execute(update.values(heal_wanted_since=since))
+
+
+def _waits_for_its_turn(decided: Decision) -> bool:
+    if decided.gate == Gate.CONCURRENCY:
+        return True
+    if decided.gate != Gate.BUDGET:
+        return False
+    # Who waits for a migration, or for room for a heal that costs two, must keep nobody else waiting.
+    asked = decided.asked[-1].answer.inputs
+    return bool(asked["used"] >= asked["limit"])
 
 
 def acknowledge_chronic(conn: sa.Connection, scope: Scope, pod_id: int, note: str) -> None:

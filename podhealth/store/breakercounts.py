@@ -111,9 +111,8 @@ def count(conn: sa.Connection, now: datetime) -> Counts:
     return Counts(tallies, suspects)
 
 
-def _not_closed() -> sa.Select[Any]:
-    query: sa.Select[Any] = sa.select(Breaker.scope, Breaker.scope_key)
-    return query.where(Breaker.state != BreakerState.CLOSED)
+def _not_closed() -> Any:
+    return sa.select(Breaker.scope, Breaker.scope_key).where(Breaker.state != BreakerState.CLOSED)
 
 
 def _few_are_ill(conn: sa.Connection, now: datetime) -> bool:
@@ -155,7 +154,7 @@ def _does_something(rules: Any, provider: ProviderKind) -> bool:
 def _the_ill(conn: sa.Connection, now: datetime, is_healed: IsHealed) -> dict[int, Ill]:
     chronic = _chronic(conn, now)
     found = {row.pod_id: Ill(row, is_healed(row), row.pod_id in chronic) for row in conn.execute(_rows())}
-    runs: sa.Select[Any] = (
+    runs: Any = (
         sa.select(CheckState.pod_id, CheckState.vantage, sa.func.max(CheckState.bad_since, type_=CheckState.since.type))
         .join(Check, Check.id == CheckState.check_id)
         .where(CheckState.bad_since.is_not(None), Check.enabled, Check.severity == Severity.CRITICAL)
@@ -209,10 +208,9 @@ def _chronic(conn: sa.Connection, now: datetime) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def _vantages() -> sa.Select[Any]:
+def _vantages() -> Any:
     # The provider sees its own guests; that is no vantage that could lose its network.
-    query: sa.Select[Any] = sa.select(CheckState.pod_id, CheckState.vantage)
-    query = query.join(Check, Check.id == CheckState.check_id)
+    query = sa.select(CheckState.pod_id, CheckState.vantage).join(Check, Check.id == CheckState.check_id)
     return query.where(Check.enabled, Check.kind != Kind.RUNNING).distinct()
 
 

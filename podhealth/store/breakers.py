@@ -94,14 +94,14 @@ def _is_next(conn: sa.Connection, breaker: Row, facts: Facts, pod: Row, heal: Ro
     return conn.execute(older).first() is None
 
 
-def _held_by(breaker_id: int) -> sa.Select[Any]:
+def _held_by(breaker_id: int) -> Any:
     """Its held pods with their episode; not those that another breaker holds while it is open: they cannot go."""
     other, others_hold = sa.orm.aliased(Breaker), sa.orm.aliased(BreakerHold)
     is_stuck = sa.exists().where(
         others_hold.pod_id == BreakerHold.pod_id, other.id == others_hold.breaker_id, other.state == BreakerState.OPEN
     )
     is_open = sa.and_(Episode.pod_id == BreakerHold.pod_id, Episode.closed_at.is_(None))
-    query: sa.Select[Any] = sa.select(BreakerHold.pod_id, Episode.opened_at).join(Episode, is_open)
+    query = sa.select(BreakerHold.pod_id, Episode.opened_at).join(Episode, is_open)
     return query.where(BreakerHold.breaker_id == breaker_id, ~is_stuck)
 
 
@@ -137,7 +137,7 @@ def keep_holds(conn: sa.Connection, g: "Gathered", is_held: bool) -> None:
 
 def heal_ended(conn: sa.Connection, heal: Row, state: HealState, now: datetime) -> None:
     """Note when the next heal may be tried in the half-open scopes of a heal that ended so; under its pod's lock."""
-    pod: sa.Select[Any] = sa.select(Pod.id.label("pod_id"), Pod.tenant_id, Pod.node_id).where(Pod.id == heal.pod_id)
+    pod: Any = sa.select(Pod.id.label("pod_id"), Pod.tenant_id, Pod.node_id).where(Pod.id == heal.pod_id)
     for row in _of_pod(conn, conn.execute(pod).one()):
         if row.state == BreakerState.HALF_OPEN:
             update = sa.update(Breaker).where(Breaker.id == row.id)

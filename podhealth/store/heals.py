@@ -6,6 +6,7 @@ elsewhere; a partial unique index is the last guard against two open heals of on
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,13 @@ from podhealth.core.abilities import can
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, Decision, decide
 from podhealth.core.episode import RESET, triggering
 from podhealth.core.errors import Conflict, NotFound
+from podhealth.core.facts import CheckFacts
 from podhealth.core.fields import line
 from podhealth.core.ladder import Rung, Step, next_rung
 from podhealth.core.words import Action, Actor, Answer, FeedKind, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
 from podhealth.models import CheckState, Heal, PodStatus
-from podhealth.store import audit, decisions, episodes, podstate, tenancy
+from podhealth.store import audit, brakes, decisions, episodes, podstate, tenancy, turns
 from podhealth.store.db import db_now
 from podhealth.store.decisions import newest_hold
 from podhealth.store.feed import FeedNote, append
@@ -67,10 +69,13 @@ def plan(
         "next_step_at": None if tells_only else now,
         "new_status": g.facts.status.value if tells_only else None,
         "provider_state_before": None,
+        "cost": 1 if tells_only else g.facts.heal_cost,
         "evidence": {"gates": decided.inputs["gates"], "graceful": rung.step.graceful}
         | ({"timeoutSeconds": rung.step.timeout_s} if rung.step.timeout_s else {}),
     }
     heal_id = int(conn.execute(sa.insert(Heal).values(**values).returning(Heal.id)).scalar_one())
+    if not tells_only:
+        turns.take_slot(conn, g.pod.node_id, heal_id, g.pod.pod_id, now)
     if g.episode is not None:
         episodes.spend(conn, g.episode.id, g.pod.pod_id, rung.attempt)
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
@@ -81,9 +86,7 @@ def plan(
 
 
 def _row(g: Gathered, rung: Rung, now: datetime) -> dict[str, Any]:
-    known = g.facts.episode.trigger_ids if g.facts.episode else frozenset()
-    found = triggering(g.facts.checks, g.rules.trigger_after_failures if g.rules else 1, known)
-    policy = g.policy.row
+    found, policy = _triggers(g), g.policy.row
     return {
         "tenant_id": g.pod.tenant_id,
         "pod_id": g.pod.pod_id,
@@ -95,7 +98,7 @@ def _row(g: Gathered, rung: Rung, now: datetime) -> dict[str, Any]:
         "attempt": rung.attempt,
         "of_attempts": rung.of,
         "nth_of_action": rung.nth,
-        "reason": _reason(g, found),
+        "reason": reason_of(g),
         "previous_status": g.facts.status.value,
         "trigger_check_id": found[0].check_id if found else _best_witness(g),
         "triggered_at": now,
@@ -103,7 +106,14 @@ def _row(g: Gathered, rung: Rung, now: datetime) -> dict[str, Any]:
     }
 
 
-def _reason(g: Gathered, found: Sequence[Any]) -> str:
+def _triggers(g: Gathered) -> tuple[CheckFacts, ...]:
+    known = g.facts.episode.trigger_ids if g.facts.episode else frozenset()
+    return triggering(g.facts.checks, g.rules.trigger_after_failures if g.rules else 1, known)
+
+
+def reason_of(g: Gathered) -> str:
+    """Return why the pod is to be healed: which check failed how often, and what it said last."""
+    found = _triggers(g)
     if not found:
         return "asked for by a person"
     first = found[0]
@@ -135,7 +145,7 @@ def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[F
 def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int:
     """Plan the next step of the pod's policy at once, because a person asks for it; return the heal's id.
 
-    It skips policy, mode, trigger, settling, cooldown and exhausted, obeys all other gates, and spends an attempt.
+    It skips policy, mode, trigger, settling, cooldown, exhausted and chronic, obeys all else, and spends an attempt.
     Raises Conflict with the closed gate's reason, InputError without a reason, NotFound for another tenant's pod.
     """
     tenancy.get_pod(conn, scope, pod_id)
@@ -146,6 +156,8 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int
         raise NotFound("no such pod")
     if g.facts.has_provider is False:
         raise Conflict("the pod has no provider that could act")
+    # What a person asks for is really done, in whatever mode.
+    g = brakes.with_brakes(conn, replace(g, facts=g.real), planning=True)
     decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung_now(g))
     if decided.answer != Answer.ACT:
         raise Conflict(decided.reason)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from podhealth.core.verdict import Seen
 from podhealth.core.words import OPEN_HEAL_STATES, HealState
 from podhealth.models import Heal, PodStatus, Result
+from podhealth.store import breakers, turns
 
 LEASE = timedelta(seconds=15)
 _SHORTEST_INTERVAL_S = 5
@@ -22,9 +23,9 @@ Row = sa.Row[Any]
 
 
 def due(conn: sa.Connection, now: datetime, limit: int) -> list[int]:
-    """Return open heals whose next step is due and leased to nobody, the longest due first."""
-    query = sa.select(Heal.id).where(*_free(now)).order_by(Heal.next_step_at).limit(limit)
-    return list(conn.execute(query).scalars())
+    """Return open heals whose next step is due and leased to nobody: of each tenant in turn, the longest due first."""
+    query = turns.in_turn(sa.select(Heal.id).where(*_free(now)), Heal.tenant_id, Heal.next_step_at)
+    return list(conn.execute(query.limit(limit)).scalars())
 
 
 def _free(now: datetime) -> tuple[Any, ...]:
@@ -67,6 +68,7 @@ def close(conn: sa.Connection, heal: Row, state: HealState, now: datetime, value
     """Close a heal under its lease, and have the pod judged at once; False where the lease was lost meanwhile."""
     if not store(conn, heal, state, values | {"completed_at": now, "next_step_at": None}):
         return False
+    breakers.heal_ended(conn, heal, state, now)
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == heal.pod_id).values(judge_at=now))
     return True
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.facts import Facts, Turn
-from podhealth.core.fleet_gates import CHRONIC_WITHIN
+from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN, HEALS_AN_HOUR
 from podhealth.core.turns import Waiting, chosen, share_of
 from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, Phase
 from podhealth.models import Heal, HealSlot, Pod, PodStatus
@@ -108,7 +108,10 @@ def _as_waiting(row: Row) -> Waiting:
 def _chosen(conn: sa.Connection, waiting: Collection[Waiting], now: datetime) -> list[Waiting]:
     tenants = {one.tenant_id for one in waiting}
     monitored = _monitored(conn, tenants)
-    room = {t: share_of(monitored.get(t, 0)) - _open_heals(conn, t) for t in tenants}
+    used = spent_in(conn, tenants, now)
+    room = {
+        t: min(share_of(monitored.get(t, 0)) - _open_heals(conn, t), HEALS_AN_HOUR - used.get(t, 0)) for t in tenants
+    }
     nodes = sa.select(HealSlot.node_id).where(HealSlot.node_id.not_in(_given_back()))
     served = (
         sa.select(Heal.tenant_id, sa.func.max(Heal.triggered_at))
@@ -116,6 +119,20 @@ def _chosen(conn: sa.Connection, waiting: Collection[Waiting], now: datetime) ->
         .group_by(Heal.tenant_id)
     )
     return chosen(waiting, room, conn.execute(nodes).scalars(), {t: at for t, at in conn.execute(served)})
+
+
+def spent_in(conn: sa.Connection, tenants: Collection[int], now: datetime) -> dict[int, int]:
+    """Return what each tenant has spent of its budget in the last hour; a planned heal has its place already."""
+    query = sa.select(Heal.tenant_id, sa.func.sum(Heal.cost)).where(
+        Heal.tenant_id.in_(tenants), Heal.triggered_at > now - CHRONIC_WITHIN, is_spent(now)
+    )
+    return {tenant_id: int(cost) for tenant_id, cost in conn.execute(query.group_by(Heal.tenant_id))}
+
+
+def is_spent(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition for heals that the budget of the last hour counts: called, or about to be."""
+    is_reserved = sa.and_(Heal.called_at.is_(None), Heal.state == HealState.PLANNED)
+    return sa.or_(Heal.called_at > now - BUDGET_WITHIN, is_reserved)
 
 
 def _counts() -> tuple[Any, ...]:
@@ -132,7 +149,6 @@ def _heals_of(conn: sa.Connection, pod_id: int, now: datetime) -> int:
 
 
 def _waiting(conn: sa.Connection, now: datetime, *concerned: Any) -> list[Row]:
-    """The pods that wait for nothing but their turn: those that wait for a moment are judged again at that moment."""
     query = (
         sa.select(
             PodStatus.pod_id,
@@ -147,7 +163,6 @@ def _waiting(conn: sa.Connection, now: datetime, *concerned: Any) -> list[Row]:
         .where(
             PodStatus.heal_wanted_since.is_not(None),
             Pod.deleted_at.is_(None),
-            sa.or_(PodStatus.judge_at.is_(None), PodStatus.judge_at <= now),
             *concerned,
         )
     )
@@ -181,7 +196,7 @@ def wake(engine: sa.Engine) -> None:
         now = db_now(conn)
         conn.execute(sa.delete(HealSlot).where(HealSlot.node_id.in_(_given_back())))
         rows = _waiting(conn, now)
-        asleep = {row.pod_id for row in rows if row.judge_at is None}
+        asleep = {row.pod_id for row in rows if row.judge_at is None or row.judge_at > now}
         if asleep:
             _judge_now(conn, (one.pod_id for one in _chosen(conn, [*map(_as_waiting, rows)], now)), asleep, now)
 
@@ -192,9 +207,7 @@ def _judge_now(conn: sa.Connection, chosen_ids: Iterable[int], asleep: set[int],
     free = sa.select(PodStatus.pod_id).where(PodStatus.pod_id.in_(wake_up)).with_for_update(skip_locked=True)
     ids = conn.execute(free).scalars().all()
     if ids:
-        conn.execute(
-            sa.update(PodStatus).where(PodStatus.pod_id.in_(ids), PodStatus.judge_at.is_(None)).values(judge_at=now)
-        )
+        conn.execute(sa.update(PodStatus).where(PodStatus.pod_id.in_(ids)).values(judge_at=now))
 
 
 def in_turn(query: sa.Select[Any], tenant_id: Any, due_at: Any) -> sa.Select[Any]:
