@@ -28,7 +28,7 @@ from podhealth.core.ladder import Ladder, PolicyRules, Step, ladder, strike
 from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
-from podhealth.store import approvals, brakes, held, holds, policies, shadow
+from podhealth.store import approvals, brakes, held, holds, placefacts, policies, shadow
 
 Row = sa.Row[Any]
 
@@ -83,6 +83,7 @@ def gather(conn: sa.Connection, pod_id: int, now: datetime, provider: ProviderFa
         last_heal=_last_heal(conn, pod, episode),
         has_provider=pod.provider != ProviderKind.NONE,
         provider=provider,
+        **placefacts.around(conn, pod, checks)._asdict(),
     )
     facts = replace(facts, approved=approvals.facts_of(conn, episode, heal, now))
     real = own = brakes.own_facts(conn, facts, pod, checks, heal)
