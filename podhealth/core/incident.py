@@ -229,3 +229,14 @@ def is_over(kind: IncidentCause, cause_is_over: bool, settled: int, ill: int, wa
     if ill or (waiting and not settled):
         return False
     return kind == IncidentCause.POD or cause_is_over
+
+
+def is_wider(key: str, other: str) -> bool:
+    """Return whether an incident with the cause ``key`` takes in pods from one with the cause ``other``."""
+    return _rank(key) < _rank(other)
+
+
+def _rank(key: str) -> int:
+    # In the order of keys_of, and a pod's own incident last.
+    kinds = ("node:", "vantage:", "breaker:tenant:", "breaker:vantage:", "breaker:node:", "pod:")
+    return next(number for number, kind in enumerate(kinds) if key.startswith(kind))

@@ -17,7 +17,7 @@ from podhealth.crashpoints import crashpoint
 from podhealth.healing import ask as asking
 from podhealth.healing.providers.base import Options, Task
 from podhealth.healing.providers.registry import provider_of
-from podhealth.store import episodes, healsteps, podstate
+from podhealth.store import episodes, healnotices, healsteps, podstate
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import facts_of_planned, gather
@@ -60,6 +60,7 @@ def begin(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         if not healsteps.store(conn, heal, HealState.RUNNING, values | {"lease_until": heal.lease_until}):
             return {}
         running = healsteps.reread(conn, heal)
+        healnotices.started(conn, running, running.started_at)
         published = append(conn, [note_of(heal)])
     return published | call(engine, running, pod)
 

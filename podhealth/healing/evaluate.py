@@ -20,7 +20,7 @@ from podhealth.crashpoints import crashpoint
 from podhealth.healing import modes
 from podhealth.healing.ask import ask
 from podhealth.models import PodStatus
-from podhealth.store import audit, brakes, decisions, episodes, heals, healsteps, podstate, turns
+from podhealth.store import audit, brakes, decisions, episodes, healnotices, heals, healsteps, podstate, turns
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import Gathered, episode_facts, facts_of_planned, gather
@@ -116,6 +116,7 @@ def _store(conn: sa.Connection, g: Gathered, decided: Decision, notes: list[Feed
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.DECISION, pod_id, decision_id))
     is_news = decided.gate == Gate.LADDER and not is_shadow(g.facts)
     if is_news and g.episode is not None and episodes.mark_exhausted(conn, g.episode, now):
+        healnotices.exhausted(conn, g.pod, g.episode.id, decided.reason, now)
         toast = {"text": f"{g.pod.name}: {decided.reason}", "tone": "unhealthy"}
         notes.append(FeedNote(g.pod.tenant_id, FeedKind.POD, pod_id, None, toast))
     followed = modes.follow(conn, g, decided, decision_id)

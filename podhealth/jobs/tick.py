@@ -42,6 +42,7 @@ QUICK = (
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
     Step("breakers", 1, "podhealth.store.breakers.watch"),
     Step("turns", 1, "podhealth.store.turns.wake"),
+    Step("tell", 1, "podhealth.store.wider.tell_due"),
     Step("judge", 1, "podhealth.healing.evaluate.judge_due"),
     Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
     Step("relay", 1, "podhealth.alerting.relay.run"),

@@ -77,19 +77,18 @@ def _open_breakers(
 def new_of_breaker(conn: sa.Connection, breaker: sa.Row[Any], tenant_id: int, now: int) -> NewIncident:
     """Return the incident of an open breaker in a tenant, to be opened."""
     key = breaker_key(breaker.scope, breaker.scope_key)
-    title = f"{breaker_name(conn, breaker)} holds heals"
+    title = breaker_title(conn, breaker)
     return NewIncident(tenant_id, IncidentCause.BREAKER, key, Severity.CRITICAL, title, None, now)
 
 
-def breaker_name(conn: sa.Connection, breaker: sa.Row[Any]) -> str:
-    """Return what people call the breaker: by its node, its vantage, or as their own."""
+def breaker_title(conn: sa.Connection, breaker: sa.Row[Any]) -> str:
+    """Return in words what a breaker stands for."""
     if breaker.scope == BreakerScope.TENANT:
-        return "The tenant's breaker"
-    name = breaker.scope_key
-    if breaker.scope == BreakerScope.NODE:
-        query = sa.text("SELECT name FROM nodes WHERE id = :id")
-        name = conn.execute(query, {"id": int(breaker.scope_key)}).scalar() or name
-    return f"The breaker of {breaker.scope.value} {name}"
+        return "Many pods fail at once"
+    if breaker.scope == BreakerScope.VANTAGE:
+        return f"Many pods seen from vantage {breaker.scope_key} fail at once"
+    name = conn.execute(sa.text("SELECT name FROM nodes WHERE id = :id"), {"id": int(breaker.scope_key)}).scalar()
+    return f"Many pods of node {name or breaker.scope_key} fail at once"
 
 
 def alerts_held(conn: sa.Connection, pod_ids: Collection[int], now: int) -> dict[int, int]:

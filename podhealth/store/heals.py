@@ -22,7 +22,7 @@ from podhealth.core.ladder import Rung, Step, next_rung
 from podhealth.core.words import Action, Actor, Answer, FeedKind, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
 from podhealth.models import CheckState, Heal, PodStatus
-from podhealth.store import audit, brakes, decisions, episodes, podstate, tenancy, turns
+from podhealth.store import audit, brakes, decisions, episodes, healnotices, podstate, tenancy, turns
 from podhealth.store.db import db_now
 from podhealth.store.decisions import newest_hold
 from podhealth.store.feed import FeedNote, append
@@ -81,6 +81,7 @@ def plan(
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
     toast = {"text": f"{g.pod.name}: {rung}", "tone": "info"}
     if tells_only:
+        healnotices.wants_somebody(conn, heal_id, g.pod.name)
         toast = {"text": f"{g.pod.name} needs somebody: {values['reason']}", "tone": "unhealthy"}
     return heal_id, [FeedNote(g.pod.tenant_id, FeedKind.HEAL, g.pod.pod_id, heal_id, toast)]
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from podhealth.core.verdict import Seen
 from podhealth.core.words import OPEN_HEAL_STATES, HealState
 from podhealth.models import Heal, PodStatus, Result
-from podhealth.store import breakers, turns
+from podhealth.store import breakers, healnotices, turns
 
 LEASE = timedelta(seconds=15)
 _SHORTEST_INTERVAL_S = 5
@@ -70,6 +70,7 @@ def close(conn: sa.Connection, heal: Row, state: HealState, now: datetime, value
         return False
     breakers.heal_ended(conn, heal, state, now)
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == heal.pod_id).values(judge_at=now))
+    healnotices.ended(conn, heal, state, values.get("error_message"), now)
     return True
 
 

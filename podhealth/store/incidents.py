@@ -1,37 +1,273 @@
-"""Incidents of a wider cause: a node that is down, a vantage that is blind, a breaker that holds.
+"""Incidents of a wider cause: a node that is down, a vantage that is blind, a breaker that holds. And who has them.
 
-Those who find the cause call these, in the transaction that stores it, after the locks of the pods concerned and
-before the feed. Each returns notes for ``feed.append``.
+Those who find a cause call these in the transaction that stores it, after the locks of the pods concerned and before
+the feed. Each returns notes for ``feed.append``. The pods themselves join a moment later, under their own locks
+(store/wider). What is told of a single pod is store/telling's.
 """
 
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.store.feed import FeedNote
+from podhealth.core.errors import Conflict, InputError
+from podhealth.core.fields import line
+from podhealth.core.incident import breaker_key
+from podhealth.core.told import length_in_words
+from podhealth.core.words import BreakerScope, BreakerState, FeedKind, IncidentCause, NoticeKind, Severity
+from podhealth.models import Incident
+from podhealth.models.base import to_us
+from podhealth.store import audit, causes, memberships, notices, tenancy
+from podhealth.store.db import db_now
+from podhealth.store.feed import FeedNote, append
+from podhealth.store.memberships import NewIncident, OpenIncident
+from podhealth.store.notices import NoticeRow
+from podhealth.store.tenancy import Scope
+
+LONGEST = timedelta(days=31)
+_NAMED_PODS = 50
+_NOTE = 200
+
+_ON_NODE = sa.text(
+    "SELECT tenant_id, name FROM pods WHERE node_id = :id AND deleted_at IS NULL AND desired_state = 'running'"
+    " ORDER BY tenant_id, name"
+)
+_SEEN_FROM = sa.text("SELECT DISTINCT tenant_id FROM check_states WHERE vantage = :name AND next_at IS NOT NULL")
+_OPEN_OF_KEY = sa.text(
+    "SELECT id, tenant_id, cause, cause_key, opened_at, cause_ended_at FROM incidents"
+    " WHERE cause_key = :key AND recovered_at IS NULL ORDER BY id"
+)
+_ILL = (
+    "SELECT DISTINCT s.tenant_id FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id"
+    " WHERE p.deleted_at IS NULL AND (s.status IN ('unhealthy', 'degraded')"
+    " OR s.pod_id IN (SELECT pod_id FROM breaker_holds WHERE breaker_id = :breaker_id)) AND "
+)
+_IN_SCOPE = {
+    BreakerScope.TENANT: "s.tenant_id = :key",
+    BreakerScope.NODE: "p.node_id = :key",
+    BreakerScope.VANTAGE: "EXISTS (SELECT 1 FROM check_states c WHERE c.pod_id = s.pod_id AND c.vantage = :key)",
+}
 
 
 def node_down(conn: sa.Connection, node_id: int, now: datetime, reason: str) -> list[FeedNote]:
     """Tell each tenant with pods on the node that it is unreachable: one incident, with all of its pods in it."""
-    return []
+    name = _node_name(conn, node_id)
+    pods: dict[int, list[str]] = {}
+    for tenant_id, pod in conn.execute(_ON_NODE, {"id": node_id}):
+        pods.setdefault(tenant_id, []).append(pod)
+    new = [_new(tenant_id, IncidentCause.NODE, node_id, f"Node {name} is unreachable", now) for tenant_id in pods]
+    texts = {
+        tenant_id: f"Node {name} is unreachable: {reason}. {_count(own)} on it." for tenant_id, own in pods.items()
+    }
+    facts = {
+        tenant_id: {"node": name, "reason": reason, "pods": own[:_NAMED_PODS], "count": len(own)}
+        for tenant_id, own in pods.items()
+    }
+    return _begin(conn, new, NoticeKind.NODE_UNREACHABLE, texts, facts, now)
 
 
 def node_up(conn: sa.Connection, node_id: int, now: datetime) -> list[FeedNote]:
-    """Tell those who were told that the node is back; the incident goes on until its pods have recovered."""
-    return []
+    """Tell those who were told that the node is back; the incident goes on until its pods have recovered.
+
+    What was told of its pods before is no longer what people know: one that is ill now is told anew.
+    """
+    found = _lock_open(conn, f"{IncidentCause.NODE.value}:{node_id}")
+    name = _node_name(conn, node_id)
+    notes = _end_cause(conn, found, NoticeKind.NODE_BACK, f"Node {name} is back", now)
+    ids = [one.incident_id for one in found]
+    forget = sa.text("UPDATE incident_members SET told = NULL WHERE incident_id IN :ids AND left_at IS NULL")
+    conn.execute(forget.bindparams(sa.bindparam("ids", expanding=True)), {"ids": ids})
+    return notes
 
 
 def vantage_blind(conn: sa.Connection, vantage: str, now: datetime, reason: str) -> list[FeedNote]:
     """Tell each tenant with pods that are probed from the vantage that it cannot trust its own network."""
-    return []
+    tenants = sorted(conn.execute(_SEEN_FROM, {"name": vantage}).scalars())
+    new = [_new(tenant, IncidentCause.VANTAGE, vantage, f"Vantage {vantage} is blind", now) for tenant in tenants]
+    text = f"Vantage {vantage} is blind: {reason}. What it finds does not count until it sees again."
+    facts = {"vantage": vantage, "reason": reason}
+    return _begin(conn, new, NoticeKind.VANTAGE_BLIND, dict.fromkeys(tenants, text), dict.fromkeys(tenants, facts), now)
 
 
 def vantage_back(conn: sa.Connection, vantage: str, now: datetime) -> list[FeedNote]:
     """Tell those who were told that the vantage sees again."""
-    return []
+    found = _lock_open(conn, f"{IncidentCause.VANTAGE.value}:{vantage}")
+    return _end_cause(conn, found, NoticeKind.VANTAGE_BACK, f"Vantage {vantage} sees again", now)
 
 
 def breaker_changed(conn: sa.Connection, breaker: sa.Row[Any], now: datetime) -> list[FeedNote]:
-    """Tell that a breaker has opened, half-opened or closed; ``breaker`` is its row as it is after the change."""
-    return []
+    """Tell that a breaker has opened, half-opened or closed; ``breaker`` is its row as it is after the change.
+
+    Told are the tenants that have an ill pod in its scope, or one that it holds; later changes, those told before.
+    """
+    key = breaker_key(breaker.scope, breaker.scope_key)
+    name = causes.breaker_title(conn, breaker)
+    if breaker.state == BreakerState.OPEN:
+        new = [causes.new_of_breaker(conn, breaker, tenant, to_us(now)) for tenant in _ill_tenants(conn, breaker)]
+        text = f"{name}: {_figures(breaker)}healing is held there."
+        tenants = [one.tenant_id for one in new]
+        facts = dict.fromkeys(tenants, {"scope": breaker.scope.value})
+        cause_key = f"breaker:{breaker.id}:opened:{to_us(breaker.opened_at or now)}"
+        return _begin(conn, new, NoticeKind.BREAKER_OPEN, dict.fromkeys(tenants, text), facts, now, cause_key)
+    found = _lock_open(conn, key)
+    if breaker.state == BreakerState.CLOSED:
+        said = f"{name} no longer: healing goes on"
+        return _end_cause(
+            conn, found, NoticeKind.BREAKER_CLOSED, said, now, f"breaker:{breaker.id}:closed:{to_us(now)}"
+        )
+    said = f"{name} still: one heal at a time is tried there"
+    cause_key = f"breaker:{breaker.id}:half-open:{to_us(now)}"
+    return _tell(conn, found, NoticeKind.BREAKER_HALF_OPEN, said, now, cause_key)
+
+
+def _figures(breaker: sa.Row[Any]) -> str:
+    # In a shared scope the figures would tell of pods of others.
+    if breaker.scope != BreakerScope.TENANT:
+        return ""
+    return f"{breaker.suspects} of {breaker.rest} where {breaker.limit} are borne; "
+
+
+def _ill_tenants(conn: sa.Connection, breaker: sa.Row[Any]) -> list[int]:
+    key = breaker.scope_key if breaker.scope == BreakerScope.VANTAGE else int(breaker.scope_key)
+    query = sa.text(_ILL + _IN_SCOPE[breaker.scope])
+    return sorted(conn.execute(query, {"breaker_id": breaker.id, "key": key}).scalars())
+
+
+def _new(tenant_id: int, cause: IncidentCause, scope_key: object, title: str, now: datetime) -> NewIncident:
+    at = to_us(now)
+    return NewIncident(tenant_id, cause, f"{cause.value}:{scope_key}", Severity.CRITICAL, title, at, at)
+
+
+def _begin(
+    conn: sa.Connection,
+    new: Collection[NewIncident],
+    kind: NoticeKind,
+    texts: Mapping[int, str],
+    facts: Mapping[int, Mapping[str, Any]],
+    now: datetime,
+    cause_key: str | None = None,
+) -> list[FeedNote]:
+    opened = sorted(memberships.open_all(conn, new, to_us(now)).values())
+    rows = [
+        NoticeRow(
+            tenant_id=one.tenant_id,
+            kind=kind,
+            cause_key=cause_key or f"{one.cause_key}:began:{one.opened_at}",
+            text=texts[one.tenant_id],
+            severity=Severity.CRITICAL,
+            now=now,
+            incident_id=one.incident_id,
+            facts=facts[one.tenant_id],
+        )
+        for one in opened
+    ]
+    notices.tell_all(conn, rows)
+    return _notes(opened, {row.tenant_id: row.text for row in rows}, "unhealthy")
+
+
+def _end_cause(
+    conn: sa.Connection,
+    found: list[OpenIncident],
+    kind: NoticeKind,
+    said: str,
+    now: datetime,
+    cause_key: str | None = None,
+) -> list[FeedNote]:
+    ended = [one for one in found if one.cause_ended_at is None]
+    ids = [one.incident_id for one in ended]
+    update = sa.update(Incident).where(Incident.id.in_(ids))
+    conn.execute(update.values(cause_ended_at=now, check_at=now, updated_at=now))
+    return _tell(conn, ended, kind, said, now, cause_key)
+
+
+def _tell(
+    conn: sa.Connection,
+    found: list[OpenIncident],
+    kind: NoticeKind,
+    said: str,
+    now: datetime,
+    cause_key: str | None,
+) -> list[FeedNote]:
+    rows = [
+        NoticeRow(
+            tenant_id=one.tenant_id,
+            kind=kind,
+            cause_key=cause_key or f"{one.cause_key}:ended:{one.opened_at}",
+            text=f"{said}, {length_in_words(to_us(now) - one.opened_at)} after it began.",
+            severity=Severity.CRITICAL,
+            now=now,
+            incident_id=one.incident_id,
+        )
+        for one in found
+    ]
+    notices.tell_all(conn, rows)
+    return _notes(found, {row.tenant_id: row.text for row in rows}, "neutral")
+
+
+def _notes(found: list[OpenIncident], texts: Mapping[int, str], tone: str) -> list[FeedNote]:
+    return [
+        FeedNote(one.tenant_id, FeedKind.INCIDENT, None, one.incident_id, {"text": texts[one.tenant_id], "tone": tone})
+        for one in found
+    ]
+
+
+def _lock_open(conn: sa.Connection, key: str) -> list[OpenIncident]:
+    ids = [row[0] for row in conn.execute(_OPEN_OF_KEY, {"key": key})]
+    memberships.lock(conn, ids, alone=True)
+    return [OpenIncident(*row) for row in conn.execute(_OPEN_OF_KEY, {"key": key})]
+
+
+def _node_name(conn: sa.Connection, node_id: int) -> str:
+    name = conn.execute(sa.text("SELECT name FROM nodes WHERE id = :id"), {"id": node_id}).scalar_one_or_none()
+    return str(name or node_id)
+
+
+def _count(pods: Collection[str]) -> str:
+    return "1 pod is" if len(pods) == 1 else f"{len(pods)} pods are"
+
+
+def acknowledge(conn: sa.Connection, scope: Scope, incident_id: int, until: datetime | None, note: str = "") -> None:
+    """Say that somebody has the incident: no reminders until then, or, without an end, until it is over.
+
+    Checks, healing and the word of its recovery go on. Raises NotFound for another tenant's incident, Conflict for
+    one that is over, InputError for an end that is past or over 31 days away.
+    """
+    row = tenancy.get_own(conn, scope, Incident, incident_id, "incident")
+    now = db_now(conn)
+    if row.recovered_at is not None:
+        raise Conflict("the incident is over")
+    if until is not None and not now < until <= now + LONGEST:
+        raise InputError("until", f"must lie within the next {LONGEST.days} days")
+    values = {
+        "acknowledged_at": now,
+        "acknowledged_by": scope.actor_name[:200],
+        "acknowledged_until": until,
+        "acknowledge_note": line("note", note, _NOTE) if note.strip() else None,
+    }
+    after = {"until": until and until.isoformat(), "note": values["acknowledge_note"]}
+    _set_acknowledged(conn, scope, incident_id, values, "incident acknowledged", after)
+
+
+def unacknowledge(conn: sa.Connection, scope: Scope, incident_id: int) -> None:
+    """Take an acknowledgement back: reminders begin again. Nothing happens where there is none.
+
+    Raises NotFound for another tenant's incident.
+    """
+    row = tenancy.get_own(conn, scope, Incident, incident_id, "incident")
+    if row.acknowledged_at is not None:
+        none = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledged_until", "acknowledge_note"))
+        _set_acknowledged(conn, scope, incident_id, none, "acknowledgement taken back", None)
+
+
+def _set_acknowledged(
+    conn: sa.Connection,
+    scope: Scope,
+    incident_id: int,
+    values: Mapping[str, Any],
+    what: str,
+    after: dict[str, Any] | None,
+) -> None:
+    conn.execute(sa.update(Incident).where(Incident.id == incident_id).values(**values, updated_at=db_now(conn)))
+    audit.write(conn, scope, what, "incident", incident_id, None, after)
+    append(conn, [FeedNote(scope.tenant_id, FeedKind.INCIDENT, None, incident_id)])
