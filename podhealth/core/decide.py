@@ -89,7 +89,9 @@ def decide(facts: Facts, skip: Iterable[Gate] = (), asked_for: Rung | None = Non
 
 
 def _hold(facts: Facts, gate: Gate, closed: Closed, asked: tuple[Asked, ...]) -> Decision:
-    moments = [closed.until, closed.ask_at, facts.episode.closes_at if facts.episode else None]
+    moments = [closed.until, closed.ask_at]
+    if facts.episode is not None:
+        moments += [facts.episode.closes_at, facts.episode.look_at]
     judge_at = min((m for m in moments if m is not None), default=None)
     rung = next_rung(facts.ladder, facts.spent)
     return Decision(

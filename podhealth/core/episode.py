@@ -122,10 +122,14 @@ class Course:
 
 
 class Closing(NamedTuple):
-    """``reason`` set: the episode is over. Else ``at`` is the earliest moment at which it may be, where known."""
+    """``reason`` set: the episode is over. Else ``at`` is the earliest moment at which it may be, where known.
+
+    ``look_at``: that moment is past, and what is missing may have come by then.
+    """
 
     reason: str | None
     at: datetime | None = None
+    look_at: datetime | None = None
 
 
 def closing(course: Course, now: datetime) -> Closing:
@@ -162,5 +166,7 @@ def _recovery(course: Course, now: datetime) -> Closing:
     at = max(moment for moment in bad if moment is not None) + span
     if now >= at and all(t.results_since >= 2 for t in live):
         return Closing(RECOVERED)
-    # Past its time but with too few results: the next result judges again, so there is nothing to wait for here.
-    return Closing(None, at if at > now else None)
+    if at > now:
+        return Closing(None, at)
+    # Past its time but with too few results: no result says so, since one more success is no news (core/rejudge).
+    return Closing(None, None, now + timedelta(seconds=max(t.interval_s for t in live)))

@@ -116,6 +116,7 @@ class EpisodeFacts:
     trigger_ids: frozenset[int]
     opened_at: datetime
     closes_at: datetime | None
+    look_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from podhealth.core.flap import is_flapping, push
 from podhealth.core.in_hand import CheckInHand, PodInHand
 from podhealth.core.phase import Begun, Phases, begin_starting, counts_failures, is_probed, shown, starting_is_over
 from podhealth.core.probe import Finding
+from podhealth.core.rejudge import SOON_US, Evidence, is_news
 from podhealth.core.status import Counters, advance, is_unsettled
 from podhealth.core.words import FailClass, Kind, Outcome, Phase, Severity, Status
 
@@ -121,6 +122,7 @@ def apply(pod: PodInHand, check: CheckInHand, finding: Finding, times: tuple[int
     begun, ended, now = times
     expire(pod, now)
     settle_phase(pod, now)
+    before = _evidence(check)
     outcome = finding.outcome
     check.last_at, check.last_begun_at, check.last_outcome = ended, begun, outcome.value
     check.last_class = finding.fail_class.value if finding.fail_class else None
@@ -128,12 +130,29 @@ def apply(pod: PodInHand, check: CheckInHand, finding: Finding, times: tuple[int
     check.due_at = check.worker_id = None
     check.is_changed = True
     is_fail = outcome == Outcome.FAIL
-    if outcome in _CONCLUSIVE and (not is_fail or counts_failures(Phase(pod.phase))):
+    counts = outcome in _CONCLUSIVE and (not is_fail or counts_failures(Phase(pod.phase)))
+    if counts:
         _count(pod, check, outcome, ended, now, unhealthy_2h)
-        pod.is_judged = pod.is_judged or (is_fail and bool(pod.has_policy))
     set_next(pod, check, ended)
     settle(pod, now)
-    pod.is_judged = pod.is_judged or bool(pod.has_open)
+    _ask_for_judgement(pod, check, before, now, is_counted_fail=counts and is_fail)
+
+
+def _evidence(check: CheckInHand) -> Evidence:
+    return Evidence(check.status, check.failures, check.last_outcome, check.last_class)
+
+
+def _ask_for_judgement(
+    pod: PodInHand, check: CheckInHand, before: Evidence, now: int, *, is_counted_fail: bool
+) -> None:
+    """Have the pod judged, at once while a heal of it is verified, else soon, where the result says anything new."""
+    if pod.has_heal:
+        pod.is_judged = True
+    elif pod.has_open or (is_counted_fail and pod.has_policy):
+        soon = now + SOON_US
+        is_asked = pod.judge_at is not None and pod.judge_at <= soon
+        if not is_asked and is_news(before, _evidence(check), check.failure_threshold, pod.most_asked):
+            pod.judge_at, pod.is_changed = soon, True
 
 
 def _count(pod: PodInHand, check: CheckInHand, outcome: Outcome, ended: int, now: int, unhealthy_2h: int) -> None:

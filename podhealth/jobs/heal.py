@@ -8,7 +8,7 @@ from podhealth.queues import enqueue
 def judge(pod_id: int) -> None:
     """Judge a pod; a heal whose step is due then goes on at once."""
     here = parts()
-    judged = evaluate.judge(here.engine, pod_id)
+    judged = evaluate.judge_if_due(here.engine, pod_id)
     here.publish(judged.published)
     if judged.heal_id is not None:
         enqueue(here.hurried, "heal.step", judged.heal_id)

@@ -168,6 +168,7 @@ class SimPod:
     def follow_open(self) -> None:
         """Let the pod in hand know whether something of the healer is open."""
         self.hand.has_open = self.episode is not None or self.heal is not None
+        self.hand.has_heal = self.heal is not None
 
     def take_over(self) -> None:
         """Store what a change of the pod in hand left behind: transitions, phase changes, fails of its own."""

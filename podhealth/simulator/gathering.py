@@ -166,9 +166,12 @@ def _starting(pod: SimPod, now: datetime) -> Starting | None:
     return Starting(moment(since), moment(until), pod.hand.starting_reason)
 
 
-def episode_facts(episode: SimEpisode, closes_at: datetime | None = None) -> EpisodeFacts:
+def episode_facts(
+    episode: SimEpisode, closes_at: datetime | None = None, look_at: datetime | None = None
+) -> EpisodeFacts:
     """Return what the gates need of an open episode."""
-    return EpisodeFacts(episode.episode_id, frozenset(episode.triggers), moment(episode.opened_at), closes_at)
+    triggers = frozenset(episode.triggers)
+    return EpisodeFacts(episode.episode_id, triggers, moment(episode.opened_at), closes_at, look_at)
 
 
 def _open_heal(heal: SimHeal) -> OpenHeal:

@@ -92,7 +92,9 @@ class Healer:
                 self.close_episode(pod, ends.reason, now)
                 changed = True
             else:
-                g = replace(g, facts=replace(g.facts, episode=gathering.episode_facts(pod.episode, ends.at)))
+                g = replace(
+                    g, facts=replace(g.facts, episode=gathering.episode_facts(pod.episode, ends.at, ends.look_at))
+                )
         if not changed and pod.episode is not None:
             new = {c.check_id: c.generation for c in triggers(g.facts) if c.check_id not in pod.episode.triggers}
             pod.episode.triggers |= new

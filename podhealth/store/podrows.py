@@ -41,7 +41,10 @@ _SELECT_PODS = (
     " EXISTS (SELECT 1 FROM cloud_pod_auto_heal_policies y WHERE y.tenant_id = p.tenant_id"
     " AND y.deleted_at IS NULL AND y.enabled AND y.mode <> 'off'), "
     + ", ".join(f"s.{name}" for name in _STATUS_COLUMNS)
-    + " FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id WHERE s.pod_id IN :ids ORDER BY s.pod_id"
+    + f", EXISTS (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = p.id AND h.state IN ({_OPEN})),"
+    " COALESCE((SELECT MAX(y.trigger_after_failures) FROM cloud_pod_auto_heal_policies y WHERE y.tenant_id ="
+    " p.tenant_id AND y.deleted_at IS NULL AND y.enabled AND y.mode <> 'off'), 0)"
+    " FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id WHERE s.pod_id IN :ids ORDER BY s.pod_id"
 )
 _HASTEN = sa.text("UPDATE check_states SET next_at = :at WHERE pod_id = :pod_id AND due_at IS NULL AND next_at > :at")
 _UPDATE_CHECK = sa.text(
@@ -108,7 +111,9 @@ def take(
             conn.execute(_LOCK_SOME, {"ids": pod_ids, "own": list(own) or [0], "now": now_us})
     pods: dict[int, PodInHand] = {}
     for row in conn.execute(_PODS, {"ids": pod_ids}):
-        pod = PodInHand(*row)
+        *own_columns, has_heal, most_asked = row
+        pod = PodInHand(*own_columns)
+        pod.has_heal, pod.most_asked = bool(has_heal), most_asked
         # SQLite gives JSON as its text.
         starts = cast("Any", pod.recent_starts)
         pod.recent_starts = json.loads(starts) if isinstance(starts, str) else list(starts or ())

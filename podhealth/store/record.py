@@ -26,8 +26,6 @@ from podhealth.store.recordsql import State
 from podhealth.store.targets import Configured, load_targets
 
 TWO_HOURS_US = 7_200 * SECOND_US
-# No policy asks for more failures than this before it acts; further ones can change no decision.
-MOST_FAILURES_ASKED = 100
 
 # Words as the drivers take them quickest.
 _OUTCOMES = {member: str(member.value) for member in Outcome}
@@ -99,7 +97,7 @@ class _Sorter:
         self._conn = conn
         self._states = states
         self._now = now
-        self._healing: set[int] | None = None
+        self._most_asked: dict[int, int] | None = None
         self._loaded: dict[int, Configured] = {}
         self.quiet: list[tuple[Any, ...]] = []
         self.changing: list[tuple[State, Found]] = []
@@ -148,8 +146,10 @@ class _Sorter:
     def _quiet_row(self, one: Found, state: State) -> tuple[Any, ...] | None:
         """Return what a quiet result writes, or null where it changes something that somebody waits for."""
         configured = one.configured or self._loaded.get(one.check_id)
-        if configured is None or state.has_open or state.is_flapping or state.phase == "starting":
+        if configured is None or state.has_heal or state.is_flapping or state.phase == "starting":
             return None
+        if state.has_episode and one.finding[2] != state.last_code:
+            return None  # news to the healer (core/rejudge): all that is the same again has the same code
         if state.status != _UNKNOWN and (state.fresh_until is None or state.fresh_until <= self._now):
             return None
         counted = self._counted(one, state, configured)
@@ -187,14 +187,12 @@ class _Sorter:
             return state.status == _HEALTHY
         if state.status != _UNHEALTHY or state.phase != "monitored" or one.finding[2] != state.last_code:
             return False
-        if state.failures < failure_threshold:
-            return False
-        return state.failures > MOST_FAILURES_ASKED or state.tenant_id not in self._healing_tenants()
+        return state.failures >= max(failure_threshold, self._most_asked_in(state.tenant_id))
 
-    def _healing_tenants(self) -> set[int]:
-        if self._healing is None:
-            self._healing = recordsql.healing_tenants(self._conn)
-        return self._healing
+    def _most_asked_in(self, tenant_id: int) -> int:
+        if self._most_asked is None:
+            self._most_asked = recordsql.most_asked(self._conn)
+        return self._most_asked.get(tenant_id, 0)
 
 
 def _settle(conn: sa.Connection, changing: list[tuple[State, Found]]) -> tuple[podstate.Settled, set[Key]]:

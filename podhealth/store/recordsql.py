@@ -37,7 +37,8 @@ class State(NamedTuple):
     soon_until: int | None
     last_code: str | None
     phase: str
-    has_open: bool
+    has_episode: bool
+    has_heal: bool
 
 
 _OPEN = ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES)
@@ -45,8 +46,8 @@ _STATE = (
     "s.check_id, s.claim_token, s.generation, s.due_at, s.tenant_id, s.pod_id, s.status, s.failures, s.successes,"
     " s.slow_run, s.recent_bits, s.recent_count, s.is_flapping, s.was_known, s.fresh_until, s.probe_soon_until,"
     # All pods that the healer is at, found once a statement: few, and two look-ups a check less.
-    " s.last_code, p.phase, s.pod_id IN (SELECT pod_id FROM episodes WHERE closed_at IS NULL UNION ALL"
-    f" SELECT pod_id FROM cloud_pod_auto_heal_events WHERE state IN ({_OPEN}))"
+    " s.last_code, p.phase, s.pod_id IN (SELECT pod_id FROM episodes WHERE closed_at IS NULL),"
+    f" s.pod_id IN (SELECT pod_id FROM cloud_pod_auto_heal_events WHERE state IN ({_OPEN}))"
 )
 _FROM = " FROM check_states s JOIN cloud_pod_health_status p ON p.pod_id = s.pod_id WHERE s.check_id "
 # One step on SQLite: at every step another thread may take the interpreter away for long.
@@ -176,7 +177,10 @@ def count_falls(conn: sa.Connection, check_ids: Iterable[int], after_us: int) ->
     return {int(c): int(n) for c, n in conn.execute(_FALLS, {"ids": list(check_ids), "after": after_us})}
 
 
-def healing_tenants(conn: sa.Connection) -> set[int]:
-    """Return the tenants that have a policy which is not off."""
-    query = "SELECT DISTINCT tenant_id FROM cloud_pod_auto_heal_policies WHERE deleted_at IS NULL AND enabled"
-    return set(conn.exec_driver_sql(f"{query} AND mode <> 'off'").scalars())
+def most_asked(conn: sa.Connection) -> dict[int, int]:
+    """Return of each tenant with a policy that is not off the most failures in a row that one of these asks for."""
+    query = (
+        "SELECT tenant_id, MAX(trigger_after_failures) FROM cloud_pod_auto_heal_policies"
+        " WHERE deleted_at IS NULL AND enabled AND mode <> 'off' GROUP BY tenant_id"
+    )
+    return {int(tenant_id): int(most) for tenant_id, most in conn.exec_driver_sql(query)}

@@ -122,7 +122,11 @@ CLOSINGS = [
         Closing(None, ahead(minutes=9, seconds=59)),
         id="two intervals where those are longer",
     ),
-    pytest.param({"triggers": [a_trigger(results_since=1)]}, Closing(None), id="one result proves nothing"),
+    pytest.param(
+        {"triggers": [a_trigger(results_since=1)]},
+        Closing(None, None, ahead(minutes=1)),
+        id="one result proves nothing; the next is waited for",
+    ),
     pytest.param({"triggers": [a_trigger(last_fail_at=None)]}, Closing("recovered"), id="no fail within the span"),
     pytest.param(
         {"opened_at": ago(minutes=1), "triggers": [a_trigger(last_fail_at=None)], "last_unhealthy_at": None},

@@ -24,6 +24,7 @@ from tests.support import build
 OK = Finding(Outcome.OK, latency_ms=1.5)
 SLOW = Finding(Outcome.SLOW, latency_ms=900.0)
 FAIL = Finding(Outcome.FAIL, FailClass.DOWN, "refused", None, "connection refused")
+TLS = Finding(Outcome.FAIL, FailClass.TLS, "expired", None, "the certificate has expired")
 ERROR = Finding(Outcome.ERROR, None, "dns", None, "not resolved")
 MINUTE = timedelta(seconds=60)
 NUMBERS = itertools.count()
@@ -153,17 +154,53 @@ def test_a_check_in_doubt_is_due_again_soon(engine: sa.Engine) -> None:
     assert state.next_at - state.last_at <= timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-def test_a_pod_that_stays_unhealthy_is_judged_again_where_a_policy_may_act(engine: sa.Engine, mode: str) -> None:
-    pod_id, (check_id,) = a_pod_with_checks(engine)
+@pytest.mark.parametrize(("mode", "failures", "is_asked"), [("auto", 4, True), ("auto", 5, False), ("off", 4, False)])
+def test_a_fail_asks_for_a_judgement_until_no_policy_counts_further(
+    engine: sa.Engine, mode: str, failures: int, is_asked: bool
+) -> None:
+    _, (check_id,) = a_pod_with_checks(engine)
     with write(engine) as conn:
-        build.a_policy(conn, one(engine, PodStatus).tenant_id, mode=mode)
-    probe(engine, check_id, FAIL, FAIL, FAIL)
+        build.a_policy(conn, one(engine, PodStatus).tenant_id, mode=mode, trigger_after_failures=4)
+    probe(engine, check_id, *[FAIL] * (failures - 1))
+    be_judged(engine)
 
     done = probe(engine, check_id, FAIL)
 
-    assert done.judged_pod_ids == ([pod_id] if mode == "auto" else [])
-    assert one(engine, CheckState).failures == 4
+    judge_at = one(engine, PodStatus).judge_at
+    assert (done.judged_pod_ids, judge_at is not None) == ([], is_asked)
+    assert judge_at is None or judge_at <= clock.utcnow() + timedelta(seconds=1)
+    assert one(engine, CheckState).failures == failures
+
+
+@pytest.mark.parametrize("finding", [OK, FAIL, ERROR], ids=lambda finding: finding.outcome.value)
+def test_what_the_healer_knows_already_has_no_pod_with_an_episode_judged(engine: sa.Engine, finding: Finding) -> None:
+    pod_id, (check_id,) = a_pod_with_checks(engine)
+    with write(engine) as conn:
+        build.an_episode(conn, pod_id, build.a_policy(conn, one(engine, PodStatus).tenant_id))
+    probe(engine, check_id, *[OK if finding is OK else FAIL] * 4, finding)
+    be_judged(engine)
+
+    probe(engine, check_id, finding)
+
+    assert one(engine, PodStatus).judge_at is None
+
+
+@pytest.mark.parametrize("finding", [OK, TLS, ERROR], ids=["ok", "tls", "error"])
+def test_news_of_a_pod_with_an_episode_has_it_judged(engine: sa.Engine, finding: Finding) -> None:
+    pod_id, (check_id,) = a_pod_with_checks(engine)
+    with write(engine) as conn:
+        build.an_episode(conn, pod_id, build.a_policy(conn, one(engine, PodStatus).tenant_id))
+    probe(engine, check_id, *[FAIL] * 4)
+    be_judged(engine)
+
+    probe(engine, check_id, finding)
+
+    assert one(engine, PodStatus).judge_at is not None
+
+
+def be_judged(engine: sa.Engine) -> None:
+    with write(engine) as conn:
+        conn.execute(sa.update(PodStatus).values(judge_at=None))
 
 
 def test_a_result_for_a_pod_with_an_open_heal_has_it_judged(engine: sa.Engine) -> None:
