@@ -63,6 +63,17 @@ def bench() -> None:
     help="Share of the pods that take requests and never answer.",
 )
 @click.option(
+    "--refusing",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Share of the pods that refuse connections.",
+)
+@click.option(
+    "--healing", is_flag=True, help="Healing policies on all pods; those that refuse were well until the start."
+)
+@click.option(
     "--timeout",
     type=_Number(0.5, 60),
     metavar="SECONDS",
@@ -76,6 +87,8 @@ def probe(
     rate: float,
     seconds: float,
     timing_out: int,
+    refusing: int,
+    healing: bool,
     timeout: float | None,
     workers: int,
     database: str | None,
@@ -86,7 +99,7 @@ def probe(
     from podhealth.cli import bench_probe
     from podhealth.cli.bench_stock import plan_load
 
-    load = plan_load(targets, rate, timing_out, timeout)
+    load = plan_load(targets, rate, timing_out, timeout, refusing, healing)
     _print(bench_probe.run(load, seconds, database, workers), as_json)
 
 

@@ -76,9 +76,12 @@ class Ledger:
             if key in self._keys:
                 continue
             self._keys.add(key)
-            is_silent = self._load.is_silent(self._load.pod_of(check_id))
-            is_right = (outcome, code) == (("fail", "timeout") if is_silent else ("ok", None))
-            self.rows.append(Seen(check_id, due_us, now, is_right))
+            self.rows.append(Seen(check_id, due_us, now, (outcome, code) == self._right(self._load.pod_of(check_id))))
+
+    def _right(self, pod_id: int) -> tuple[str, str | None]:
+        if self._load.is_refusing(pod_id):
+            return "fail", "refused"
+        return ("fail", "timeout") if self._load.is_silent(pod_id) else ("ok", None)
 
     def _newer_rowids(self, conn: sa.Connection) -> list[tuple[int, int, int, str, str | None]]:
         query = f"SELECT {_FACTS}, rowid FROM {RESULTS} WHERE rowid > ? ORDER BY rowid"  # noqa: S608

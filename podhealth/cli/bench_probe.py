@@ -8,6 +8,7 @@ the targets and this program are not PodHealth; the first two are shown apart. T
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socket import socket
 from threading import Event
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from podhealth import clock
 from podhealth.cli import bench_cpu
 from podhealth.cli.bench_ledger import LOOK_EVERY_S, Ledger, Seen
 from podhealth.cli.bench_place import Place, hear, helper, open_place, wait_until
-from podhealth.cli.bench_stock import Load, fill
+from podhealth.cli.bench_stock import Load, Ports, fill
 from podhealth.store import workers
 from podhealth.store.db import read
 
@@ -39,10 +40,10 @@ def run(load: Load, seconds: float, database_url: str | None, probe_workers: int
 
     Raises InputError or SetupError where it cannot be run here; then nothing is left behind either.
     """
-    with _targets() as (answering, silent), open_place(database_url) as place:
+    with _targets() as ports, open_place(database_url) as place:
         place.start_programs(_PROGRAMS, probe_workers)
         wait_until(lambda: _is_up(place, probe_workers), _START_WITHIN_S, "all processes up")
-        fill(place.engine, load, answering, silent)
+        fill(place.engine, load, ports)
         ledger = Ledger(place.environment["DATABASE_URL"], load)
         try:
             warm_up_s = min(load.interval_s, _LONGEST_WARM_UP_S) + load.timeout_s * bool(load.silent_percent)
@@ -66,15 +67,17 @@ def run(load: Load, seconds: float, database_url: str | None, probe_workers: int
 
 
 @contextmanager
-def _targets() -> Iterator[tuple[list[int], list[int]]]:
-    """Run the targets' servers; gives their answering and their silent ports."""
+def _targets() -> Iterator[Ports]:
+    """Run the targets' servers; gives their ports, and one that stays taken while nobody listens there."""
     answering, silent = [], []
     with helper("podhealth.cli.bench_targets") as one, helper("podhealth.cli.bench_targets") as other:
         for server in (one, other):
             ports = json.loads(hear(server))
             answering.append(ports["answering"])
             silent.append(ports["silent"])
-        yield answering, silent
+        with socket() as closed:
+            closed.bind(("0.0.0.0", 0))  # noqa: S104 - never listened at: every connection is refused
+            yield Ports(answering, silent, [closed.getsockname()[1]])
 
 
 def _is_up(place: Place, probe_workers: int) -> bool:
@@ -147,6 +150,8 @@ def _method(load: Load, seconds: float, place: Place, warm_up_s: float, probe_wo
         "seconds": seconds,
         "warmUpSeconds": round(warm_up_s, 1),
         "timingOutPercent": load.silent_percent,
+        "refusingPercent": load.refusing_percent,
+        "healing": load.is_healing,
         "timeoutSeconds": load.timeout_s,
         "probeWorkers": probe_workers,
         "machine": bench_cpu.machine(),

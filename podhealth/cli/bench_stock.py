@@ -11,24 +11,29 @@ import sqlalchemy as sa
 from podhealth.core.errors import InputError
 from podhealth.core.expiry import fresh_span_us
 from podhealth.core.schedule import SECOND_US, next_slot_us
-from podhealth.core.words import FailClass, Kind, Outcome, Status
+from podhealth.core.words import Action, Actor, FailClass, Kind, Mode, Outcome, Role, Status
 from podhealth.models import Check, CheckState, Pod, PodStatus, Tenant
 from podhealth.models.base import from_us
 from podhealth.probing.engine import STARTS_PER_ADDRESS
 from podhealth.store.db import db_now_us, write
+from podhealth.store.policies import save_policy
+from podhealth.store.tenancy import Scope
 
 TENANTS = 10
 SHORTEST_S, LONGEST_S = 5, 86_400
 FAILURE_THRESHOLD = 3
 _LEAD_US = 2 * SECOND_US
 _PODS_AT_ONCE = 250
+# The pods have no provider: what is left of the ladder is to tell people.
+_POLICY = {"name": "restart twice", "isDefault": True, "mode": Mode.AUTO.value, "action": Action.RESTART.value}
 _WINDOW, _ALL_BAD = 20, (1 << 20) - 1
 
 
 class Load(NamedTuple):
     """What is to be probed: pods, each with as many checks as the rate needs, ``frequent`` of them a second sooner.
 
-    ``interval_s`` is the longer of the two intervals; ``silent_percent`` of the pods take requests and never answer.
+    ``interval_s`` is the longer of the two intervals; ``silent_percent`` of the pods take requests and never answer,
+    ``refusing_percent`` take none. ``is_healing``: policies govern all pods, and those that refuse were well until now.
     """
 
     pods: int
@@ -37,6 +42,8 @@ class Load(NamedTuple):
     frequent: int
     silent_percent: int
     timeout_s: float
+    refusing_percent: int = 0
+    is_healing: bool = False
 
     @property
     def checks(self) -> int:
@@ -56,6 +63,10 @@ class Load(NamedTuple):
         """Whether the pod lets its requests time out; they lie evenly among the others."""
         return _is_share(pod_id, self.silent_percent, 100)
 
+    def is_refusing(self, pod_id: int) -> bool:
+        """Whether nothing listens at the pod's port; they lie evenly among the others."""
+        return _is_share(pod_id, self.refusing_percent, 100)
+
     def pod_of(self, check_id: int) -> int:
         """The pod of a check."""
         return (check_id - 1) // self.checks_per_pod + 1
@@ -66,7 +77,9 @@ def _is_share(number: int, part: int, whole: int) -> bool:
     return number * part // whole != (number - 1) * part // whole
 
 
-def plan_load(targets: int, rate: float, silent_percent: int, timeout_s: float | None) -> Load:
+def plan_load(
+    targets: int, rate: float, silent_percent: int, timeout_s: float | None, refusing: int = 0, is_healing: bool = False
+) -> Load:
     """Return the load of ``rate`` checks a second on that many pods.
 
     No check may be due more often than every 5 s, or while its last probe may still be under way: where there are
@@ -76,6 +89,8 @@ def plan_load(targets: int, rate: float, silent_percent: int, timeout_s: float |
     per_pod = max(1, -int(-rate * shortest_s // targets))
     checks = targets * per_pod
     interval_s = -int(-checks // rate)
+    if refusing and silent_percent:
+        raise InputError("--refusing", "either --timing-out or --refusing: a pod cannot do both")
     if rate > targets * STARTS_PER_ADDRESS:
         raise InputError(
             "--rate", f"one address is probed at most {STARTS_PER_ADDRESS:g} times a second: needs more targets"
@@ -86,23 +101,30 @@ def plan_load(targets: int, rate: float, silent_percent: int, timeout_s: float |
     if interval_s > shortest_s:  # some a second sooner, so that the rate is met exactly
         frequent = round((rate - checks / interval_s) / (1 / (interval_s - 1) - 1 / interval_s))
     wait_s = timeout_s if timeout_s is not None else min(10.0, (interval_s - 1) / 2, interval_s / 2)
-    return Load(targets, per_pod, interval_s, frequent, silent_percent, wait_s)
+    return Load(targets, per_pod, interval_s, frequent, silent_percent, wait_s, refusing, is_healing)
 
 
-def fill(engine: sa.Engine, load: Load, answering: Sequence[int], silent: Sequence[int]) -> None:
-    """Store the load; its checks are due from about two seconds after this returns, each at its regular slot.
+class Ports(NamedTuple):
+    """Where the targets listen, one server after the other, and ports at which nobody does."""
 
-    ``answering`` and ``silent``: the ports that do, of one target server after the other.
-    """
+    answering: Sequence[int]
+    silent: Sequence[int]
+    refusing: Sequence[int] = ()
+
+
+def fill(engine: sa.Engine, load: Load, ports: Ports) -> None:
+    """Store the load; its checks are due from about two seconds after this returns, each at its regular slot."""
     with write(engine) as conn:
         now = from_us(db_now_us(conn))
-        tenants = [{"id": n, "name": f"tenant-{n}", "created_at": now} for n in range(1, TENANTS + 1)]
-        conn.execute(sa.insert(Tenant), tenants)
+        ids = range(1, TENANTS + 1)
+        conn.execute(sa.insert(Tenant), [{"id": n, "name": f"tenant-{n}", "created_at": now} for n in ids])
+        for tenant_id in ids if load.is_healing else ():
+            save_policy(conn, Scope(tenant_id, Role.ADMIN, Actor.USER, "bench"), _POLICY)
     for first in range(1, load.pods + 1, _PODS_AT_ONCE):
         pods = range(first, min(first + _PODS_AT_ONCE, load.pods + 1))
         with write(engine) as conn:
             _store_pods(conn, load, pods)
-            _store_checks(conn, load, pods, answering, silent)
+            _store_checks(conn, load, pods, ports)
     _make_due(engine, load)
     with engine.connect() as conn:
         # PostgreSQL would do so by itself within a minute, and plan badly until then.
@@ -135,28 +157,37 @@ def _store_pods(conn: sa.Connection, load: Load, pod_ids: Sequence[int]) -> None
     conn.execute(sa.insert(PodStatus), known)
 
 
+def _is_known_sick(load: Load, pod_id: int) -> bool:
+    return load.is_silent(pod_id) or (load.is_refusing(pod_id) and not load.is_healing)
+
+
+def _knowledge(load: Load, pod_id: int) -> dict[str, Any]:
+    if not _is_known_sick(load, pod_id):
+        return _ANSWERING
+    return _REFUSING if load.is_refusing(pod_id) else _SILENT
+
+
 def _pod_knowledge(load: Load, pod_id: int) -> dict[str, Any]:
-    if not load.is_silent(pod_id):
+    if not _is_known_sick(load, pod_id):
         return {"status": Status.HEALTHY, "reason": None, "cause_check_id": None}
     cause = (pod_id - 1) * load.checks_per_pod + 1
     return {"status": Status.UNHEALTHY, "reason": "no answer", "cause_check_id": cause}
 
 
-def _store_checks(
-    conn: sa.Connection, load: Load, pod_ids: Sequence[int], answering: Sequence[int], silent: Sequence[int]
-) -> None:
+def _store_checks(conn: sa.Connection, load: Load, pod_ids: Sequence[int], ports: Ports) -> None:
     now = from_us(db_now_us(conn))
     checks, states = [], []
     for pod_id, check_id, number in _checks(load, pod_ids):
-        is_silent = load.is_silent(pod_id)
-        ports = silent if is_silent else answering
+        their = ports.silent if load.is_silent(pod_id) else ports.answering
+        if load.is_refusing(pod_id):
+            their = ports.refusing
         owner = {"tenant_id": tenant_of(load, pod_id), "pod_id": pod_id}
         rules = {
             "id": check_id,
             "name": f"http-{number + 1}" if number else "http",
             "kind": Kind.HTTP,
             "target": "/",
-            "config": {"port": ports[pod_id % len(ports)]},
+            "config": {"port": their[pod_id % len(their)]},
             "interval_seconds": load.interval_of(check_id),
             "timeout_seconds": load.timeout_s,
             "failure_threshold": FAILURE_THRESHOLD,
@@ -165,7 +196,7 @@ def _store_checks(
         }
         checks.append(owner | rules)
         state = {"check_id": check_id, "vantage": "local", "since": now, "was_known": True, "recent_count": _WINDOW}
-        states.append(owner | state | (_SILENT if is_silent else _ANSWERING))
+        states.append(owner | state | _knowledge(load, pod_id))
     conn.execute(sa.insert(Check), checks)
     conn.execute(sa.insert(CheckState), states)
 
@@ -195,6 +226,7 @@ _SILENT = {
     "last_class": FailClass.DOWN,
     "last_code": "timeout",
 }
+_REFUSING = _SILENT | {"last_code": "refused"}
 
 
 def _make_due(engine: sa.Engine, load: Load) -> None:
