@@ -111,7 +111,7 @@ def _answer(conn: sa.Connection, scope: Scope, approval_id: int, state: Approval
 
 
 def get(conn: sa.Connection, scope: Scope, approval_id: object) -> Row:
-    """Return a question with its pod's name. Raises NotFound where the tenant has none of that id, or its pod is gone."""
+    """Return a question with its pod's name. Raises NotFound where the tenant has none of that id."""
     row = tenancy.get_own(conn, scope, Approval, approval_id, "approval")
     tenancy.get_own(conn, scope, Pod, row.pod_id, "approval")
     return conn.execute(_with_pod().where(Approval.id == row.id)).one()

@@ -136,7 +136,7 @@ def test_the_database_refuses_a_second_open_heal(world: World) -> None:
     [
         pytest.param({"is_default": False}, "policy", id="no policy bound"),
         pytest.param({"mode": Mode.OFF}, None, id="mode off: nobody looks"),
-        pytest.param({"mode": Mode.SHADOW}, "mode", id="shadow"),
+        pytest.param({"mode": Mode.SHADOW}, "cooldown", id="shadow: the pause after what it would have done"),
         pytest.param({"mode": Mode.APPROVE}, "mode", id="approve"),
         pytest.param({"max_attempts": 0}, "ladder", id="an empty ladder only watches"),
         pytest.param({"trigger_after_failures": 9}, "trigger", id="the policy asks for more failures"),
