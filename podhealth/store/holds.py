@@ -14,7 +14,7 @@ from podhealth.core.errors import Forbidden, InputError, NotFound
 from podhealth.core.fields import line
 from podhealth.core.words import OPEN_HEAL_STATES, FeedKind, KillScope, Role, SnoozeHolds, Status
 from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
-from podhealth.store import audit, maintenance, podstate, tenancy
+from podhealth.store import audit, maintenance, podstate, tenancy, wider
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.held import alerts_held_until as alerts_held_until
@@ -59,7 +59,7 @@ def snooze(
         "until": _checked_end(until, now),
     }
     snooze_id = int(conn.execute(sa.insert(Snooze).values(**values).returning(Snooze.id)).scalar_one())
-    notes = _settle_maintenance(conn, pod_id, now)
+    notes = _settle_maintenance(conn, scope, pod_id, now)
     after = {"until": until.isoformat(), "reason": values["reason"], "holds": holds.value}
     audit.write(conn, scope, "pod snoozed", "pod", pod_id, None, after)
     append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
@@ -74,15 +74,16 @@ def end_snooze(conn: sa.Connection, scope: Scope, pod_id: int) -> int:
     ended = conn.execute(sa.update(Snooze).where(*_in_force(Snooze, now), Snooze.pod_id == pod_id).values(ended_at=now))
     if not ended.rowcount:
         return 0
-    notes = _settle_maintenance(conn, pod_id, now)
+    notes = _settle_maintenance(conn, scope, pod_id, now)
     audit.write(conn, scope, "snooze ended", "pod", pod_id, None, None)
     append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.POD, pod_id)])
     return int(ended.rowcount)
 
 
-def _settle_maintenance(conn: sa.Connection, pod_id: int, now: datetime) -> list[FeedNote]:
+def _settle_maintenance(conn: sa.Connection, scope: Scope, pod_id: int, now: datetime) -> list[FeedNote]:
     settled = maintenance.settle(conn, [pod_id])
     podstate.judge_by(conn, [pod_id], now)
+    wider.look_again(conn, scope.tenant_id, pod_id)
     return settled.notes
 
 

@@ -84,9 +84,18 @@ def _look_at_pods(conn: sa.Connection, pod_ids: Sequence[int]) -> list[FeedNote]
     return podstate.keep(conn, pods, now).notes
 
 
-def look_again(conn: sa.Connection, pod_ids: Sequence[int], now: int) -> None:
-    """Have these pods, whose locks the caller holds, looked at anew: a hold of their alerts has changed."""
-    rows = [{"id": pod_id, "now": now} for pod_id in sorted(set(pod_ids))]
+def look_again(conn: sa.Connection, tenant_id: int, pod_id: int | None = None) -> None:
+    """Have those looked at whose alerts wait, of a tenant or of one pod: what holds them may have changed.
+
+    Locks the pods, so that it comes before all other locks but theirs.
+    """
+    values = {"tenant_id": tenant_id, "pod_id": pod_id, "now": db_now_us(conn)}
+    one = "" if pod_id is None else " AND pod_id = :pod_id"
+    waiting = sa.text(
+        "SELECT pod_id FROM cloud_pod_health_status WHERE tenant_id = :tenant_id AND tell_at > :now" + one
+    )
+    ids = podrows.lock(conn, conn.execute(waiting, values).scalars().all())
+    rows = [{"id": pod_id, "now": db_now_us(conn)} for pod_id in ids]
     if rows:
         conn.execute(sa.text("UPDATE cloud_pod_health_status SET tell_at = :now WHERE pod_id = :id"), rows)
 

@@ -14,7 +14,7 @@ from podhealth import clock
 from podhealth.core.windows import next_change
 from podhealth.core.words import FeedKind
 from podhealth.models import Window
-from podhealth.store import maintenance, windows
+from podhealth.store import maintenance, wider, windows
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 
@@ -56,6 +56,7 @@ def _turn(engine: sa.Engine, tenant_id: int, ends: float) -> dict[int, int]:
         with write(engine) as conn:
             published |= append(conn, maintenance.settle(conn, pods[first : first + PODS_A_TURN]).notes)
     with write(engine) as conn:
+        wider.look_again(conn, tenant_id)
         for row in rows:
             _look_next(conn, row, now)
     return published
