@@ -7,12 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.abilities import can
-from podhealth.core.episode import RELAPSE_WITHIN, Course, Previous, TriggerFacts, relapse
+from podhealth.core.episode import RECOVERED, RELAPSE_WITHIN, Course, Previous, TriggerFacts, relapse
 from podhealth.core.facts import CheckFacts
 from podhealth.core.judging import healthy_spans
 from podhealth.core.ladder import Ladder, Step, Struck, ladder, strike
+from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import HealState, Outcome, ProviderKind, Status
 from podhealth.models import Episode, Heal, PodStatus, Result, Transition
+from podhealth.store import approvals, shadow
 from podhealth.store.healfacts import Gathered
 
 _UNDONE = (HealState.CANCELLED,)
@@ -32,8 +34,10 @@ def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts]) -
     assert g.rules is not None
     now, policy = g.facts.now, g.policy.row
     steps, struck = _steps_for(g)
-    goes_on = _relapse(conn, g.pod, policy.id, now)
-    kept, version, spent = goes_on or (steps, policy.version, 0)
+    real = _relapse(conn, g.pod, policy.id, now, _previous(conn, g.pod, now))
+    shade = _relapse(conn, g.pod, policy.id, now, shadow.previous(conn, g.pod, now))
+    kept, version, _ = (shade if is_shadow(g.facts) else real) or (steps, policy.version, 0)
+    spent = real[2] if real else 0
     values = {
         "tenant_id": g.pod.tenant_id,
         "pod_id": g.pod.pod_id,
@@ -44,6 +48,7 @@ def open_new(conn: sa.Connection, g: Gathered, triggers: Sequence[CheckFacts]) -
         "triggers": [_trigger(check) for check in triggers],
         "attempts": spent,
         "opened_at": now,
+        "shadow_attempts": shade[2] if shade else 0,
     }
     episode_id = int(conn.execute(sa.insert(Episode).values(**values).returning(Episode.id)).scalar_one())
     _show_attempts(conn, g.pod.pod_id, spent)
@@ -71,7 +76,7 @@ def add_triggers(conn: sa.Connection, episode: Row, triggers: Sequence[CheckFact
     return bool(new)
 
 
-def _relapse(conn: sa.Connection, pod: Row, policy_id: int, now: datetime) -> tuple[Ladder, int, int] | None:
+def _previous(conn: sa.Connection, pod: Row, now: datetime) -> Previous | None:
     query = (
         sa.select(Episode.__table__, Heal.completed_at.label("last_heal_at"))
         .join(Heal, Heal.episode_id == Episode.id)
@@ -86,8 +91,15 @@ def _relapse(conn: sa.Connection, pod: Row, policy_id: int, now: datetime) -> tu
     if row is None:
         return None
     steps = tuple(Step.from_json(step) for step in row.ladder)
-    previous = Previous(row.policy_id, row.policy_version, steps, row.attempts, row.last_heal_at)
-    return relapse(previous, policy_id, now, _healthy_spans(conn, pod.pod_id, row.last_heal_at, now))
+    return Previous(row.policy_id, row.policy_version, steps, row.attempts, row.last_heal_at)
+
+
+def _relapse(
+    conn: sa.Connection, pod: Row, policy_id: int, now: datetime, previous: Previous | None
+) -> tuple[Ladder, int, int] | None:
+    if previous is None:
+        return None
+    return relapse(previous, policy_id, now, _healthy_spans(conn, pod.pod_id, previous.last_heal_at, now))
 
 
 def _healthy_spans(conn: sa.Connection, pod_id: int, since: datetime, now: datetime) -> list[timedelta]:
@@ -99,7 +111,8 @@ def _healthy_spans(conn: sa.Connection, pod_id: int, since: datetime, now: datet
 
 
 def close(conn: sa.Connection, episode_id: int, pod_id: int, reason: str, now: datetime) -> None:
-    """Close an episode; the pod's attempts are none from here on."""
+    """Close an episode; the pod's attempts are none from here on, and what people were asked is not wanted any more."""
+    approvals.lapse(conn, episode_id, "the pod has recovered." if reason == RECOVERED else f"{reason}.")
     conn.execute(sa.update(Episode).where(Episode.id == episode_id).values(closed_at=now, close_reason=reason[:60]))
     _show_attempts(conn, pod_id, 0)
 
