@@ -19,6 +19,7 @@ from podhealth.crashpoints import crashpoint
 from podhealth.models import Channel, Tenant
 from podhealth.settings import Settings
 from podhealth.store import deliveries
+from podhealth.store.approval_links import link_for
 from podhealth.store.db import db_now, read, write
 from podhealth.store.deliveries import Tried
 from podhealth.store.secrets import unseal_channel
@@ -49,14 +50,15 @@ class Deliverer:
     def tell(self, message: Row) -> dict[int, int]:
         """Try a leased message once and store what came of it; return the newest feed numbers."""
         with read(self._engine) as conn:
-            query = sa.select(Channel.kind, Channel.config, Tenant.name).join(Tenant, Tenant.id == Channel.tenant_id)
-            kind, config, tenant = conn.execute(query.where(Channel.id == message.channel_id)).one()
+            query = sa.select(Channel.kind, Channel.config, Channel.name, Tenant.name.label("tenant"))
+            query = query.join(Tenant, Tenant.id == Channel.tenant_id)
+            channel = conn.execute(query.where(Channel.id == message.channel_id)).one()
         begun = clock.monotonic()
         crashpoint("alert.before_send")
         code = error = None
         try:
-            opened = unseal_channel(config, message.channel_id, CHANNEL_SECRETS[kind])
-            code = self._channels[kind].send(opened, self._outgoing(message, tenant)).code
+            opened = unseal_channel(channel.config, message.channel_id, CHANNEL_SECRETS[channel.kind])
+            code = self._channels[channel.kind].send(opened, self._outgoing(message, channel)).code
         except SendError as refused:
             error = refused
         except SetupError as unreadable:
@@ -77,18 +79,21 @@ class Deliverer:
             jitter = random.random()  # noqa: S311 - spreads tries, hides nothing
             return deliveries.store_try(conn, message, tried, jitter, db_now(conn)) or {}
 
-    def _outgoing(self, message: Row, tenant: str) -> Outgoing:
+    def _outgoing(self, message: Row, channel: Row) -> Outgoing:
         body = message.body
-        links = [f"{self._url}{line}" if line.startswith("/") else line for line in body["lines"]]
+        lines = list(body["lines"])
+        for at, approval_id in body.get("answers", []):
+            # Made here: a link is as good as a password, and what is stored is shown to viewers.
+            lines[at] += " Answer: " + link_for(approval_id, f"channel {channel.name}", self._url)
         return Outgoing(
             message.public_id,
             message.kind,
             message.severity,
             message.subject,
-            tuple(links),
+            tuple(lines),
             self._url + body["path"],
             message.composed_at,
-            tenant,
+            channel.tenant,
             {"incidents": body["incidents"], "notices": body["notices"]},
         )
 

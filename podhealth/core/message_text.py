@@ -29,19 +29,24 @@ class Trouble(NamedTuple):
 
 
 class News(NamedTuple):
-    """One notice: its sentence, true at ``at``; ``link`` is where somebody is to answer it."""
+    """One notice: its sentence, true at ``at``; ``approval_id`` is what it asks to be answered.
+
+    ``is_end``: it says that its incident is over, and after how long.
+    """
 
     notice_id: int
     at: datetime
     text: str
-    link: str | None = None
+    approval_id: int | None = None
+    is_end: bool = False
 
 
 class Words(NamedTuple):
-    """What a message says."""
+    """What a message says. ``answers``: which line asks which approval; links are made when it is sent."""
 
     subject: str
     lines: tuple[str, ...]
+    answers: tuple[tuple[int, int], ...] = ()
 
 
 def begins(troubles: Sequence[Trouble], news: Sequence[News], now: datetime) -> Words:
@@ -66,20 +71,25 @@ def reminds(troubles: Sequence[Trouble], now: datetime) -> Words:
 def ends(troubles: Sequence[Trouble], news: Sequence[News], now: datetime) -> Words:
     """Return the last message of a thread, with the downtime."""
     if len(troubles) == 1:
-        return Words(_cut(_over(troubles[0], now)), _lines([_over(troubles[0], now) + "."], troubles, news, now))
+        said = next((one.text for one in reversed(news) if one.is_end), _over(troubles[0], now))
+        others = [one for one in news if not one.is_end]
+        return Words(_cut(said.rstrip(".")), _lines([said.rstrip(".") + "."], troubles, others, now))
     over_at = max(one.over_at for one in troubles if one.over_at is not None)
     since = min(one.since for one in troubles)
     span = f"{_when(since, now)} to {_when(over_at, now)}, {_span(since, over_at)}"
     head = f"All {len(troubles):,} incidents are over: {span}"
     told = [_over(one, now) + "." for one in troubles]
-    return Words(_cut(head), (head + ".", *_capped(told, "more")))
+    return Words(_cut(head), (head + ".", *_capped(told)))
 
 
 def tells(news: Sequence[News], now: datetime) -> Words:
     """Return what is told of no incident."""
     first = news[0].text
     subject = first if len(news) == 1 else f"{len(news):,} notices: {first}"
-    return Words(_cut(subject.rstrip(".")), _capped(_told(news, now), "more"))
+    lines = _told(news, now)
+    asked = {_line(one, now): one.approval_id for one in news}
+    answers = tuple((at, found) for at, line in enumerate(lines[:MOST_LINES]) if (found := asked[line]) is not None)
+    return Words(_cut(subject.rstrip(".")), _capped(lines), answers)
 
 
 def test(channel: str, by: str, at: datetime) -> Words:
@@ -112,24 +122,23 @@ def _lines(
     if len(troubles) > 1:
         open_ones = [one for one in troubles if one.over_at is None]
         listed = [one for one in open_ones if one.is_new] or open_ones
-        told = (
-            list(_capped([f"{one.title} since {_when(one.since, now or one.since)}." for one in listed], "more")) + told
-        )
+        told = list(_capped([f"{one.title} since {_when(one.since, now or one.since)}." for one in listed])) + told
     own = {line.rstrip(".") for line in head}
-    return (*head, *_capped([line for line in told if line.rstrip(".") not in own], "more"))
+    return (*head, *_capped([line for line in told if line.rstrip(".") not in own]))
 
 
 def _told(news: Sequence[News], now: datetime) -> list[str]:
-    lines: dict[str, None] = {}
-    for one in news:
-        lines[f"{_when(one.at, now)}: {one.text}"[:_LONGEST_LINE] + (f" {one.link}" if one.link else "")] = None
-    return list(lines)
+    return list(dict.fromkeys(_line(one, now) for one in news))
+
+
+def _line(one: News, now: datetime) -> str:
+    return f"{_when(one.at, now)}: {one.text}"[:_LONGEST_LINE]
 
 
 def _over(one: Trouble, now: datetime) -> str:
     assert one.over_at is not None  # the caller passes what is over
-    how = "recovered" if one.why_over in (None, "recovered") else f"over ({one.why_over})"
-    return f"{one.title}: {how} at {_when(one.over_at, now)}, after {_span(one.since, one.over_at)}"
+    why = "" if one.why_over is None else f" ({one.why_over})"
+    return f"{one.title}: over at {_when(one.over_at, now)}, after {_span(one.since, one.over_at)}{why}"
 
 
 def _span(since: datetime, until: datetime) -> str:
@@ -141,10 +150,10 @@ def _when(moment: datetime, now: datetime) -> str:
     return moment.strftime("%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC")
 
 
-def _capped(lines: Sequence[str], rest: str) -> tuple[str, ...]:
+def _capped(lines: Sequence[str]) -> tuple[str, ...]:
     if len(lines) <= MOST_LINES:
         return tuple(lines)
-    return (*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} {rest}.")
+    return (*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more.")
 
 
 def _cut(text: str) -> str:

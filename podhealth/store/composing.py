@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from podhealth.core import message_text as text
 from podhealth.core.message_text import News, Trouble, Words
-from podhealth.core.messages import Said, void
+from podhealth.core.messages import ENDING, Said, void
 from podhealth.core.words import ApprovalState, MessageKind, MessageState, NoticeKind, Severity
 from podhealth.models import Approval, Incident, Message, Notice, Telling
 from podhealth.store.messages import wants_reminder
@@ -139,15 +139,13 @@ def _notices(conn: sa.Connection, ids: Sequence[int]) -> list[Row]:
 def _true(conn: sa.Connection, notices: Sequence[Row], now: datetime) -> list[Row]:
     """Return the notices that others, or what has happened since, have not made untrue."""
     gone = void([Said(one.id, one.kind, _subject(one)) for one in notices])
-    asked = [one for one in notices if one.kind == NoticeKind.APPROVAL_WANTED and one.pod_id is not None]
+    asked = {one.id: _approval_of(one) for one in notices if one.kind == NoticeKind.APPROVAL_WANTED}
     if asked:
-        query = sa.select(Approval.pod_id).where(
-            Approval.pod_id.in_([one.pod_id for one in asked]),
-            Approval.state == ApprovalState.WANTED,
-            Approval.lapses_at > now,
+        query = sa.select(Approval.id).where(
+            Approval.id.in_(list(asked.values())), Approval.state == ApprovalState.WANTED, Approval.lapses_at > now
         )
         waiting = set(conn.scalars(query))
-        gone |= {one.id for one in asked if one.pod_id not in waiting}
+        gone |= {notice_id for notice_id, approval_id in asked.items() if approval_id not in waiting}
     return [one for one in notices if one.id not in gone]
 
 
@@ -156,9 +154,14 @@ def _subject(notice: Row) -> str:
     return f"pod:{notice.pod_id}" if notice.pod_id is not None else ":".join(notice.cause_key.split(":")[:2])
 
 
+def _approval_of(notice: Row) -> int | None:
+    found = (notice.facts or {}).get("approvalId")
+    return found if isinstance(found, int) else None
+
+
 def _news(notice: Row) -> News:
-    link = (notice.facts or {}).get("link")
-    return News(notice.id, notice.at, notice.text, link if isinstance(link, str) else None)
+    approval_id = _approval_of(notice) if notice.kind == NoticeKind.APPROVAL_WANTED else None
+    return News(notice.id, notice.at, notice.text, approval_id, notice.kind in ENDING)
 
 
 def _worst(severities: Sequence[Severity]) -> Severity:
@@ -186,6 +189,8 @@ def _store(
         "notices": [one.notice_id for one in news],
         "incidents": [_incident(one) for one in shown],
     }
+    if words.answers:
+        body["answers"] = [list(one) for one in words.answers]
     values = {
         "kind": kind,
         "severity": severity or _worst([one.severity for one in shown]),

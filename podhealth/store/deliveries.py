@@ -13,6 +13,7 @@ from podhealth.core.errors import Conflict
 from podhealth.core.messages import wait_before_try
 from podhealth.core.words import FeedKind, MessageKind, MessageState
 from podhealth.models import Channel, Delivery, Incident, Message, Telling
+from podhealth.models.base import UtcTime
 from podhealth.store import audit, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -94,7 +95,7 @@ def _lock_channel(conn: sa.Connection, channel_id: int) -> bool:
 
 def _drop_if_over(conn: sa.Connection, message: Row, now: datetime) -> bool:
     """Drop a first message that nobody has tried to tell yet and whose incidents have all recovered meanwhile."""
-    if message.kind != MessageKind.FIRST or message.attempts > 0:
+    if message.kind != MessageKind.FIRST or message.attempts > 0 or _was_tried(conn, message):
         return False
     open_one = sa.select(Telling.incident_id).join(Incident, Incident.id == Telling.incident_id)
     mine = (Telling.channel_id == message.channel_id, Telling.thread_id == message.thread_id)
@@ -103,6 +104,11 @@ def _drop_if_over(conn: sa.Connection, message: Row, now: datetime) -> bool:
     conn.execute(sa.update(Message).where(Message.id == message.id).values(state=MessageState.DROPPED))
     conn.execute(sa.update(Telling).where(*mine, Telling.ended_at.is_(None)).values(ended_at=now))
     return True
+
+
+def _was_tried(conn: sa.Connection, message: Row) -> bool:
+    # One that a person revives begins to count anew.
+    return conn.execute(sa.select(Delivery.id).where(Delivery.message_id == message.id).limit(1)).first() is not None
 
 
 def store_try(conn: sa.Connection, message: Row, tried: Tried, jitter: float, now: datetime) -> dict[int, int] | None:
@@ -147,7 +153,7 @@ def _mark_channel(conn: sa.Connection, message: Row, state: MessageState, error:
     elif message.kind == MessageKind.TEST:
         return
     elif state == MessageState.DEAD:
-        values |= {"broken_since": sa.func.coalesce(Channel.broken_since, now)}
+        values |= {"broken_since": sa.func.coalesce(Channel.broken_since, sa.literal(now, UtcTime))}
     conn.execute(sa.update(Channel).where(Channel.id == message.channel_id).values(**values))
 
 

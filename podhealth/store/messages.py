@@ -251,7 +251,7 @@ def end_threads(conn: sa.Connection, now: datetime) -> int:
         hurried = conn.execute(
             sa.update(Message)
             .where(Message.thread_id == thread.thread_id, Message.state == MessageState.GATHERING)
-            .values(kind=MessageKind.END, due_at=sa.case((Message.due_at < now, Message.due_at), else_=now))
+            .values(kind=MessageKind.END, due_at=now)
             .returning(Message.id)
         ).first()
         if hurried is None:

@@ -1,0 +1,384 @@
+"""From messages to receivers: told under one id, tried again in their own time, in order, and dead at last.
+
+The receiver is real and misbehaves; time is moved, not waited for.
+"""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth import clock, egress
+from podhealth.alerting.channels.base import TIMEOUT_S
+from podhealth.alerting.channels.webhook import signature
+from podhealth.core.errors import Conflict, NotFound, SetupError
+from podhealth.core.messages import RETRIES
+from podhealth.core.words import MessageState
+from podhealth.models import Channel, Message
+from podhealth.store import channels, deliveries
+from podhealth.store import secrets as sealing
+from podhealth.store.db import db_now, read, write
+from tests.alerting.receiver import Receiver
+from tests.alerting.world import PLATFORM, World
+from tests.support.wait import wait_for
+
+HOUR = 3600.0
+
+
+def one_told(world: World) -> int:
+    """One incident whose first message is due."""
+    incident = world.trouble()
+    world.relay()
+    world.relay(after_s=11)
+    return incident
+
+
+def state(world: World) -> list[str]:
+    return [message.state.value for message in world.messages()]
+
+
+def test_a_message_is_told_once(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    one_told(world)
+    tries = world.deliver()
+    world.deliver(after_s=HOUR)
+    (message,) = world.messages(channel)
+
+    assert tries == 1
+    assert receiver.ids == [message.public_id]
+    assert message.state == MessageState.SENT
+    assert world.row(channel).last_sent_at == message.sent_at
+    assert [(row.ok, row.nth, row.code) for row in world.tries()] == [(True, 1, "200")]
+
+
+def test_a_web_hook_is_signed_and_says_what_it_is(world: World, receiver: Receiver) -> None:
+    with write(world.engine) as conn:
+        fields = {"name": "hook", "kind": "webhook", "config": {"url": receiver.url}}
+        stored = channels.create_channel(conn, world.scope, fields, PLATFORM)
+    incident = one_told(world)
+    world.deliver()
+    (got,) = receiver.got
+    wanted = signature(stored.secret or "", got.id, got.headers["webhook-timestamp"], got.body)
+
+    assert got.headers["webhook-signature"] == wanted
+    assert got.json["id"] == got.id
+    assert got.json["type"] == "alert.first"
+    assert got.json["data"]["url"] == f"https://podhealth.example/incidents/{incident}"
+    assert got.json["data"]["incidents"][0]["id"] == incident
+
+
+def test_it_is_tried_again_after_1_5_15_60_minutes_and_6_hours_and_is_dead_then(
+    world: World, receiver: Receiver
+) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(500)
+    one_told(world)
+    world.deliver()
+    for wait in RETRIES:
+        early = world.deliver(after_s=0.98 * wait.total_seconds())
+        due = world.deliver(after_s=0.13 * wait.total_seconds())
+        assert (early, due) == (0, 1)
+    world.deliver(after_s=24 * HOUR)
+
+    assert state(world) == ["dead"]
+    assert len(set(receiver.ids)) == 1
+    assert world.row(channel).broken_since is not None
+    assert [row.nth for row in world.tries()] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("reply", [(429, {"Retry-After": "1200"}), (503, {"Retry-After": "1200"})], ids=["429", "503"])
+def test_what_the_receiver_asks_for_is_kept_to(world: World, receiver: Receiver, reply) -> None:
+    world.channel(receiver.url)
+    receiver.says(reply, 200)
+    one_told(world)
+    world.deliver()
+    world.deliver(after_s=1150)
+    before = len(receiver.got)
+    world.deliver(after_s=200)
+
+    assert before == 1
+    assert len(receiver.got) == 2
+    assert state(world) == ["sent"]
+
+
+def test_a_date_to_come_back_at_is_kept_to_up_to_6_hours(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    receiver.says((503, {"Retry-After": "Tue, 24 Nov 2099 10:00:00 GMT"}), 200)
+    one_told(world)
+    world.deliver()
+    world.deliver(after_s=5.9 * HOUR)
+    before = len(receiver.got)
+    world.deliver(after_s=0.8 * HOUR)
+
+    assert before == 1
+    assert state(world) == ["sent"]
+
+
+@pytest.mark.parametrize("reply", [400, 403, 404, 410, (307, {"Location": "/elsewhere"})], ids=str)
+def test_a_refusal_is_not_repeated_and_the_channel_is_broken(world: World, receiver: Receiver, reply) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(reply)
+    one_told(world)
+    world.deliver()
+    world.deliver(after_s=24 * HOUR)
+
+    assert len(receiver.got) == 1
+    assert state(world) == ["dead"]
+    assert world.row(channel).broken_since is not None
+    assert "answered" in world.row(channel).last_error
+
+
+@pytest.mark.parametrize("reply", ["shut", "half", 408, 425, 500, 502], ids=str)
+def test_what_may_be_told_or_not_is_told_again_under_the_same_id(world: World, receiver: Receiver, reply) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(reply, 200)
+    one_told(world)
+    world.deliver()
+    first = state(world)
+    world.deliver(after_s=70)
+
+    # A body that breaks off after its head has said 200 was taken all the same.
+    assert (first, len(receiver.got)) in ((["waiting"], 2), (["sent"], 1))
+    assert len(set(receiver.ids)) == 1
+    assert len({one.body for one in receiver.got}) == 1
+    assert state(world) == ["sent"]
+    assert world.row(channel).broken_since is None
+
+
+def test_a_receiver_that_is_down_for_an_hour_hears_the_last_state_once_it_is_up(
+    world: World, receiver: Receiver
+) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(500)
+    incident = one_told(world)
+    for _ in range(12):
+        world.deliver(after_s=300)
+        world.notice("heal_failed", incident)
+        world.relay()
+    world.recover(incident)
+    world.relay()
+    receiver.got.clear()
+    receiver.says(200)
+    for _ in range(40):
+        world.turn(after_s=300)
+    kinds = [one.json["type"] for one in receiver.got]
+
+    assert kinds == ["alert.first", "alert.end"]
+    assert receiver.ids == [message.public_id for message in world.messages(channel)]
+    assert world.row(channel).broken_since is None
+
+
+def test_a_first_message_never_tried_is_dropped_where_all_has_recovered(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    incident = one_told(world)
+    world.recover(incident)
+    world.turn()
+    world.turn(after_s=HOUR)
+
+    assert receiver.got == []
+    assert state(world) == []
+    assert world.open_tellings() == 0
+
+
+def test_no_end_is_told_where_the_problem_never_was(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    receiver.says(403)
+    incident = one_told(world)
+    world.deliver()
+    receiver.says(200)
+    world.recover(incident)
+    world.turn()
+
+    assert [one.json["type"] for one in receiver.got] == ["alert.first"]
+    assert world.open_tellings() == 0
+
+
+def test_a_dead_message_is_tried_again_by_hand_and_its_end_told_after_it(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(403)
+    incident = one_told(world)
+    world.deliver()
+    world.recover(incident)
+    world.turn()
+    (dead,) = world.messages(channel)
+    receiver.says(200)
+    with write(world.engine) as conn:
+        deliveries.revive(conn, world.scope, channel, dead.id)
+    world.turn()
+    world.turn(after_s=1)
+
+    assert [one.json["type"] for one in receiver.got] == ["alert.first", "alert.first", "alert.end"]
+    assert receiver.ids[0] == receiver.ids[1] == dead.public_id
+    assert world.row(channel).broken_since is None
+    with write(world.engine) as conn, pytest.raises(Conflict):
+        deliveries.revive(conn, world.scope, channel, dead.id)
+    stranger = World(world.engine, "zeta").scope
+    with write(world.engine) as conn, pytest.raises(NotFound):
+        deliveries.revive(conn, stranger, channel, dead.id)
+
+
+def test_one_message_of_a_channel_is_in_hand_at_a_time_and_in_order(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    for _ in range(3):
+        one_told(world)
+    hand, other = world.deliverer(), world.deliverer()
+    first = hand.take()
+    meanwhile = other.take()
+    hand.tell(first)
+    second = other.take()
+    other.tell(second)
+    world.deliver()
+
+    assert meanwhile is None
+    assert receiver.ids == [message.public_id for message in world.messages(channel)]
+    assert len(receiver.ids) == 3
+
+
+def test_two_that_race_for_a_message_tell_it_once(world: World, receiver: Receiver) -> None:
+    for _ in range(3):
+        world.channel(receiver.url)
+    one_told(world)
+    together = threading.Barrier(4)
+
+    def run() -> None:
+        hand = world.deliverer()
+        together.wait()
+        while (message := hand.take()) is not None:
+            hand.tell(message)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    world.deliver()
+
+    assert sorted(receiver.ids) == sorted(message.public_id for message in world.messages())
+    assert len(receiver.ids) == 3
+
+
+def test_who_has_lost_the_lease_stores_nothing(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    one_told(world)
+    slow, fast = world.deliverer(), world.deliverer()
+    held = slow.take()
+    world.advance(31)
+    taken = fast.take()
+    fast.tell(taken)
+    receiver.says(500)
+    slow.tell(held)
+
+    assert state(world) == ["sent"]
+    assert len(set(receiver.ids)) == 1
+    assert [row.ok for row in world.tries()] == [True]
+
+
+def test_a_channel_that_fails_is_left_alone_by_hands_kept_for_the_others(world: World, receiver: Receiver) -> None:
+    bad, good = world.channel(receiver.url), world.channel(receiver.url)
+    world.change(Channel, bad, last_error="it answered 500")
+    one_told(world)
+    hand = world.deliverer()
+    first = hand.take(suspects_too=False)
+    second = hand.take(suspects_too=False)
+
+    assert first.channel_id == good
+    assert second is None
+    assert hand.take().channel_id == bad
+
+
+def test_a_poisoned_message_is_dead_at_last_and_others_go_on(world: World, receiver: Receiver) -> None:
+    channel, other = world.channel(receiver.url), world.channel(receiver.url)
+    world.change(Channel, channel, config={"url": receiver.url, "secret": 7})
+    one_told(world)
+    for _ in range(10):
+        world.deliver(after_s=8 * HOUR)
+
+    assert [message.state for message in world.messages(channel)] == [MessageState.DEAD]
+    assert [message.state for message in world.messages(other)] == [MessageState.SENT]
+    assert "a fault of ours" in world.row(channel).last_error
+
+
+def test_a_secret_that_does_not_open_is_told_as_such(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    other = world.channel(receiver.url)
+    world.change(Channel, channel, config=world.row(other).config)  # sealed for another row
+    one_told(world)
+    world.deliver()
+
+    assert "does not open" in world.row(channel).last_error
+    with pytest.raises(SetupError):
+        sealing.unseal_channel(world.row(other).config, channel, {"secret"})
+
+
+def test_a_test_is_told_by_the_same_way_and_its_failure_breaks_nothing(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(500)
+    with write(world.engine) as conn:
+        message_id = channels.test_channel(conn, world.scope, channel)
+    world.deliver()
+    world.deliver(after_s=HOUR)
+    with read(world.engine) as conn:
+        message = deliveries.get_message(conn, world.scope, channel, message_id)
+
+    assert [one.json["type"] for one in receiver.got] == ["alert.test"]
+    assert (message.state, message.last_error) == (MessageState.DEAD, "the web hook answered 500")
+    assert world.row(channel).broken_since is None
+
+
+def test_an_address_that_may_not_be_called_is_not_called(world: World, receiver: Receiver, monkeypatch) -> None:
+    channel = world.channel(receiver.url)
+    one_told(world)
+    egress.open_networks([])
+    world.deliver()
+
+    assert receiver.got == []
+    assert "does not answer" in world.row(channel).last_error
+
+
+def test_what_nobody_answers_is_given_up_and_its_lease_outlasts_that(world: World) -> None:
+    assert timedelta(seconds=2 * TIMEOUT_S) < deliveries.LEASE
+
+
+@pytest.mark.slow
+def test_a_receiver_that_never_answers_holds_up_no_other_channel(world: World, receiver: Receiver) -> None:
+    dark = world.channel(receiver.url.replace("/hook", "/dark"))
+    receiver.says("dark")
+    one_told(world)
+    hand = world.deliverer()
+    held = hand.take()
+    thread = threading.Thread(target=hand.tell, args=(held,))
+    thread.start()
+    wait_for(lambda: receiver.got, what="the dark receiver has the request")
+    receiver.says(200)
+    good = world.channel(receiver.url)
+    with write(world.engine) as conn:
+        channels.test_channel(conn, world.scope, good)
+    begun = clock.monotonic()
+    world.deliver()
+    took_s = clock.monotonic() - begun
+    still = thread.is_alive()
+    thread.join(20)
+
+    assert took_s < 3
+    assert still
+    assert not thread.is_alive()
+    assert world.row(good).last_sent_at is not None
+    assert "no whole answer within 10 s" in world.row(dark).last_error
+
+
+def test_with_no_message_due_nothing_is_asked_of_the_database_but_once(world: World, count_queries) -> None:
+    hand = world.deliverer()
+    with count_queries(world.engine, at_most=2):
+        due = hand.is_any_due()
+
+    assert due is False
+
+
+def test_the_clock_of_the_database_is_what_counts(world: World) -> None:
+    world.channel()
+    one_told(world)
+    with read(world.engine) as conn:
+        now, due = db_now(conn), conn.execute(sa.select(Message.due_at)).scalar_one()
+
+    assert due <= now
