@@ -21,7 +21,7 @@ from podhealth.store.feed import FeedNote, append
 _TENANTS_A_TICK = 50
 _SECONDS_A_TICK = 4.0
 # A transaction holds up those who record results: some tens of milliseconds.
-PODS_A_TURN = 200
+PODS_A_TURN = 100
 # One that never ends by itself is looked at again long before what is stored of it does.
 _LOOK_AGAIN = timedelta(days=30)
 
