@@ -234,7 +234,8 @@ def cooldown(facts: Facts) -> Open | Closed:
     if facts.now >= at:
         return Open(inputs)
     after = f" after attempt {facts.spent}" if facts.spent else " after the last heal"
-    reason = f"Next attempt not before {clock_text(at)} UTC ({span(wait.total_seconds())}{after})."
+    says = "Shadow: would not try again before" if is_shadow(facts) else "Next attempt not before"
+    reason = f"{says} {clock_text(at)} UTC ({span(wait.total_seconds())}{after})."
     return Closed(reason, f"Cooldown until {clock_text(at)}", at, inputs)
 
 
