@@ -125,7 +125,7 @@ def _figures(breaker: sa.Row[Any]) -> str:
     # In a shared scope the figures would tell of pods of others.
     if breaker.scope != BreakerScope.TENANT:
         return ""
-    return f"{breaker.suspects} of {breaker.rest} where {breaker.limit} are borne; "
+    return f"{breaker.suspects} of {breaker.rest} pods; "
 
 
 def _ill_tenants(conn: sa.Connection, breaker: sa.Row[Any]) -> list[int]:

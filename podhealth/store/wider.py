@@ -21,9 +21,11 @@ from podhealth.store.feed import FeedNote
 
 _PODS_AT_ONCE = 500
 _INCIDENTS_AT_ONCE = 20
-# While a cause is new, pods that fell ill beside it may still be on their way into incidents of their own.
+# While a cause is new, pods that fell ill beside it may still be on their way into incidents of their own. To a node
+# that is down pods may be added as long as it is.
 _WATCHED_US = 60 * SECOND_US
-_WATCH_AGAIN_US = 5 * SECOND_US
+_WATCH_NEW_US = 5 * SECOND_US
+_WATCH_NODE_US = 30 * SECOND_US
 MERGED = "part of a wider trouble"
 
 _DUE_PODS = sa.text("SELECT pod_id FROM cloud_pod_health_status WHERE tell_at <= :now ORDER BY tell_at LIMIT :most")
@@ -116,12 +118,18 @@ def _look(conn: sa.Connection, incident_id: int) -> list[FeedNote]:
     now = db_now_us(conn)
     still = set(_belonging(conn, one))  # one that recovered meanwhile belongs to nothing
     _move(conn, one, [pod_id for pod_id in ids if pod_id in still], now)
-    is_new = one.cause_ended_at is None and now < one.opened_at + _WATCHED_US
-    at = now if len(found) == _PODS_AT_ONCE else now + _WATCH_AGAIN_US if is_new else None
-    conn.execute(_AGAIN, {"id": one.id, "at": at})
+    conn.execute(_AGAIN, {"id": one.id, "at": now if len(found) == _PODS_AT_ONCE else _look_next(one, now)})
     notes = endings.end_if_over(conn, [one.id], now)
     moved = [FeedNote(one.tenant_id, FeedKind.INCIDENT, None, each) for each in sorted({one.id, *sources})]
     return notes + (moved if ids else [])
+
+
+def _look_next(one: Any, now: int) -> int | None:
+    if one.cause_ended_at is not None:
+        return None
+    if now < one.opened_at + _WATCHED_US:
+        return now + _WATCH_NEW_US
+    return now + _WATCH_NODE_US if one.cause == IncidentCause.NODE.value else None
 
 
 def _belonging(conn: sa.Connection, one: Any) -> list[int]:
