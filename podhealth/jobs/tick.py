@@ -40,6 +40,7 @@ QUICK = (
     Step("stale", 1, "podhealth.store.expiry.expire_stale"),
     Step("windows", 1, "podhealth.store.windowturns.due"),
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
+    Step("places", 1, "podhealth.store.places.watch"),
     Step("breakers", 1, "podhealth.store.breakers.watch"),
     Step("turns", 1, "podhealth.store.turns.wake"),
     Step("tell", 1, "podhealth.store.wider.tell_due"),

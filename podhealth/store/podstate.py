@@ -169,10 +169,9 @@ def set_maintenance(conn: sa.Connection, wanted: Mapping[int, Maintenance | None
     return _change(conn, wanted, now, do)
 
 
-def set_unreachable(conn: sa.Connection, pod_id: int, now: datetime, reason: str | None) -> Settled:
-    """Mark the pod unreachable because its node is down; ``reason`` null ends it, and the pod is starting."""
-
-    return _change(conn, [pod_id], now, lambda pod, at: set_phase.set_unreachable(pod, at, reason))
+def set_unreachable(conn: sa.Connection, wanted: Mapping[int, str | None], now: datetime) -> Settled:
+    """Mark pods unreachable, each with the reason, because their nodes are; reason null ends it: they are starting."""
+    return _change(conn, wanted, now, lambda pod, at: set_phase.set_unreachable(pod, at, wanted[pod.pod_id]))
 
 
 def judge_by(conn: sa.Connection, pod_ids: Iterable[int], at: datetime) -> None:

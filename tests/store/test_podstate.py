@@ -184,9 +184,9 @@ def test_a_start_that_brings_no_success_ends_at_its_deadline(engine: sa.Engine, 
 def test_an_unreachable_pod_starts_when_its_node_is_back(engine: sa.Engine, now: datetime) -> None:
     pod_id, _ = a_known_pod(engine, now)
 
-    change(engine, lambda conn: podstate.set_unreachable(conn, pod_id, now, "node n1 is down"))
+    change(engine, lambda conn: podstate.set_unreachable(conn, {pod_id: "node n1 is down"}, now))
     assert row(engine, PodStatus).phase == Phase.UNREACHABLE
-    change(engine, lambda conn: podstate.set_unreachable(conn, pod_id, now + timedelta(seconds=5), None))
+    change(engine, lambda conn: podstate.set_unreachable(conn, {pod_id: None}, now + timedelta(seconds=5)))
 
     assert row(engine, PodStatus).phase == Phase.STARTING
 
