@@ -21,7 +21,7 @@ from podhealth.crashpoints import crashpoint
 from podhealth.healing import modes
 from podhealth.healing.ask import ask
 from podhealth.models import PodStatus
-from podhealth.store import audit, brakes, decisions, episodes, healnotices, heals, healsteps, podstate, turns
+from podhealth.store import audit, brakes, decisions, episodes, healnotices, heals, healsteps, nodes, podstate, turns
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import Gathered, episode_facts, facts_of_planned, gather
@@ -51,7 +51,10 @@ def judge(engine: sa.Engine, pod_id: int) -> Judged:
     judged, to_ask = _judge(engine, pod_id, None)
     if to_ask is None:
         return judged
-    again, _ = _judge(engine, pod_id, ask(to_ask).facts)
+    asked = ask(to_ask)
+    if asked.state is not None:
+        nodes.keep_answers(engine, [(to_ask.node_id, asked.facts.node_is_up)])
+    again, _ = _judge(engine, pod_id, asked.facts)
     return again._replace(published=judged.published | again.published)
 
 

@@ -19,7 +19,7 @@ from podhealth.core.words import ActualState, FailClass, Outcome
 from podhealth.healing.ask import ask
 from podhealth.models import Check, CheckState, Pod, PodStatus
 from podhealth.models.base import from_us
-from podhealth.store import podstate
+from podhealth.store import nodes, podstate
 from podhealth.store.claim import Claim, claim_due
 from podhealth.store.db import db_now_us, write
 from podhealth.store.record import Found, record
@@ -41,6 +41,7 @@ class _Read(NamedTuple):
     ended_us: int
     actual: ActualState | None
     finding: Finding
+    node_is_up: bool | None
 
 
 def ask_providers(engine: sa.Engine) -> dict[int, int]:
@@ -83,6 +84,7 @@ def _ask_and_record(
     known = [claim for claim in claims if claim.check_id in pods]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         read = list(pool.map(lambda claim: _read(claim, pods[claim.check_id], origin), known))
+    nodes.keep_answers(engine, ((one.pod.node_id, one.node_is_up) for one in read if one.node_is_up is not None))
     with write(engine) as conn:
         _keep_actual(conn, read)
         recorded = record(conn, [_found(one) for one in read])
@@ -98,7 +100,8 @@ def _read(claim: Claim, pod: Row, origin: tuple[int, float]) -> _Read:
     asked = ask(pod)
     ended_us = origin_us + round((clock.monotonic() - at) * 1e6)
     actual = None if asked.state is None else asked.state.actual
-    return _Read(claim, pod, begun_us, ended_us, actual, _finding(pod, actual, asked.facts, ended_us))
+    node_is_up = None if asked.state is None else asked.facts.node_is_up
+    return _Read(claim, pod, begun_us, ended_us, actual, _finding(pod, actual, asked.facts, ended_us), node_is_up)
 
 
 def _finding(pod: Row, actual: ActualState | None, facts: ProviderFacts, ended_us: int) -> Finding:

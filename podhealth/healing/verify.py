@@ -155,7 +155,9 @@ def _proof(g: Gathered, heal: Row, check: Row) -> verdict.Proof:
 
 
 def _is_held(g: Gathered) -> bool:
-    return g.facts.switch is not None or g.facts.snooze is not None
+    # Nor is anything proven about a pod while its node is down or its vantage blind.
+    holds = (g.facts.switch, g.facts.snooze, g.facts.node, g.facts.blind)
+    return any(hold is not None for hold in holds)
 
 
 def _deadlines_now(g: Gathered, heal: Row, now: datetime) -> tuple[datetime, datetime, dict[str, Any]]:

@@ -50,7 +50,7 @@ class ProbeLoop:
         self._rechecks_at_most = max(settings.max_in_flight // 4, 1)
         self._intake = Intake(self._db, vantage, self.worker_id, settings.pod_networks)
         self._teller = Teller(publish, hint)
-        self._outtake = Outtake(self._db, self.worker_id, self._teller.tell)
+        self._outtake = Outtake(self._db, self.worker_id, vantage, self._teller.tell)
         self._flying: dict[Ticket, None] = {}
         self._rechecks = 0
         self._is_started = False

@@ -29,10 +29,11 @@ Tell = Callable[[Mapping[int, int], Iterable[int]], None]
 class Outtake:
     """The recording side of a worker. Used by one thread."""
 
-    def __init__(self, db: sa.Engine, worker_id: str, tell: Tell) -> None:
+    def __init__(self, db: sa.Engine, worker_id: str, vantage: str, tell: Tell) -> None:
         """``tell(published, judged_pod_ids)`` is called after each commit and must return at once."""
         self._db = db
         self._worker_id = worker_id
+        self._vantage = vantage
         self._tell = tell
         self._waiting: deque[Outcome] = deque()
         self._lags_us: list[int] = []
@@ -82,7 +83,7 @@ class Outtake:
     def _record(self, found: list[Found]) -> None:
         try:
             with write(self._db) as conn:
-                done = record(conn, found)
+                done = record(conn, found, self._vantage)
         except (sa.exc.DataError, sa.exc.IntegrityError) as error:
             # One result that the database refuses must not keep the others from being recorded.
             if len(found) == 1:

@@ -28,7 +28,7 @@ from podhealth.store.db import db_now, read, write
 _PODS_A_TRANSACTION = 100
 _MOST_PODS = 2_000
 _SECONDS_A_TICK = 3.0
-_SAID_ANEW = timedelta(seconds=5)
+_SAID_ANEW = timedelta(seconds=1)
 
 Row = sa.Row[Any]
 By = Mapping[str, vantages.Trust]
@@ -68,7 +68,7 @@ _NO_LONGER = sa.text(
 def keep_answers(engine: sa.Engine, answers: Iterable[tuple[int | None, bool]]) -> None:
     """Keep what providers said just now: of which node (null: it is not known), and whether it is up.
 
-    A transaction of its own, which locks nothing but the nodes' rows; an answer like one of 5 s ago is not written.
+    A transaction of its own, which locks nothing but the nodes' rows; the same answer is written once a second.
     """
     said = sorted({(node_id, is_up) for node_id, is_up in answers if node_id is not None})
     if not said:

@@ -19,7 +19,7 @@ from podhealth.core.schedule import SECOND_US, next_slot_us, verify_delay_s
 from podhealth.core.status import Counters, advance
 from podhealth.core.words import FailClass, Outcome, Status
 from podhealth.crashpoints import crashpoint
-from podhealth.store import feed, podrows, podstate, recordsql
+from podhealth.store import feed, podrows, podstate, recordsql, vantages
 from podhealth.store.db import db_now_us
 from podhealth.store.partitions import ensure_days_of
 from podhealth.store.recordsql import State
@@ -64,13 +64,14 @@ class Recorded(NamedTuple):
     late: int
 
 
-def record(conn: sa.Connection, found: Sequence[Found]) -> Recorded:
+def record(conn: sa.Connection, found: Sequence[Found], vantage: str | None = None) -> Recorded:
     """Store results with everything they change, as the whole work of one transaction (behaviour §4, §5).
 
+    ``vantage``: where they were found; while it is blind, its fails are errors (null: seen from no place).
     A result applies only while its claim is the check's current one, its token and generation included; others are
     stored as evidence, marked late. Doing the same again (the answer to COMMIT was lost) changes nothing more.
     """
-    found = sorted(found, key=_by_check)
+    found = sorted(_believed(conn, found, vantage), key=_by_check)
     ensure_days_of(conn, (f.due_us for f in found))
     states = recordsql.read_states(conn, [f.check_id for f in found])
     sorter = _Sorter(conn, states, db_now_us(conn))
@@ -84,6 +85,20 @@ def record(conn: sa.Connection, found: Sequence[Found]) -> Recorded:
     published = feed.append(conn, settled.notes) if settled.notes else {}
     crashpoint("record.before_commit")
     return Recorded(published, settled.judged, len(found) - len(late), len(late))
+
+
+def _believed(conn: sa.Connection, found: Sequence[Found], vantage: str | None) -> Sequence[Found]:
+    if vantage is None or not any(one.finding[0] is Outcome.FAIL for one in found):
+        return found
+    after = vantages.blind_after(conn, vantage)
+    if after is None:
+        return found
+    is_doubtful = [one.finding[0] is Outcome.FAIL and one.begun_us > after for one in found]
+    return [one._replace(finding=_blind(one)) if doubt else one for one, doubt in zip(found, is_doubtful, strict=True)]
+
+
+def _blind(one: Found) -> Finding:
+    return Finding(Outcome.ERROR, None, "blind", error=f"the vantage is blind; it found: {one.finding.error}"[:200])
 
 
 def _by_check(found: Found) -> tuple[int, int]:
