@@ -18,6 +18,7 @@ from podhealth.probing.engine import Engine
 from podhealth.probing.intake import Intake, Ticket
 from podhealth.probing.lag import Lags
 from podhealth.probing.outtake import Outtake
+from podhealth.probing.references import Question, References
 from podhealth.probing.telling import Hint, Publish, Teller
 from podhealth.settings import Settings
 from podhealth.store import claim, workers
@@ -51,6 +52,7 @@ class ProbeLoop:
         self._intake = Intake(self._db, vantage, self.worker_id, settings.pod_networks)
         self._teller = Teller(publish, hint)
         self._outtake = Outtake(self._db, self.worker_id, vantage, self._teller.tell)
+        self._references = References(self._db, vantage, settings.pod_networks, self._engine.submit)
         self._flying: dict[Ticket, None] = {}
         self._rechecks = 0
         self._is_started = False
@@ -58,8 +60,11 @@ class ProbeLoop:
         self._next_beat = self._next_leases = self._next_claim = 0.0
         self._turned_at = monotonic()
 
-    def _done(self, ticket: Ticket, finding: Finding, begun: float, ended: float) -> None:
-        self._found.append((ticket, finding, begun, ended))  # on the engine's thread
+    def _done(self, ticket: Ticket | Question, finding: Finding, begun: float, ended: float) -> None:
+        if isinstance(ticket, Question):  # on the engine's thread
+            self._references.done(ticket, finding, begun)
+        else:
+            self._found.append((ticket, finding, begun, ended))
 
     def run(self, until: float) -> None:
         """Work until a monotonic moment or until ``leave``; what is in flight then goes on in the next run."""
@@ -108,6 +113,7 @@ class ProbeLoop:
             self._outtake.flush()
             self.lags.add_all(self._outtake.take_lags())
             wait_s = self._take_in(began)
+            self._references.turn(began)
             self._keep_alive(began)
         except sa.exc.DBAPIError as error:
             log.warning("database not reached", error=str(error.orig))
