@@ -52,6 +52,7 @@ class _Requests:
         kept |= {"allow_redirects": False, "timeout": left_s}
         try:
             with requests.Session() as session, egress.bound(session, left_s, most_bytes=egress.MAX_BODY):
+                session.max_redirects = 1  # none is followed; at 0 the answer that names one would be an error
                 answer = session.request(*args, **kept)
         except (OSError, ValueError) as error:  # a refused address is a ValueError
             _this.refused.append(error)
@@ -98,6 +99,7 @@ def _told(url: str, message: Outgoing) -> Sent:
     kind = apprise.NotifyType.SUCCESS if message.kind == MessageKind.END else kinds[message.severity]
     body = "\n".join([*message.lines, "", message.url, message.public_id])
     _guard(type(service))
+    service.request_rate_per_sec = 0  # it would sleep between recipients, longer than the lease lasts
     _this.until, _this.answers, _this.refused = clock.monotonic() + TIMEOUT_S, [], []
     return _what_came(bool(service.notify(body=body, title=message.subject, notify_type=kind)), _this)
 

@@ -93,6 +93,9 @@ class EmailChannel:
         mail = mail_of(message, self._server.sender, list(config["to"]))
         try:
             return _sent(self._server, mail, list(config["to"]))
+        except smtplib.SMTPAuthenticationError as error:
+            # The operator's to mend: no tenant's message is to be lost by it.
+            raise _refused(error.smtp_code, error.smtp_error, is_permanent=False) from None
         except smtplib.SMTPResponseException as error:
             raise _refused(error.smtp_code, error.smtp_error) from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -126,7 +129,8 @@ def _leave(client: smtplib.SMTP) -> None:
         client.close()
 
 
-def _refused(code: int, said: Any) -> SendError:  # noqa: ANN401 - bytes or text, as smtplib has it
+def _refused(code: int, said: Any, is_permanent: bool | None = None) -> SendError:  # noqa: ANN401 - bytes or text, as smtplib has it
+    is_permanent = code >= 500 if is_permanent is None else is_permanent
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return SendError(f"the mail server answered {code} {plain}"[:200], permanent=code >= 500, code=str(code))
+    return SendError(f"the mail server answered {code} {plain}"[:200], permanent=is_permanent, code=str(code))
