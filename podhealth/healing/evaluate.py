@@ -21,7 +21,19 @@ from podhealth.crashpoints import crashpoint
 from podhealth.healing import modes
 from podhealth.healing.ask import ask
 from podhealth.models import PodStatus
-from podhealth.store import audit, brakes, decisions, episodes, healnotices, heals, healsteps, nodes, podstate, turns
+from podhealth.store import (
+    audit,
+    brakes,
+    decisions,
+    episodes,
+    healnotices,
+    heals,
+    healsteps,
+    heldpods,
+    nodes,
+    podstate,
+    turns,
+)
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import Gathered, episode_facts, facts_of_planned, gather
@@ -137,7 +149,8 @@ def _store(conn: sa.Connection, g: Gathered, decided: Decision, notes: list[Feed
         # Told people are done at once; all else is judged again when its heal ends.
         judge_at = now
     brakes.keep(conn, g, decided)
-    _look_again(conn, pod_id, judge_at)
+    tell_at = heldpods.follow(conn, g.pod, decided, now, is_told=not is_shadow(g.facts))
+    _look_again(conn, pod_id, min((at for at in (judge_at, tell_at) if at is not None), default=None))
     if decided.answer == Answer.ACT:
         after = {"decision": decision_id, "action": str(decided.rung)}
         audit.write(conn, heals.healer(g.pod.tenant_id), "heal planned", "heal", heal_id, None, after)

@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.decide import Decision as Judgement
+from podhealth.core.holding import hides
+from podhealth.core.own_network import WAITS_FOR_REFERENCE
 from podhealth.core.words import Answer
 from podhealth.models import Decision
 
@@ -70,6 +72,9 @@ def _is_same(last: Row | None, judged: Judgement) -> bool:
     # An act is never the same: each stands for a heal of its own.
     if last is None or judged.answer == Answer.ACT:
         return False
+    # For some seconds after each fail; what holds the pod for longer comes later in the order, and stands.
+    if judged.same_as == WAITS_FOR_REFERENCE and last.answer == Answer.HOLD and hides(judged, last.gate):
+        return True
     was = (last.answer, last.gate, last.inputs.get("sameAs"), last.until)
     return was == (judged.answer, judged.gate, judged.same_as, judged.until)
 
