@@ -1,10 +1,9 @@
-"""Judges and steps until nothing is due, in a process that a test may kill (``python -m tests.healing.crash``).
+"""Judges and steps until nothing is due, in a process that a test may kill (healer_process.py starts it).
 
 With ``PODHEALTH_CRASH_AT`` it dies at that crash point, as a power cut would have it.
 """
 
 import os
-import sys
 import threading
 
 import sqlalchemy as sa
@@ -54,7 +53,3 @@ def is_due(engine: sa.Engine) -> bool:
 def is_followed(engine: sa.Engine) -> bool:
     with read(engine) as conn:
         return bool(conn.execute(_FOLLOWED).scalar_one())
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -4,23 +4,16 @@ What was really done is read from the process host's ledger, which a third proce
 """
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from podhealth.store import healsteps
-from tests.healing.world import World, environment
+from tests.healing.healer_process import run_healer
+from tests.healing.world import World
 
 pytestmark = pytest.mark.slow
 
 _POINTS = ["heal.before_insert", "heal.after_insert", "heal.before_call", "heal.after_call"]
-
-
-def run_healer(world: World, crash_at: str = "") -> int:
-    """Run the healer in a process of its own until nothing is due, or until it is killed; return how it ended."""
-    command = [sys.executable, "-m", "tests.healing.crash", str(world.pod_id), "40"]
-    return subprocess.run(command, env=environment(world, crash_at), timeout=60, check=False).returncode
 
 
 def outlast_the_lease(world: World) -> None:

@@ -1,8 +1,6 @@
 """Heals from end to end through Proxmox and Podman: judged, called once, followed, verified; killed and adopted."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +9,8 @@ from podhealth.core.words import Action, HealState, ProviderKind
 from podhealth.healing import steps
 from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
-from tests.healing.world import World, environment
+from tests.healing.healer_process import run_healer
+from tests.healing.world import World
 from tests.support.podman import LIVES_ON, Podman
 from tests.support.pve import Running
 from tests.support.wait import wait_for
@@ -29,11 +28,6 @@ def on_podman(engine: sa.Engine, podman: Podman, name: str) -> World:
     world = World(engine, None)
     world.with_provider(ProviderKind.DOCKER, name, {"url": podman.url})
     return world
-
-
-def run_healer(world: World, crash_at: str = "") -> int:
-    command = [sys.executable, "-m", "tests.healing.crash", str(world.pod_id), "40"]
-    return subprocess.run(command, env=environment(world, crash_at), timeout=60, check=False).returncode
 
 
 def go_on(world: World) -> None:
