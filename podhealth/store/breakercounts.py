@@ -116,7 +116,7 @@ def _not_closed() -> Any:
 
 
 def _few_are_ill(conn: sa.Connection, now: datetime) -> bool:
-    ill = sa.select(sa.distinct(CheckState.pod_id)).where(CheckState.bad_since > now - FRESH)
+    ill = sa.select(CheckState.pod_id).where(CheckState.bad_since > now - FRESH).distinct()
     healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
     query = sa.union_all(ill.limit(LEAST + 1).subquery().select(), healed.limit(LEAST + 1).subquery().select())
     return len(conn.execute(query.limit(LEAST + 1)).all()) <= LEAST

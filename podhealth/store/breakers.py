@@ -63,7 +63,7 @@ def breakers_of(conn: sa.Connection, facts: Facts, pod: Row, heal: Row | None) -
             state=row.state,
             opened_at=row.opened_at,
             suspects=row.suspects,
-            limit=row.limit,
+            limit=row.suspect_limit,
             override_until=row.override_until,
             is_next=row.state == BreakerState.HALF_OPEN and _is_next(conn, row, facts, pod, heal),
             trial_at=row.next_trial_at if row.next_trial_at and row.next_trial_at > facts.now else None,
@@ -187,7 +187,7 @@ def _next(conn: sa.Connection, scope: ScopeKey, counts: Counts, now: datetime, l
     was = _NEVER if row is None else Standing(row.state, row.opened_at, row.half_open_at, row.calm_since)
     stands = advance(was, tally, now)
     values: dict[str, Any] = {"state": stands.state, "opened_at": stands.opened_at, "calm_since": stands.calm_since}
-    values |= {"half_open_at": stands.half_open_at, "suspects": tally.suspects, "limit": tally.limit}
+    values |= {"half_open_at": stands.half_open_at, "suspects": tally.suspects, "suspect_limit": tally.limit}
     values |= {"rest": tally.counted}
     is_known = row is not None and stands.state != BreakerState.CLOSED
     is_change = stands.state != was.state
@@ -213,9 +213,9 @@ def _store(conn: sa.Connection, scope: ScopeKey, row: Row | None, values: dict[s
     key = {"scope": scope.scope, "scope_key": scope.key}
     if row is None:
         insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(insert(Breaker).values(**key, **values).on_conflict_do_nothing())
+        conn.execute(insert(Breaker.__table__).values(**key, **values).on_conflict_do_nothing())
     else:
-        conn.execute(sa.update(Breaker).where(Breaker.id == row.id).values(**values))
+        conn.execute(sa.update(Breaker.__table__).where(Breaker.id == row.id).values(**values))
     stored = _row_of(conn, scope, lock=True)
     assert stored is not None  # written just now
     return stored
