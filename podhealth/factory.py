@@ -20,7 +20,7 @@ from podhealth.store.secrets import hold_key
 from podhealth.web import access, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
-from podhealth.web.pages import account, assets, checks, heals, health, pods, policies
+from podhealth.web.pages import account, approvals, assets, checks, heals, health, incidents, pods, policies, windows
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.tries import FailedTries
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> Flask:
     guard.install(app)
     session.install(app)
     _install_security(app)
-    for noun in (account, assets, health, pods, checks, policies, heals):
+    for noun in (account, approvals, assets, health, pods, checks, policies, heals, incidents, windows):
         app.register_blueprint(noun.pages)
     app.register_blueprint(api)
     sockets.install(app)
@@ -67,6 +67,7 @@ def _install_database(app: Flask, settings: Settings) -> None:
     prepare_engine(engine)
     app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
     app.extensions["failed_tries"] = FailedTries(settings.redis_url)
+    app.extensions["link_tries"] = FailedTries(settings.redis_url, "approval link")
 
 
 def _install_templates(app: Flask) -> None:

@@ -15,7 +15,7 @@ from podhealth.core.errors import Conflict
 from podhealth.core.facts import Approved
 from podhealth.core.fields import line
 from podhealth.core.words import Action, ApprovalState, FeedKind
-from podhealth.models import Approval, Pod, PodStatus
+from podhealth.models import Approval, Episode, Pod, PodStatus, Policy, Tenant
 from podhealth.store import audit, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -119,12 +119,20 @@ def get(conn: sa.Connection, scope: Scope, approval_id: object) -> Row:
 
 def find(conn: sa.Connection, approval_id: int) -> Row | None:
     """Return a question whoever asks, for who holds its signed link; null where it, its pod or its tenant is gone."""
-    return conn.execute(_with_pod().where(Approval.id == approval_id, Pod.deleted_at.is_(None))).one_or_none()
+    is_there = (Pod.deleted_at.is_(None), Tenant.deleted_at.is_(None))
+    return conn.execute(_with_pod().where(Approval.id == approval_id, *is_there)).one_or_none()
 
 
 def _with_pod() -> sa.Select[Any]:
-    columns = (Approval.__table__, Pod.name.label("pod"), PodStatus.status, PodStatus.reason.label("trouble"))
-    return sa.select(*columns).join(Pod, Pod.id == Approval.pod_id).join(PodStatus, PodStatus.pod_id == Approval.pod_id)
+    named = (Pod.name.label("pod"), PodStatus.status, Policy.name.label("policy"), Tenant.name.label("tenant"))
+    return (
+        sa.select(Approval.__table__, *named)
+        .join(Pod, Pod.id == Approval.pod_id)
+        .join(PodStatus, PodStatus.pod_id == Approval.pod_id)
+        .join(Episode, Episode.id == Approval.episode_id)
+        .join(Policy, Policy.id == Episode.policy_id)
+        .join(Tenant, Tenant.id == Approval.tenant_id)
+    )
 
 
 def listed(
@@ -165,5 +173,5 @@ def why_over(row: Row, now: datetime) -> str | None:
 
 
 def what(row: Row) -> str:
-    """Return what is asked for, such as ``restart``."""
+    """Return what is asked for, as a verb, such as ``restart``."""
     return "tell people" if row.action == Action.NOTIFY_ONLY else str(row.action.value)

@@ -12,10 +12,10 @@ from podhealth.web.session import current_scope
 log = structlog.get_logger(__name__)
 
 
-def tell_browsers() -> None:
-    """Publish the caller's tenant's newest feed number; never raises and never waits long for Redis."""
+def tell_browsers(tenant_id: int | None = None) -> None:
+    """Publish a tenant's newest feed number, the caller's own if none is named; never raises, never waits for long."""
     parts = installed()
-    tenant_id = current_scope().tenant_id
+    tenant_id = current_scope().tenant_id if tenant_id is None else tenant_id
     try:
         with read(parts.engine) as conn:
             seq = conn.scalar(sa.select(Tenant.feed_seq).where(Tenant.id == tenant_id))

@@ -1,4 +1,4 @@
-"""How often somebody may fail to sign in. Counted in Redis; in this process while Redis is away, never not at all.
+"""How often somebody may fail to sign in, or to use a link. Counted in Redis; in this process while Redis is away.
 
 It knows no passwords: the sign-in page says what failed.
 """
@@ -32,7 +32,8 @@ def storage_url(redis_url: str) -> str:
 class FailedTries:
     """The failed tries of the last minutes, by account and address together, by address, and by account."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, of: str = "sign-in") -> None:
+        self._of = of
         memory = FixedWindowRateLimiter(MemoryStorage())
         self._counters = [memory]
         try:
@@ -51,23 +52,24 @@ class FailedTries:
         """Count one failed try."""
         for counter in self._counters:
             try:
-                for item, *names in _items(account, address):
+                for item, *names in self._items(account, address):
                     counter.hit(item, *names)
             except StorageError as error:
                 log.warning("redis did not count a try", error=str(error)[:80])
 
-    @staticmethod
-    def _left(counter: FixedWindowRateLimiter, account: str, address: str) -> int:
+    def _left(self, counter: FixedWindowRateLimiter, account: str, address: str) -> int:
+        items = self._items(account, address)
         try:
-            return min(counter.get_window_stats(item, *names).remaining for item, *names in _items(account, address))
+            return min(counter.get_window_stats(item, *names).remaining for item, *names in items)
         except StorageError as error:
             log.warning("redis did not answer about tries", error=str(error)[:80])
             return _ONE_PERSON_HERE.amount
 
-
-def _items(account: str, address: str) -> list[tuple[RateLimitItemPerMinute | RateLimitItemPerHour, str, str]]:
-    return [
-        (_ONE_PERSON_HERE, f"sign-in {account}", address),
-        (_ONE_ADDRESS, "sign-in", address),
-        (_ONE_ACCOUNT, "sign-in", account),
-    ]
+    def _items(
+        self, account: str, address: str
+    ) -> list[tuple[RateLimitItemPerMinute | RateLimitItemPerHour, str, str]]:
+        return [
+            (_ONE_PERSON_HERE, f"{self._of} {account}", address),
+            (_ONE_ADDRESS, self._of, address),
+            (_ONE_ACCOUNT, self._of, account),
+        ]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import Kind, Mode, Outcome, ProviderKind, Role
 from podhealth.models import (
+    Approval,
     Check,
     CheckState,
     Episode,
@@ -148,6 +149,22 @@ def a_heal(conn: sa.Connection, pod_id: int, **columns: Any) -> int:
         "idempotency_key": f"heal-{pod_id}-{to_us(now)}",
     }
     return _insert(conn, Heal, values | columns)
+
+
+def an_approval(conn: sa.Connection, pod_id: int, episode_id: int, **columns: Any) -> int:
+    """An open question, asked just now: may the pod be restarted?"""
+    now = db_now(conn)
+    values = {
+        "tenant_id": _tenant_of(conn, pod_id),
+        "pod_id": pod_id,
+        "episode_id": episode_id,
+        "action": "restart",
+        "attempt": 1,
+        "reason": "http failed 3 times",
+        "wanted_at": now,
+        "lapses_at": now + timedelta(minutes=60),
+    }
+    return _insert(conn, Approval, values | columns)
 
 
 def with_provider(run_dir: str) -> dict[str, Any]:

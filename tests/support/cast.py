@@ -27,12 +27,14 @@ from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.factory import create_app
 from podhealth.models import ApiToken, Pod, Session, Snooze
 from podhealth.settings import Settings
-from podhealth.store import accounts, decisions, feed
+from podhealth.store import accounts, decisions, feed, windows
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
+from podhealth.store.tenancy import system_scope
 from podhealth.web.installed import installed
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_approval, an_episode
 from tests.support.databases import compiling_once
+from tests.support.windowing import a_window
 
 SECRET = "of-the-tests-only-" + "x" * 32
 ORIGIN = "http://127.0.0.1:8700"
@@ -55,6 +57,8 @@ class House(NamedTuple):
     agent_token: str
     people: dict[str, int]
     tokens: dict[str, str]
+    window_id: int
+    gone_window_id: int
 
     @property
     def check_id(self) -> int:
@@ -228,13 +232,34 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         gone_pod_id = a_pod(conn, tenant_id, f"{canary}-gone", deleted_at=past)
         pod_id = a_pod(conn, tenant_id, f"{canary}-pod", tags=[f"{canary}-tag"], status="unhealthy")
         checks, heal_id = _troubled(conn, tenant_id, pod_id, policy_id, canary)
+        planned = _windows(conn, tenant_id, canary)
         agent_token = f"pa_{name}-agent"
         for of, plain in ((pod_id, agent_token), (gone_pod_id, agent_token + "-gone")):
             conn.execute(sa.update(Pod).where(Pod.id == of).values(agent_token_hash=accounts.hash_of(plain)))
         feed.append(conn, [FeedNote(tenant_id, FeedKind.POD, pod_id)])
     return House(
-        tenant_id, canary, pod_id, gone_pod_id, policy_id, gone_policy_id, checks, heal_id, agent_token, users, tokens
+        tenant_id,
+        canary,
+        pod_id,
+        gone_pod_id,
+        policy_id,
+        gone_policy_id,
+        checks,
+        heal_id,
+        agent_token,
+        users,
+        tokens,
+        *planned,
     )
+
+
+def _windows(conn: sa.Connection, tenant_id: int, canary: str) -> tuple[int, int]:
+    """A maintenance window under way each day, and one that is deleted."""
+    scope = system_scope(tenant_id)
+    row = a_window(conn, scope, name=f"{canary} window", reason=f"{canary} work", recurrence="FREQ=DAILY")
+    gone = a_window(conn, scope, name=f"{canary} gone window", reason=f"{canary} work")
+    windows.delete_window(conn, scope, gone.id)
+    return row.id, gone.id
 
 
 def _troubled(
@@ -251,6 +276,7 @@ def _troubled(
         a_result(conn, checks["ping"], "ok", at, latency_ms=1.5)
         a_result(conn, checks["http"], "fail", at, fail_class="down", error=f"{canary} refused")
     episode_id = an_episode(conn, pod_id, policy_id, attempts=1)
+    an_approval(conn, pod_id, episode_id, reason=f"{canary} wanted")
     heal_id = a_heal(
         conn,
         pod_id,

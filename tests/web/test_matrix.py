@@ -128,4 +128,10 @@ def test_each_route_that_writes_asks_for_more_than_a_viewer_or_is_about_oneself(
     unsafe = {endpoint for path in PATHS for method, endpoint in path.endpoints.items() if method not in SAFE}
 
     assert {e for e in unsafe if RULES[e].role == "viewer"} == may_viewers
-    assert {e for e in unsafe if RULES[e].role is None} == {"account.enter", "account.use_link", "api.heartbeat"}
+    assert {e for e in unsafe if RULES[e].role is None} == {
+        "account.enter",
+        "account.use_link",
+        "api.heartbeat",
+        "approvals.use_link",  # whom the signed link was sent to
+        "approvals.reject_by_link",
+    }

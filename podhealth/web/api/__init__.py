@@ -4,4 +4,4 @@ from flask import Blueprint
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
-from podhealth.web.api import checks, heals, heartbeats, overview, pods, policies  # noqa: E402, F401 - routes attach
+from podhealth.web.api import approvals, checks, heals, heartbeats, incidents, overview, pods, policies, windows  # noqa: E402, F401 - routes attach
