@@ -60,7 +60,7 @@ def keys_shown(shown: Shown) -> frozenset[Key]:
 def touched(rows: Iterable[FeedRow]) -> Touched:
     """Return what these changes touch (behaviour §11, Live)."""
     pods: set[int] = set()
-    is_list_changed = False
+    is_list_changed = is_window_changed = False
     toasts: list[dict[str, Any]] = []
     for row in rows:
         if row.note:
@@ -68,7 +68,10 @@ def touched(rows: Iterable[FeedRow]) -> Touched:
         if row.kind not in _SILENT and row.pod_id is not None:
             pods.add(row.pod_id)
         is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
+        is_window_changed = is_window_changed or row.kind is FeedKind.WINDOW
     keys = {Key(part, pod_id) for pod_id in pods for part in _OF_A_POD}
+    if is_window_changed:
+        keys.add(NAV)  # what stands on each page; the list of windows loads itself anew when it is swapped
     if pods or is_list_changed:
         keys |= {NAV, COUNTS}
     return Touched(frozenset(keys), is_list_changed, tuple(toasts))

@@ -23,11 +23,12 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from podhealth import clock
+from podhealth.core.channel_fields import Platform
 from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.factory import create_app
-from podhealth.models import ApiToken, Pod, Session, Snooze
+from podhealth.models import ApiToken, Delivery, Message, Pod, Session, Snooze
 from podhealth.settings import Settings
-from podhealth.store import accounts, decisions, feed, windows
+from podhealth.store import accounts, channels, decisions, feed, windows
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import system_scope
@@ -233,6 +234,7 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         pod_id = a_pod(conn, tenant_id, f"{canary}-pod", tags=[f"{canary}-tag"], status="unhealthy")
         checks, heal_id = _troubled(conn, tenant_id, pod_id, policy_id, canary)
         planned = _windows(conn, tenant_id, canary)
+        _channel(conn, tenant_id, canary)
         agent_token = f"pa_{name}-agent"
         for of, plain in ((pod_id, agent_token), (gone_pod_id, agent_token + "-gone")):
             conn.execute(sa.update(Pod).where(Pod.id == of).values(agent_token_hash=accounts.hash_of(plain)))
@@ -260,6 +262,18 @@ def _windows(conn: sa.Connection, tenant_id: int, canary: str) -> tuple[int, int
     gone = a_window(conn, scope, name=f"{canary} gone window", reason=f"{canary} work")
     windows.delete_window(conn, scope, gone.id)
     return row.id, gone.id
+
+
+def _channel(conn: sa.Connection, tenant_id: int, canary: str) -> None:
+    """A channel with a route, and a message that could not be delivered over it."""
+    fields = {"name": f"{canary} channel", "kind": "webhook", "config": {"url": f"https://hooks.example/{canary}"}}
+    scope = system_scope(tenant_id)
+    made = channels.create_channel(conn, scope, fields | {"routes": [{"tags": [f"{canary}-tag"]}]}, Platform())
+    message_id = channels.test_channel(conn, scope, made.row.id)
+    dead = {"kind": "first", "state": "dead", "subject": f"{canary} is unhealthy", "last_error": f"{canary} refused"}
+    conn.execute(sa.update(Message).where(Message.id == message_id).values(**dead, attempts=1))
+    tried = {"tenant_id": tenant_id, "message_id": message_id, "channel_id": made.row.id, "nth": 1, "ok": False}
+    conn.execute(sa.insert(Delivery).values(**tried, at=clock.utcnow(), error=f"{canary} refused", took_ms=1.0))
 
 
 def _troubled(
