@@ -9,7 +9,10 @@ from datetime import datetime, timedelta
 from podhealth.core.decide import Decision
 from podhealth.core.episode import triggering
 from podhealth.core.facts import CheckFacts, Facts
-from podhealth.core.words import DesiredState, Gate, Mode, Status
+from podhealth.core.gates import GATES
+from podhealth.core.words import Answer, DesiredState, Gate, Mode, Status
+
+_ORDER = [gate for gate, _ in GATES]
 
 
 def triggers(facts: Facts) -> tuple[CheckFacts, ...]:
@@ -32,6 +35,13 @@ def may_open(facts: Facts) -> bool:
 def must_ask(decided: Decision, facts: Facts) -> bool:
     """Return whether the provider's answer is what is left to know: ask it, and judge again with what it said."""
     return decided.gate == Gate.SETTLING and decided.judge_at == facts.now
+
+
+def comes_to(decided: Decision, gate: Gate) -> bool:
+    """Return whether a decision has come as far as ``gate``: what only later gates ask need not be known before."""
+    if decided.answer == Answer.ACT:
+        return True
+    return decided.gate is not None and _ORDER.index(decided.gate) >= _ORDER.index(gate)
 
 
 def healthy_spans(changes: Iterable[tuple[datetime, str, str]], since: datetime) -> list[timedelta]:

@@ -16,12 +16,12 @@ from podhealth.core.errors import Conflict
 from podhealth.core.facts import Facts, Spent
 from podhealth.core.fields import line
 from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_OVER, CHRONIC_WITHIN, counted_heals
-from podhealth.core.gates import GATES
-from podhealth.core.judging import must_ask
+from podhealth.core.judging import comes_to, must_ask
 from podhealth.core.mode_gate import is_shadow
-from podhealth.core.words import Action, Answer, FeedKind, Gate, HealState
+from podhealth.core.words import Action, FeedKind, Gate, HealState, NoticeKind, Severity
 from podhealth.models import Heal, PodStatus
-from podhealth.store import audit, breakers, podstate, tenancy, turns
+from podhealth.models.base import to_us
+from podhealth.store import audit, breakers, notices, podstate, tenancy, turns
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Row = sa.Row[Any]
 
-_ORDER = [gate for gate, _ in GATES]
 _UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
 _LONGEST_CALL = CHRONIC_WITHIN  # no heal is called later than that after it was planned
 _FLAPPING_COST = 2
@@ -56,9 +55,7 @@ def own_facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row]
 
 def _comes_to(facts: Facts, gate: Gate) -> bool:
     decided = decide(facts)
-    if decided.answer == Answer.ACT or must_ask(decided, facts):
-        return True
-    return decided.gate is not None and _ORDER.index(decided.gate) >= _ORDER.index(gate)
+    return comes_to(decided, gate) and not must_ask(decided, facts)
 
 
 def with_brakes(conn: sa.Connection, g: "Gathered", planning: bool = False) -> "Gathered":
@@ -70,7 +67,8 @@ def with_brakes(conn: sa.Connection, g: "Gathered", planning: bool = False) -> "
         turns.lock(conn, g.pod.tenant_id, g.pod.node_id)
         breakers.lock(conn, g.pod)
     facts = _facts(conn, g.facts, g.pod, g.checks, g.heal)
-    return replace(g, facts=replace(facts, turn=turns.turn_of(conn, facts, g.pod)))
+    facts = replace(facts, turn=turns.turn_of(conn, facts, g.pod))
+    return replace(g, facts=facts, real=facts)
 
 
 def _facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row], heal: Row | None) -> Facts:
@@ -110,8 +108,16 @@ def _spent(conn: sa.Connection, tenant_id: int, now: datetime, own: Row | None) 
 
 
 def keep(conn: sa.Connection, g: "Gathered", decided: Decision) -> None:
-    """Note what a decision means for the brakes: which breakers hold the pod, and whether it waits for its turn."""
+    """Note what a decision means for the brakes: which breakers hold the pod, and whether it waits for its turn.
+
+    That a pod is chronic is told once, for as long as the same heals make it so.
+    """
     breakers.keep_holds(conn, g, decided.gate == Gate.BREAKER)
+    if decided.gate == Gate.CHRONIC and not is_shadow(g.facts):
+        key = f"pod:{g.pod.pod_id}:chronic:{to_us(decided.until or g.facts.now)}"
+        text = f"{g.pod.name}: {decided.reason}"
+        told = {"severity": Severity.CRITICAL, "pod_id": g.pod.pod_id, "now": g.facts.now}
+        notices.tell(conn, g.pod.tenant_id, NoticeKind.CHRONIC, key, text, **told)
     waits = _waits_for_its_turn(decided) and not is_shadow(g.facts)
     since = (g.facts.episode.opened_at if g.facts.episode else g.facts.now) if waits else None
     if since != g.pod.heal_wanted_since:

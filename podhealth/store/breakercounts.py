@@ -3,6 +3,7 @@
 What a pod counts as is core/breaker's rule. Where few pods are ill nothing more than an index is looked at.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ IsHealed = Callable[[Any], bool]
 _UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
 _OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
 # Whatever a pod is asked about by its own words: two pods alike in these are governed alike.
-_GOVERNED_BY = (Pod.tenant_id, Pod.policy_id, Pod.tags, Pod.provider)
+_GOVERNED_BY = (Pod.tenant_id, Pod.policy_id, Pod.provider, sa.cast(Pod.tags, sa.Text).label("tags_text"))
 
 
 class ScopeKey(NamedTuple):
@@ -57,6 +58,7 @@ class Ill:
     runs: dict[str, datetime] = field(default_factory=dict)
     vantages: set[str] = field(default_factory=set)
     held_by: set[ScopeKey] = field(default_factory=set)
+    whole: Part | None = None
 
     def scopes(self) -> Iterable[ScopeKey]:
         """The scopes that the pod is in."""
@@ -67,22 +69,20 @@ class Ill:
             yield ScopeKey(BreakerScope.VANTAGE, vantage)
 
     def part(self, of: ScopeKey, now: datetime) -> Part:
-        """What it counts as in one of them."""
-        runs = [run for at, run in self.runs.items() if of.scope != BreakerScope.VANTAGE or at == of.key]
-        is_monitored = self.row.phase == Phase.MONITORED
-        held, exhausted = of in self.held_by, self.row.exhausted_at is not None
-        return part_of(
-            Member(
-                is_monitored,
-                self.is_healed,
-                max(runs, default=None),
-                self.row.has_heal,
-                held,
-                exhausted,
-                self.is_chronic,
-            ),
-            now,
-        )
+        """What it counts as in one of them: alike in all, but for who holds it and what a vantage sees of it."""
+        if of in self.held_by:
+            return Part.SUSPECT
+        if of.scope == BreakerScope.VANTAGE and (len(self.runs) > 1 or of.key not in self.runs):
+            return self._part(self.runs.get(of.key), now)
+        if self.whole is None:
+            self.whole = self._part(max(self.runs.values(), default=None), now)
+        return self.whole
+
+    def _part(self, run: datetime | None, now: datetime) -> Part:
+        row = self.row
+        is_monitored, is_exhausted = row.phase == Phase.MONITORED, row.exhausted_at is not None
+        seen = Member(is_monitored, self.is_healed, run, row.has_heal, False, is_exhausted, self.is_chronic)
+        return part_of(seen, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ def _governors(conn: sa.Connection) -> IsHealed:
     known: dict[Any, bool] = {}
 
     def is_healed(pod: Any) -> bool:
-        key = (pod.tenant_id, pod.policy_id, tuple(pod.tags), pod.provider)
+        key = (pod.tenant_id, pod.policy_id, pod.tags_text, pod.provider)
         if key not in known:
-            bound = effective_policy(pod.policy_id, pod.tags, candidates.get(pod.tenant_id, []))
+            bound = effective_policy(pod.policy_id, json.loads(pod.tags_text), candidates.get(pod.tenant_id, []))
             known[key] = bound.policy_id is not None and _does_something(rules[bound.policy_id], pod.provider)
         return known[key]
 
@@ -179,7 +179,7 @@ def _interesting() -> Any:
     return sa.union(failing, healed, sa.select(BreakerHold.pod_id))
 
 
-def _rows() -> sa.Select[Any]:
+def _rows() -> Any:
     has_heal = sa.exists().where(Heal.pod_id == Pod.id, Heal.state.in_(_OPEN))
     is_open = sa.and_(Episode.pod_id == Pod.id, Episode.closed_at.is_(None))
     columns = (Pod.id.label("pod_id"), Pod.node_id, *_GOVERNED_BY, PodStatus.phase, Episode.exhausted_at)

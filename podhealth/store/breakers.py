@@ -29,6 +29,7 @@ Row = sa.Row[Any]
 
 _LOCKS = 0x4252  # the first half of the advisory locks taken here; the other is the scope
 _NEVER = Standing()
+_TABLE: Any = Breaker.__table__  # by the names of its columns, as its rows are read
 
 
 def lock(conn: sa.Connection, pod: Row) -> None:
@@ -213,9 +214,9 @@ def _store(conn: sa.Connection, scope: ScopeKey, row: Row | None, values: dict[s
     key = {"scope": scope.scope, "scope_key": scope.key}
     if row is None:
         insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(insert(Breaker.__table__).values(**key, **values).on_conflict_do_nothing())
+        conn.execute(insert(_TABLE).values(**key, **values).on_conflict_do_nothing())
     else:
-        conn.execute(sa.update(Breaker.__table__).where(Breaker.id == row.id).values(**values))
+        conn.execute(sa.update(_TABLE).where(Breaker.id == row.id).values(**values))
     stored = _row_of(conn, scope, lock=True)
     assert stored is not None  # written just now
     return stored

@@ -113,7 +113,7 @@ class Fleet:
         query = sa.select(Heal.__table__).order_by(Heal.id)
         if name is not None:
             query = query.where(Heal.pod_id == self.pods[name])
-        return self._rows(query)
+        return self.rows(query)
 
     def healed(self) -> list[str]:
         """The names of the pods that heals were planned for, in order."""
@@ -121,20 +121,21 @@ class Fleet:
         return [names[row.pod_id] for row in self.heals()]
 
     def breaker(self, scope: str = "tenant") -> sa.Row[Any] | None:
-        rows = self._rows(sa.select(Breaker.__table__).where(Breaker.scope == scope))
+        rows = self.rows(sa.select(Breaker.__table__).where(Breaker.scope == scope))
         return rows[0] if rows else None
 
     def slots(self) -> list[sa.Row[Any]]:
-        return self._rows(sa.select(HealSlot.__table__))
+        return self.rows(sa.select(HealSlot.__table__))
 
     def status(self, name: str) -> sa.Row[Any]:
-        return self._rows(sa.select(PodStatus.__table__).where(PodStatus.pod_id == self.pods[name]))[0]
+        return self.rows(sa.select(PodStatus.__table__).where(PodStatus.pod_id == self.pods[name]))[0]
 
     def sql(self, statement: str, **values: Any) -> None:
         with write(self.engine) as conn:
             conn.execute(sa.text(statement), values)
 
-    def _rows(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+    def rows(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        """What a query finds."""
         with self.engine.connect() as conn:
             return list(conn.execute(query))
 

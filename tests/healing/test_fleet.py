@@ -7,13 +7,15 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.errors import Conflict
-from podhealth.core.words import Actor, BreakerScope, BreakerState, HealState, Role
+from podhealth.core.words import Actor, BreakerScope, BreakerState, HealState, NoticeKind, Role
+from podhealth.models import Notice
 from podhealth.store import brakes, heals, overrides
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
 from tests.healing.fleet import Fleet
 from tests.healing.test_races import at_once
 from tests.healing.world import SLEEPER, ProcessHost
+from tests.support import build
 
 WEBS = [f"web{n}" for n in range(4)]
 HEALTHY = [f"calm{n}" for n in range(8)]
@@ -234,8 +236,6 @@ def test_inside_a_tenant_who_was_healed_least_comes_first(fleet: Fleet) -> None:
 
 
 def _was_healed(fleet: Fleet, name: str, hours_ago: float, **columns: object) -> None:
-    from tests.support import build
-
     with write(fleet.engine) as conn:
         at = db_now(conn) - timedelta(hours=hours_ago)
         values = {"state": HealState.SUCCEEDED, "triggered_at": at, "called_at": at, "completed_at": at}
@@ -248,7 +248,10 @@ def test_a_chronic_pod_waits_until_somebody_acknowledges_it(fleet: Fleet) -> Non
         _was_healed(fleet, "web0", hours)
     fleet.fall_ill("web0")
     fleet.settle(2)
+    fleet.judge("web0", "web0")
     assert (fleet.gate("web0"), len(fleet.heals())) == ("chronic", 6)
+    told = fleet.rows(sa.select(Notice.text).where(Notice.kind == NoticeKind.CHRONIC))
+    assert [row.text.startswith("web0: Healed more than 5 times in 24 h") for row in told] == [True]
 
     with write(fleet.engine) as conn:
         brakes.acknowledge_chronic(conn, admin(fleet), fleet.pods["web0"], "disk replaced")
