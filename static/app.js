@@ -179,7 +179,7 @@
     else location.assign("/pods");
   };
 
-  const PLACES = { p: "/pods", o: "/policies", h: "/heals" };
+  const PLACES = { p: "/pods", i: "/incidents", o: "/policies", h: "/heals" };
   const KEYS = {
     "/": search,
     "?": () => open(found("#keys")),

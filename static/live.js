@@ -6,7 +6,8 @@
 //   #live-chip   a button that says how live the page is, and pauses it.   #live-banner  a line for "offline".
 //   #list-drift  hidden; shown when pods came or went.                     #toasts       where news appears.
 //   [data-live-part][id]   what is loaded anew when too much was missed (default: main).
-//   pod-card-7, pod-row-7, pod-head-7, overview-counts, nav-counts: what is watched, found by id.
+//   #incident-drift  hidden; shown when an incident is newer than its data-newest.
+//   pod-card-7, pod-row-7, pod-head-7, incident-row-5, incident-head-5, overview-counts, nav-counts: what is watched.
 // It tells others: document events "podhealth:swapped" (detail: the new element), and window.podhealthNow().
 (() => {
   "use strict";
@@ -39,10 +40,10 @@
 
   // What the page shows
 
-  const idsOf = (kind) => {
+  const idsOf = (kind, of = "pod") => {
     const found = [];
-    for (const element of document.querySelectorAll(`[id^="pod-${kind}-"]`)) {
-      const id = element.id.slice(`pod-${kind}-`.length);
+    for (const element of document.querySelectorAll(`[id^="${of}-${kind}-"]`)) {
+      const id = element.id.slice(`${of}-${kind}-`.length);
       if (/^\d+$/.test(id)) found.push(Number(id));
     }
     return found.slice(0, MAX_IDS);
@@ -53,6 +54,10 @@
     const told = { seq, cards: idsOf("card"), rows: idsOf("row"), counts: !!document.getElementById("overview-counts") };
     const page = idsOf("head")[0];
     if (page !== undefined) told.page = page;
+    const incidents = idsOf("row", "incident");
+    if (incidents.length) told.incidents = incidents;
+    const incident = idsOf("head", "incident")[0];
+    if (incident !== undefined) told.incident = incident;
     return told;
   };
 
@@ -122,10 +127,11 @@
   const apply = (frame) => {
     for (const html of frame.elements || []) {
       const fresh = parsed(html);
-      if (fresh && fresh.id && (!document.hidden || fresh.id === "nav-counts")) swap(fresh.id, fresh);
+      if (fresh && fresh.id && (!document.hidden || fresh.id.startsWith("nav-"))) swap(fresh.id, fresh);
     }
     for (const id of frame.gone || []) swap(id, null);
     if (frame.list) showDrift();
+    showNewIncidents();
     if (!document.hidden) showToasts(frame.toasts || []);
     showTitle();
   };
@@ -156,7 +162,7 @@
       location.reload();
       return;
     }
-    for (const part of [...parts, ...document.querySelectorAll("#nav-counts")]) {
+    for (const part of [...parts, ...document.querySelectorAll("#nav-counts, #nav-incidents")]) {
       const fresh = part.id ? page.getElementById(part.id) : page.querySelector("main");
       if (!fresh) continue;
       const own = document.adoptNode(fresh);
@@ -315,6 +321,12 @@
   const showDrift = () => {
     const line = document.getElementById("list-drift");
     if (line) line.hidden = false;
+  };
+
+  const showNewIncidents = () => {
+    const line = document.getElementById("incident-drift");
+    const count = document.getElementById("nav-incidents");
+    if (line && count && Number(count.dataset.newest) > Number(line.dataset.newest)) line.hidden = false;
   };
 
   const isOnScreen = (pod) =>

@@ -20,16 +20,21 @@ from podhealth.core.errors import InputError
 MAX_MESSAGE_BYTES = 4096
 MAX_ELEMENTS = 200
 _MAX_ID = 2**63 - 1
-_KEYS = frozenset({"seq", "cards", "rows", "page", "counts"})
+_KEYS = frozenset({"seq", "cards", "rows", "page", "counts", "incidents", "incident"})
 
 
 class Shown(NamedTuple):
-    """What is on somebody's screen: pods as cards, pods as rows, one pod's page, the counts of the overview."""
+    """What is on somebody's screen: pods as cards, pods as rows, one pod's page, the counts of the overview.
+
+    And incidents: as rows, and one incident's page.
+    """
 
     cards: frozenset[int]
     rows: frozenset[int]
     page: int | None
     counts: bool
+    incidents: frozenset[int] = frozenset()
+    incident: int | None = None
 
 
 class Watch(NamedTuple):
@@ -84,8 +89,8 @@ def parse_watch(text: str) -> Watch:
     except (ValueError, RecursionError):
         raise InputError("message", "must be JSON") from None
     if not isinstance(told, dict) or not told.keys() <= _KEYS or "seq" not in told:
-        raise InputError("message", "must have seq, and nothing but cards, rows, page and counts beside it")
-    page = told.get("page")
+        raise InputError("message", "must have seq, and nothing beside it that no page shows")
+    page, incident = told.get("page"), told.get("incident")
     counts = told.get("counts", False)
     if not isinstance(counts, bool):
         raise InputError("counts", "must be true or false")
@@ -94,6 +99,8 @@ def parse_watch(text: str) -> Watch:
         _ids("rows", told.get("rows", [])),
         None if page is None else _number("page", page),
         counts,
+        _ids("incidents", told.get("incidents", [])),
+        None if incident is None else _number("incident", incident),
     )
     return Watch(_number("seq", told["seq"]), shown)
 

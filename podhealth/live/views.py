@@ -13,14 +13,17 @@ import sqlalchemy as sa
 from podhealth.core.words import FeedKind
 from podhealth.live.frames import Shown
 from podhealth.live.render import fragment
-from podhealth.store import overview, podpage
+from podhealth.store import incidentlog, incidentpage, overview, podpage
 from podhealth.store.feed import FeedRow
 
-Part = Literal["nav", "counts", "card", "row", "page"]
+Part = Literal["nav", "counts", "card", "row", "page", "incident_row", "incident"]
 
 
 class Key(NamedTuple):
-    """One thing that may stand on a screen: the navigation's or overview's counts, a pod as card, row or page."""
+    """One thing that may stand on a screen: the navigation's or overview's counts, a pod or incident as row or page.
+
+    ``pod_id``: of the pod, or of the incident.
+    """
 
     part: Part
     pod_id: int
@@ -29,6 +32,7 @@ class Key(NamedTuple):
 NAV = Key("nav", 0)
 COUNTS = Key("counts", 0)
 _OF_A_POD: tuple[Part, ...] = ("card", "row", "page")
+_OF_AN_INCIDENT: tuple[Part, ...] = ("incident_row", "incident")
 _SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
 
 
@@ -54,12 +58,16 @@ def keys_shown(shown: Shown) -> frozenset[Key]:
         keys.append(COUNTS)
     if shown.page is not None:
         keys.append(Key("page", shown.page))
+    keys += [Key("incident_row", i) for i in shown.incidents]
+    if shown.incident is not None:
+        keys.append(Key("incident", shown.incident))
     return frozenset(keys)
 
 
 def touched(rows: Iterable[FeedRow]) -> Touched:
     """Return what these changes touch (behaviour §11, Live)."""
     pods: set[int] = set()
+    changed: set[int] = set()
     is_list_changed = is_window_changed = False
     toasts: list[dict[str, Any]] = []
     for row in rows:
@@ -67,12 +75,15 @@ def touched(rows: Iterable[FeedRow]) -> Touched:
             toasts.append({"text": row.note.get("text"), "tone": row.note.get("tone"), "pod": row.pod_id})
         if row.kind not in _SILENT and row.pod_id is not None:
             pods.add(row.pod_id)
+        if row.kind is FeedKind.INCIDENT and row.object_id is not None:
+            changed.add(row.object_id)
         is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
         is_window_changed = is_window_changed or row.kind is FeedKind.WINDOW
     keys = {Key(part, pod_id) for pod_id in pods for part in _OF_A_POD}
     if is_window_changed:
         keys.add(NAV)  # what stands on each page; the list of windows loads itself anew when it is swapped
-    if pods or is_list_changed:
+    keys |= {Key(part, incident_id) for incident_id in changed for part in _OF_AN_INCIDENT}
+    if pods or changed or is_list_changed:
         keys |= {NAV, COUNTS}
     return Touched(frozenset(keys), is_list_changed, tuple(toasts))
 
@@ -83,9 +94,11 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
     gone: dict[Key, tuple[str, ...]] = {}
     if NAV in keys or COUNTS in keys:
         counts = overview.counts(conn, tenant_id, now)
-        elements |= {NAV: (_piece("nav_counts", counts),), COUNTS: (_piece("overview_counts", counts),)}
+        incidents = _piece("nav_incidents", incidentlog.count_open(conn, tenant_id))
+        elements |= {NAV: (_piece("nav_counts", counts), incidents), COUNTS: (_piece("overview_counts", counts),)}
     listed = sorted({key.pod_id for key in keys if key.part in ("card", "row")})
     cards = {card.pod_id: card for card in overview.pod_cards(conn, tenant_id, now, listed)} if listed else {}
+    elements |= _incidents(conn, tenant_id, keys, now)
     for key in keys:
         if key.part in ("card", "row"):
             if key.pod_id in cards:
@@ -95,6 +108,19 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
         elif key.part == "page":
             elements[key], gone[key] = _page(conn, tenant_id, key.pod_id, now)
     return Rendered({key: elements[key] for key in keys if key in elements}, gone)
+
+
+def _incidents(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: datetime) -> dict[Key, tuple[str, ...]]:
+    listed = sorted({key.pod_id for key in keys if key.part == "incident_row"})
+    rows = incidentlog.incidents_of(conn, tenant_id, listed, now)
+    found: dict[Key, tuple[str, ...]] = {
+        Key("incident_row", incident_id): (_piece("incident_row", row),) for incident_id, row in rows.items()
+    }
+    for key in keys:
+        page = incidentpage.incident_page(conn, tenant_id, key.pod_id, now) if key.part == "incident" else None
+        if page is not None:
+            found[key] = tuple(_piece(name, view) for name, view in page.fragments())
+    return found
 
 
 def _piece(name: str, view: object) -> str:

@@ -21,6 +21,7 @@ from podhealth.core.words import (
     Status,
 )
 from podhealth.store.health import PodHealth
+from podhealth.store.incidentlog import IncidentRow
 from podhealth.store.overview import Doubt, Mark, PodCard
 
 Said = tuple[str | datetime, ...]
@@ -38,6 +39,7 @@ class PodHead:
     next_at: datetime | None
     facts: tuple[str, ...]
     tags: tuple[str, ...]
+    incident: IncidentRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class CheckRow:
     next_at: datetime | None
 
 
-def pod_head(card: PodCard, health: PodHealth, now: datetime) -> PodHead:
-    """Return the head of the pod that ``card`` and ``health`` tell of, as it is now."""
+def pod_head(card: PodCard, health: PodHealth, incident: IncidentRow | None, now: datetime) -> PodHead:
+    """Return the head of the pod that ``card`` and ``health`` tell of, as it is now; ``incident``: the one it is in."""
     pod = health.pod
     is_probed = card.mark.phase != Phase.STOPPED
     due = [c.next_at for c in health.checks if is_probed and c.enabled and c.next_at and c.due_at is None]
@@ -76,6 +78,7 @@ def pod_head(card: PodCard, health: PodHealth, now: datetime) -> PodHead:
         next_at=max(min(due), now) if due else None,
         facts=tuple(fact for fact in (pod.address, card.node, _provider(pod), _states(pod)) if fact),
         tags=card.tags,
+        incident=incident,
     )
 
 

@@ -18,6 +18,7 @@ from podhealth.core.uptime import Part, parts, uptime
 from podhealth.models import Pod, Tenant
 from podhealth.models.base import from_us, to_us
 from podhealth.store.health import pod_health
+from podhealth.store.incidentlog import open_incident_of
 from podhealth.store.overview import pod_cards
 from podhealth.store.past import Past, pod_pasts
 from podhealth.store.podevents import Events, Place, events_of
@@ -115,7 +116,7 @@ def pod_page(
     return PodPage(
         pod_id=pod_id,
         zone=zone,
-        head=pod_head(cards[0], health, now),
+        head=pod_head(cards[0], health, open_incident_of(conn, tenant_id, pod_id, now), now),
         healing=healing.healing,
         why=healing.why,
         moment=healing.moment,

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from podhealth.models.base import to_us
-from podhealth.store import feed, overview
+from podhealth.store import feed, incidentlog, overview
 from podhealth.store.db import db_now
 from podhealth.web.session import current_scope
 
@@ -21,6 +21,7 @@ class Shell:
     seq: int
     now: datetime
     counts: overview.Counts
+    incidents: incidentlog.OpenCount
     live_path: str = "/live"
 
     @property
@@ -34,4 +35,4 @@ def open_shell(conn: sa.Connection) -> Shell:
     tenant_id = current_scope().tenant_id
     seq = feed.newest(conn, [tenant_id]).get(tenant_id, 0)
     now = db_now(conn)
-    return Shell(seq, now, overview.counts(conn, tenant_id, now))
+    return Shell(seq, now, overview.counts(conn, tenant_id, now), incidentlog.count_open(conn, tenant_id))

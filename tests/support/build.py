@@ -10,13 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth import clock
-from podhealth.core.words import Kind, Mode, Outcome, ProviderKind, Role
+from podhealth.core.words import IncidentCause, Kind, Mode, Outcome, ProviderKind, Role, Severity
 from podhealth.models import (
     Approval,
     Check,
     CheckState,
     Episode,
     Heal,
+    Incident,
+    IncidentMember,
     Pod,
     PodStatus,
     Policy,
@@ -165,6 +167,17 @@ def an_approval(conn: sa.Connection, pod_id: int, episode_id: int, **columns: An
         "lapses_at": now + timedelta(minutes=60),
     }
     return _insert(conn, Approval, values | columns)
+
+
+def an_incident(conn: sa.Connection, pod_id: int, title: str = "web-1 is unhealthy", **columns: Any) -> int:
+    """An open incident of one pod, which is in it."""
+    now, tenant_id = db_now(conn), _tenant_of(conn, pod_id)
+    values = {"tenant_id": tenant_id, "cause": IncidentCause.POD, "cause_key": f"pod:{pod_id}", "title": title}
+    values |= {"severity": Severity.CRITICAL, "opened_at": now, "updated_at": now, "bad_since": now}
+    incident_id = _insert(conn, Incident, values | columns)
+    member = {"tenant_id": tenant_id, "incident_id": incident_id, "pod_id": pod_id, "joined_at": now, "bad_since": now}
+    _insert(conn, IncidentMember, member)
+    return incident_id
 
 
 def with_provider(run_dir: str) -> dict[str, Any]:

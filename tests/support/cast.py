@@ -33,7 +33,18 @@ from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import system_scope
 from podhealth.web.installed import installed
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, a_user, an_approval, an_episode
+from tests.support.build import (
+    a_check,
+    a_heal,
+    a_pod,
+    a_policy,
+    a_result,
+    a_tenant,
+    a_user,
+    an_approval,
+    an_episode,
+    an_incident,
+)
 from tests.support.databases import compiling_once
 from tests.support.windowing import a_window
 
@@ -291,6 +302,7 @@ def _troubled(
         a_result(conn, checks["http"], "fail", at, fail_class="down", error=f"{canary} refused")
     episode_id = an_episode(conn, pod_id, policy_id, attempts=1)
     an_approval(conn, pod_id, episode_id, reason=f"{canary} wanted")
+    an_incident(conn, pod_id, f"{canary}-pod is unhealthy")
     heal_id = a_heal(
         conn,
         pod_id,

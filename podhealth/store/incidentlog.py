@@ -1,0 +1,182 @@
+"""A tenant's incidents as pages and the API list them: the open ones first, then those that are over, newest first.
+
+Reads only. What stands on one incident's page besides is store/incidentpage's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+
+from podhealth.core.told import length_in_words
+from podhealth.core.words import IncidentCause, Severity
+from podhealth.models import Incident, IncidentMember, Pod, Tenant
+from podhealth.models.base import to_us
+
+STATES = ("open", "acknowledged", "closed")
+
+_IS_OPEN = Incident.recovered_at.is_(None)
+
+
+class Place(NamedTuple):
+    """The last incident of a page, to go on from: whether it is over, when it opened, its id."""
+
+    is_over: int
+    at: datetime
+    incident_id: int
+
+
+class Wish(NamedTuple):
+    """Which incidents are wanted: of a state of STATES, a severity, with a text in their title or a pod's name."""
+
+    state: str | None = None
+    severity: Severity | None = None
+    text: str = ""
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident. ``since``: from when on its downtime counts; ``lasted``: in words, where it is over.
+
+    ``acknowledged_by``: who has it, null where nobody has, or no longer. ``pods``: how many were ever in it.
+    """
+
+    incident_id: int
+    path: str
+    title: str
+    cause: IncidentCause
+    cause_key: str
+    severity: Severity
+    since: datetime
+    opened_at: datetime
+    over_at: datetime | None
+    close_reason: str | None
+    lasted: str | None
+    pods: int
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    note: str | None
+    merged_into: int | None
+
+    @property
+    def sign(self) -> str:
+        """The word of the icon that stands for it."""
+        if self.over_at is not None:
+            return "healthy"
+        return "unhealthy" if self.severity == Severity.CRITICAL else "degraded"
+
+
+class OpenCount(NamedTuple):
+    """How many incidents are open, and the newest of them (0 where none is)."""
+
+    open: int
+    newest: int
+
+
+def count_open(conn: sa.Connection, tenant_id: int) -> OpenCount:
+    """Return how many incidents of the tenant are open."""
+    query = sa.select(sa.func.count(), sa.func.max(Incident.id)).where(Incident.tenant_id == tenant_id, _IS_OPEN)
+    count, newest = conn.execute(query).one()
+    return OpenCount(int(count), int(newest or 0))
+
+
+def incident_rows(conn: sa.Connection, tenant_id: int, wish: Wish, now: datetime, limit: int) -> list[IncidentRow]:
+    """Return up to ``limit`` of the tenant's incidents, those that are open first, each part newest first."""
+    is_over = sa.case((_IS_OPEN, 0), else_=1)
+    query = sa.select(Incident.__table__).where(*_wanted(tenant_id, wish, now))
+    if wish.after is not None:
+        over, at, incident_id = wish.after
+        older = sa.or_(Incident.opened_at < at, sa.and_(Incident.opened_at == at, Incident.id < incident_id))
+        query = query.where(sa.or_(is_over > over, sa.and_(is_over == over, older)))
+    rows = conn.execute(query.order_by(is_over, Incident.opened_at.desc(), Incident.id.desc()).limit(limit)).all()
+    pods = _pods_in(conn, [row.id for row in rows])
+    return [row_of(row, pods.get(row.id, 0), now) for row in rows]
+
+
+def incidents_of(
+    conn: sa.Connection, tenant_id: int, incident_ids: Sequence[int], now: datetime
+) -> dict[int, IncidentRow]:
+    """Return these incidents of the tenant by id; others have no place in the answer."""
+    query = sa.select(Incident.__table__).where(Incident.tenant_id == tenant_id, Incident.id.in_(incident_ids))
+    rows = conn.execute(query).all() if incident_ids else []
+    pods = _pods_in(conn, [row.id for row in rows])
+    return {row.id: row_of(row, pods.get(row.id, 0), now) for row in rows}
+
+
+def open_incident_of(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> IncidentRow | None:
+    """Return the open incident that the tenant's pod is in."""
+    in_it = sa.select(IncidentMember.incident_id).where(
+        IncidentMember.pod_id == pod_id, IncidentMember.tenant_id == tenant_id, IncidentMember.left_at.is_(None)
+    )
+    incident_id = conn.execute(in_it).scalar_one_or_none()
+    return None if incident_id is None else incidents_of(conn, tenant_id, [incident_id], now).get(incident_id)
+
+
+def _wanted(tenant_id: int, wish: Wish, now: datetime) -> list[sa.ColumnElement[bool]]:
+    found = [Incident.tenant_id == tenant_id]
+    if wish.state is not None:
+        found.append(~_IS_OPEN if wish.state == "closed" else _IS_OPEN)
+    if wish.state == "acknowledged":
+        lasts = sa.or_(Incident.acknowledged_until.is_(None), Incident.acknowledged_until > now)
+        found += [Incident.acknowledged_at.is_not(None), lasts]
+    if wish.severity is not None:
+        found.append(Incident.severity == wish.severity)
+    if wish.text:
+        found.append(sa.or_(_holds(Incident.title, wish.text), _has_pod(wish.text)))
+    return found
+
+
+def _holds(column: Any, text: str) -> sa.ColumnElement[bool]:
+    holds: sa.ColumnElement[bool] = sa.func.lower(column).contains(text.lower(), autoescape=True)
+    return holds
+
+
+def _has_pod(text: str) -> sa.ColumnElement[bool]:
+    in_it = sa.select(IncidentMember.id).join(Pod, Pod.id == IncidentMember.pod_id)
+    return sa.exists(in_it.where(IncidentMember.incident_id == Incident.id, _holds(Pod.name, text)))
+
+
+def _pods_in(conn: sa.Connection, incident_ids: Sequence[int]) -> dict[int, int]:
+    many = sa.func.count(IncidentMember.pod_id.distinct())
+    query = sa.select(IncidentMember.incident_id, many).where(IncidentMember.incident_id.in_(incident_ids))
+    rows = conn.execute(query.group_by(IncidentMember.incident_id)) if incident_ids else ()
+    return {int(incident_id): int(count) for incident_id, count in rows}
+
+
+def row_of(row: Any, pods: int, now: datetime) -> IncidentRow:
+    """Return the view of an incident's row, as it is at ``now``."""
+    since = row.bad_since or row.opened_at
+    is_had = row.acknowledged_at is not None and (row.acknowledged_until is None or row.acknowledged_until > now)
+    return IncidentRow(
+        incident_id=row.id,
+        path=f"/incidents/{row.id}",
+        title=row.title,
+        cause=row.cause,
+        cause_key=row.cause_key,
+        severity=row.severity,
+        since=since,
+        opened_at=row.opened_at,
+        over_at=row.recovered_at,
+        close_reason=row.close_reason,
+        lasted=None if row.recovered_at is None else length_in_words(to_us(row.recovered_at) - to_us(since)),
+        pods=pods,
+        acknowledged_at=row.acknowledged_at if is_had else None,
+        acknowledged_by=row.acknowledged_by if is_had else None,
+        acknowledged_until=row.acknowledged_until if is_had else None,
+        note=row.acknowledge_note if is_had else None,
+        merged_into=row.merged_into,
+    )
+
+
+def zone_of(conn: sa.Connection, tenant_id: int) -> tzinfo:
+    """Return the zone in which the tenant's people type a day and a time."""
+    name = conn.execute(sa.select(Tenant.zone).where(Tenant.id == tenant_id)).scalar_one_or_none()
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):  # stored by a newer host, or by hand
+        return UTC
