@@ -18,6 +18,7 @@ _COMMANDS = {
     "migrate": "podhealth.cli.migrate:migrate",
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",
+    "simulate": "podhealth.cli.simulate:simulate",
     "token": "podhealth.cli.token:token",
     "up": "podhealth.cli.up:up",
     "user": "podhealth.cli.user:user",

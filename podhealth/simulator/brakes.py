@@ -3,21 +3,22 @@
 What a held pod is told, and when it is judged, is the healer's business.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from podhealth.core import breaker
 from podhealth.core.breaker import Member, Part, Standing, Tally
-from podhealth.core.facts import BreakerFacts, Spent, Turn
-from podhealth.core.fleet_gates import BUDGET_WITHIN
+from podhealth.core.facts import BreakerFacts, Facts, Turn
+from podhealth.core.fleet_gates import HEALS_AN_HOUR
+from podhealth.core.turns import Waiting, chosen, share_of
 from podhealth.core.words import Action, BreakerScope, BreakerState, Gate, HealState, Mode, Phase, Severity
 from podhealth.simulator.fleet import SimHeal, SimPod, SimTenant, micros, moment
 from podhealth.simulator.lengths import US
+from podhealth.simulator.spending import NEVER_CALLED, counted_heals, is_chronic, monitored, spent, under_way
 
 RECOUNT_EVERY_US = US
-_NEVER_CALLED = (HealState.CANCELLED, HealState.SKIPPED)
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +36,7 @@ class Scope:
     counted_at: int = -RECOUNT_EVERY_US
     is_dirty: bool = True
     asked_for: int | None = None
+    is_stuck: Callable[[SimPod], bool] = field(default=lambda _pod: False)
 
     def is_due(self, now: int) -> bool:
         """Return whether the scope must be counted again."""
@@ -71,12 +73,12 @@ class Scope:
         return max(min(moments), self.counted_at + US)
 
     def first_in_line(self) -> SimPod | None:
-        """Return the held pod whose trouble is oldest."""
-        waiting = [pod for pod in self.held.values() if pod.episode is not None]
-        return min(waiting, key=lambda p: (p.episode.opened_at if p.episode else 0, p.pod_id), default=None)
+        """Return the pod whose trouble is oldest of those it holds and no open breaker holds, too."""
+        waiting = [p for p in self.held.values() if p.episode is not None and not self.is_stuck(p)]
+        return min(waiting, key=_since, default=None)
 
     def open_heal(self) -> SimHeal | None:
-        """Return the trial that is under way."""
+        """Return the heal that is under way in the scope."""
         return next((p.heal for p in self.pods if p.heal is not None), None)
 
     def facts(self, pod: SimPod, now: datetime) -> BreakerFacts | None:
@@ -92,7 +94,7 @@ class Scope:
             suspects=self.tally.suspects,
             limit=self.tally.limit,
             is_next=standing.state == BreakerState.HALF_OPEN and self._is_next(pod, now),
-            trial_at=self.next_trial_at,
+            trial_at=self.next_trial_at if self.next_trial_at and self.next_trial_at > now else None,
         )
 
     def _is_next(self, pod: SimPod, now: datetime) -> bool:
@@ -102,7 +104,14 @@ class Scope:
         if self.next_trial_at is not None and now < self.next_trial_at:
             return False
         first = self.first_in_line()
-        return first is None or first is pod
+        return first is None or first is pod or _since(pod) < _since(first)
+
+
+def _since(pod: SimPod) -> tuple[int, int]:
+    return (_NEVER if pod.episode is None else pod.episode.opened_at), pod.pod_id
+
+
+_NEVER = 1 << 61
 
 
 def _member(pod: SimPod, is_held: bool, now: datetime) -> Member:
@@ -121,6 +130,7 @@ def _member(pod: SimPod, is_held: bool, now: datetime) -> Member:
         has_open_heal=pod.heal is not None,
         is_held=is_held,
         is_exhausted=pod.episode is not None and pod.episode.exhausted_at is not None,
+        is_chronic=is_chronic(pod, now),
     )
 
 
@@ -144,6 +154,9 @@ class Brakes:
     scopes: list[Scope]
     slots: dict[str, SimHeal] = field(default_factory=dict)
 
+    waiting: dict[int, SimPod] = field(default_factory=dict)
+    node_ids: dict[str, int] = field(default_factory=dict)
+
     @classmethod
     def of(cls, pods: list[SimPod]) -> "Brakes":
         """Return the brakes of a fleet."""
@@ -151,7 +164,7 @@ class Brakes:
         for pod in pods:
             keys = [(BreakerScope.TENANT, pod.tenant), (BreakerScope.VANTAGE, pod.vantage)]
             if pod.machine.node is not None:
-                keys.insert(1, (BreakerScope.NODE, pod.machine.node))
+                keys.append((BreakerScope.NODE, pod.machine.node))
             for key in keys:
                 groups.setdefault(key, []).append(pod)
         scopes = [Scope(s, n, members, len({p.tenant for p in members}) > 1) for (s, n), members in groups.items()]
@@ -159,7 +172,14 @@ class Brakes:
         for scope in scopes:
             for pod in scope.pods:
                 of[pod.pod_id].append(scope)
-        return cls(of, scopes)
+        found = cls(of, scopes)
+        for scope in scopes:
+            scope.is_stuck = found.is_stuck
+        return found
+
+    def is_stuck(self, pod: SimPod) -> bool:
+        """Return whether a breaker that is open holds the pod: it cannot go, whatever half-open ones say."""
+        return any(s.standing.state == BreakerState.OPEN and pod.pod_id in s.held for s in self.scopes_of[pod.pod_id])
 
     def breakers(self, pod: SimPod, now: datetime) -> tuple[BreakerFacts, ...]:
         """Return the breakers that are not closed towards a pod."""
@@ -171,21 +191,57 @@ class Brakes:
         for scope in self.scopes_of[pod.pod_id]:
             scope.is_dirty = True
 
-    def hold(self, pod: SimPod, gate: Gate | None) -> None:
-        """Remember that a breaker holds the pod, or that none does any more."""
+    def hold(self, pod: SimPod, facts: Facts | None, gate: Gate | None) -> None:
+        """Note what a decision means: which breakers hold the pod, and whether it waits for its turn."""
+        passes = {(one.scope, one.scope_name) for one in facts.breakers if one.is_next} if facts else set()
         for scope in self.scopes_of[pod.pod_id]:
-            if gate == Gate.BREAKER and scope.standing.state != BreakerState.CLOSED:
+            is_held = gate == Gate.BREAKER and scope.standing.state != BreakerState.CLOSED
+            if is_held and (scope.scope, scope.name) not in passes:
                 scope.held[pod.pod_id] = pod
-            elif gate != Gate.BREAKER and pod.heal is None and pod.episode is None:
-                scope.held.pop(pod.pod_id, None)
+            elif scope.held.pop(pod.pod_id, None) is not None:
+                scope.is_dirty = True
+        # Who waits for a migration, or for room for a heal that costs two, must keep nobody else waiting.
+        is_used_up = facts is not None and sum(one.cost for one in facts.spent_by_tenant) >= HEALS_AN_HOUR
+        if gate == Gate.CONCURRENCY or (gate == Gate.BUDGET and is_used_up):
+            self.waiting[pod.pod_id] = pod
+        else:
+            self.waiting.pop(pod.pod_id, None)
 
-    def turn(self, pod: SimPod, tenant: SimTenant) -> Turn:
-        """Return whether it is the pod's turn: its node's slot, and its tenant's share."""
+    def turn(self, pod: SimPod, tenant: SimTenant, tenants: Mapping[str, SimTenant], now: datetime) -> Turn:
+        """Return whether it is the pod's turn: its node's slot, its tenant's share, and who comes before it."""
         taken = self.slots.get(pod.machine.node or "")
         by = taken.pod.hand.name if taken is not None and taken.pod is not pod else None
-        open_now = sum(1 for p in tenant.pods if p.heal is not None and p is not pod)
-        monitored = sum(1 for p in tenant.pods if p.hand.phase != Phase.STOPPED)
-        return Turn(by, open_now, max(1, monitored * 5 // 100))
+        open_now, most = under_way(tenant, pod), share_of(monitored(tenant))
+        before = None
+        if by is None and open_now < most and self.waiting:
+            rivals = {**self.waiting, pod.pod_id: pod}
+            picked = [rivals[one.pod_id] for one in self.chosen(rivals.values(), tenants, now)]
+            if pod not in picked:
+                concerned = (p for p in picked if p.tenant == pod.tenant or p.machine.node == pod.machine.node)
+                before = next((p.hand.name for p in concerned), None)
+        return Turn(by, open_now, most, before)
+
+    def chosen(self, pods: Iterable[SimPod], tenants: Mapping[str, SimTenant], now: datetime) -> list[Waiting]:
+        """Return those of the pods whose turn it is."""
+        waiting = [self._as_waiting(pod, now) for pod in pods]
+        room, served_at = {}, {}
+        for tenant in tenants.values():
+            used = sum(one.cost for one in spent(tenant, now, None))
+            free = share_of(monitored(tenant)) - under_way(tenant, None)
+            room[tenant.tenant_id] = min(free, HEALS_AN_HOUR - used)
+            served = [h.triggered_at for h in tenant.calls if h.state not in NEVER_CALLED]
+            if served:
+                served_at[tenant.tenant_id] = max(served)
+        return chosen(waiting, room, [self._node_id(node) for node in self.slots], served_at)
+
+    def _node_id(self, node: str) -> int:
+        return self.node_ids.setdefault(node, len(self.node_ids) + 1)
+
+    def _as_waiting(self, pod: SimPod, now: datetime) -> Waiting:
+        node = pod.machine.node
+        since = now if pod.episode is None else moment(pod.episode.opened_at)
+        heals = len(counted_heals(pod, now))
+        return Waiting(pod.pod_id, pod.hand.tenant_id, None if node is None else self._node_id(node), heals, since)
 
     def take_slot(self, heal: SimHeal) -> None:
         """Give the heal the slot of its node."""
@@ -193,17 +249,15 @@ class Brakes:
             self.slots[heal.node] = heal
 
     def free_slot(self, pod: SimPod) -> bool:
-        """Give the slots back that the pod needs no more: its action has ended, and so has its starting."""
-        if pod.hand.phase == Phase.STARTING or (pod.heal is not None and pod.heal.state != HealState.VERIFYING):
+        """Give the place back that the pod needs no more: its action has ended, and so has its starting."""
+        if pod.hand.starting_since is not None:
+            return False
+        if pod.heal is not None and pod.heal.state in (HealState.PLANNED, HealState.RUNNING):
             return False
         mine = [node for node, heal in self.slots.items() if heal.pod is pod]
         for node in mine:
             del self.slots[node]
         return bool(mine)
-
-    def on_node(self, pod: SimPod) -> list[SimPod]:
-        """Return the pods that share the pod's node, itself among them."""
-        return next((s.pods for s in self.scopes_of[pod.pod_id] if s.scope == BreakerScope.NODE), [])
 
     def ended(self, heal: SimHeal, now: int) -> list[Scope]:
         """Take in that a heal has ended; return the half-open scopes that may try their next one."""
@@ -213,21 +267,12 @@ class Brakes:
             scope.held.pop(heal.pod.pod_id, None)
         return half_open
 
-    def around(self, facts_of: SimPod, tenant: SimTenant, now: datetime) -> dict[str, Any]:
+    def around(self, pod: SimPod, tenants: Mapping[str, SimTenant], now: datetime) -> dict[str, Any]:
         """Return what the gates of the fleet are told about a pod."""
+        tenant = tenants[pod.tenant]
         return {
-            "breakers": self.breakers(facts_of, now),
-            "spent_by_tenant": spent(tenant, now, facts_of),
-            "turn": self.turn(facts_of, tenant),
+            "breakers": self.breakers(pod, now),
+            "spent_by_tenant": spent(tenant, now, pod),
+            "turn": self.turn(pod, tenant, tenants, now),
+            "recent_heals": tuple(heal.triggered_at for heal in counted_heals(pod, now)),
         }
-
-
-def spent(tenant: SimTenant, now: datetime, but: SimPod) -> tuple[Spent, ...]:
-    """Return what the tenant has spent in the last hour, without the open heal of one pod."""
-    while tenant.calls and now - tenant.calls[0].triggered_at > BUDGET_WITHIN + timedelta(minutes=10):
-        tenant.calls.popleft()
-    return tuple(
-        Spent(heal.called_at or heal.triggered_at, heal.cost, heal.action == Action.MIGRATE)
-        for heal in tenant.calls
-        if heal is not but.heal and (heal.called_at is not None or heal.state not in _NEVER_CALLED)
-    )

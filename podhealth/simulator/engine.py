@@ -173,7 +173,7 @@ class Run:
             self.brakes.mark(pod)
             self.telling.changed(pod, now)
             if was_starting:
-                self.healer.free_slot(pod, now)
+                self.healer.watch.free_slot(pod, now)
 
     def _schedule(self, trace: Trace) -> None:
         due = trace.check.next_at
@@ -218,7 +218,7 @@ def begin(scenario: Scenario, seed: int | None = None, *, is_quick: bool = True)
     ends = begins + scenario.lasts
     run = Run(scenario, used, begins, ends, pods, tenants, world, Places(world, vantages), Brakes.of(pods), is_quick)
     for pod in pods:
-        pod.hand.has_policy = tenants[pod.tenant].has_policy
+        tenants[pod.tenant].inform(pod.hand)
         settle.start(pod.hand, begins, None, "created", own_heal=True)
         run.keep(pod, begins)
     run.later(begins + 60 * US, run.expire)

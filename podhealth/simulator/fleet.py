@@ -169,6 +169,7 @@ class SimPod:
         """Let the pod in hand know whether something of the healer is open."""
         self.hand.has_open = self.episode is not None or self.heal is not None
         self.hand.has_heal = self.heal is not None
+        self.hand.has_heal = self.heal is not None
 
     def take_over(self) -> None:
         """Store what a change of the pod in hand left behind: transitions, phase changes, fails of its own."""
@@ -222,10 +223,13 @@ class SimTenant:
     pods: list[SimPod] = field(default_factory=list)
     calls: deque[SimHeal] = field(default_factory=deque)  # of the last hour and a bit, by when they were planned
 
-    @property
-    def has_policy(self) -> bool:
-        """Whether any policy of it may do something."""
-        return any(one.rules.effective_mode != Mode.OFF for one in self.policies)
+    being_healed: dict[int, SimPod] = field(default_factory=dict)
+
+    def inform(self, hand: PodInHand) -> None:
+        """Let a pod in hand know what its tenant's policies ask for."""
+        able = [p.rules for p in self.policies if p.rules.effective_mode != Mode.OFF]
+        hand.has_policy = bool(able)
+        hand.most_asked = max((rules.trigger_after_failures for rules in able), default=0)
 
 
 def new_check(check_id: int, pod_id: int, rules: CheckRules, vantage: str, now: int, first_due: int) -> CheckInHand:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from podhealth.core.abilities import can
 from podhealth.core.aggregate import CheckView, aggregate
-from podhealth.core.episode import Course, Previous, TriggerFacts
+from podhealth.core.episode import Closing, Course, Previous, TriggerFacts
 from podhealth.core.expiry import effective_status
 from podhealth.core.facts import (
     CheckFacts,
@@ -34,7 +34,7 @@ from podhealth.core.words import (
     Severity,
     Status,
 )
-from podhealth.simulator.fleet import SimEpisode, SimHeal, SimPod, SimPolicy, SimTenant, Switched, Trace, moment
+from podhealth.simulator.fleet import SimEpisode, SimHeal, SimPod, SimPolicy, SimTenant, Switched, Trace, micros, moment
 
 DAY = timedelta(hours=24)
 _WAITED_FOR = (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT)
@@ -99,7 +99,6 @@ def gather(pod: SimPod, tenant: SimTenant, edition: int, now: datetime, provider
         last_heal=last_heal(pod),
         has_provider=pod.provider != ProviderKind.NONE,
         provider=provider,
-        recent_heals=tuple(h.triggered_at for h in counted_heals(pod, now)),
         heal_cost=2 if any(c.is_flapping for c in hand.checks) else 1,
     )
     return Gathered(facts, pod, policy, rules)
@@ -166,12 +165,10 @@ def _starting(pod: SimPod, now: datetime) -> Starting | None:
     return Starting(moment(since), moment(until), pod.hand.starting_reason)
 
 
-def episode_facts(
-    episode: SimEpisode, closes_at: datetime | None = None, look_at: datetime | None = None
-) -> EpisodeFacts:
-    """Return what the gates need of an open episode."""
-    triggers = frozenset(episode.triggers)
-    return EpisodeFacts(episode.episode_id, triggers, moment(episode.opened_at), closes_at, look_at)
+def episode_facts(episode: SimEpisode, ends: Closing | None = None) -> EpisodeFacts:
+    """Return what the gates need of an open episode; ``ends``: when it may close."""
+    at, look_at = (None, None) if ends is None else (ends.at, ends.look_at)
+    return EpisodeFacts(episode.episode_id, frozenset(episode.triggers), moment(episode.opened_at), at, look_at)
 
 
 def _open_heal(heal: SimHeal) -> OpenHeal:
@@ -188,17 +185,6 @@ def last_heal(pod: SimPod) -> LastHeal | None:
             refused = (heal.error or "refused") if heal.was_permanent_error else None
             return LastHeal(heal.completed_at, heal.start_deadline_at, refused)
     return None
-
-
-def counted_heals(pod: SimPod, now: datetime) -> list[SimHeal]:
-    """Return the pod's heals of the last 24 h that a provider was called for, the oldest first."""
-    found = []
-    for heal in reversed(pod.heals):
-        if now - heal.triggered_at >= DAY:
-            break
-        if heal.called_at is not None:
-            found.append(heal)
-    return found[::-1]
 
 
 def previous(pod: SimPod, now: datetime) -> Previous | None:
@@ -231,9 +217,11 @@ def course(pod: SimPod, g: Gathered) -> Course:
 
 def _trigger_facts(trace: Trace, now: datetime, sustained_s: int) -> TriggerFacts:
     span = timedelta(seconds=max(sustained_s, 2 * trace.check.interval_s))
-    results = sum(
-        1 for _, ended, o in trace.seen if o in (Outcome.OK, Outcome.SLOW, Outcome.FAIL) and moment(ended) >= now - span
-    )
+    since, results = micros(now - span), 0
+    for _, ended, outcome in reversed(trace.seen):
+        if ended < since:
+            break
+        results += outcome in _CONCLUSIVE
     failed = _maybe(trace.last_fail_at)
     failed = failed if failed is not None and failed >= now - span else None
     return TriggerFacts(trace.check.check_id, None, trace.check.interval_s, failed, results)

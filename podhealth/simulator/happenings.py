@@ -181,7 +181,7 @@ def _edits_policy(run: Run, fault: plans.EditsPolicy) -> None:
         policy.versions[policy.version] = policy.rules
         run.healer.edition += 1
         for pod in tenant.pods:
-            pod.hand.has_policy = tenant.has_policy
+            tenant.inform(pod.hand)
             if pod.episode is not None or pod.hand.status == "unhealthy":
                 run.healer.judge_soon(pod, now)
 

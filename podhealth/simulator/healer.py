@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from podhealth.core import set_phase, settle, verdict
+from podhealth.core import set_phase
 from podhealth.core.decide import NOTHING, SKIPPED_WHEN_PLANNED, Decision, decide
-from podhealth.core.episode import STOPPED_BY_POLICY, closing, relapse
+from podhealth.core.episode import closing, relapse
 from podhealth.core.facts import CheckFacts, ProviderFacts
-from podhealth.core.in_hand import CheckInHand
-from podhealth.core.judging import healthy_spans, may_open, must_ask, paused, triggers
+from podhealth.core.judging import comes_to, healthy_spans, may_open, must_ask, triggers
 from podhealth.core.ladder import PolicyRules
-from podhealth.core.words import Action, ActualState, Answer, BreakerState, Gate, HealState, NoticeKind, Outcome, Status
-from podhealth.simulator import gathering
+from podhealth.core.words import Action, Answer, Gate, HealState, NoticeKind, Outcome, Status
+from podhealth.simulator import calling, gathering, stepping
 from podhealth.simulator.brakes import Brakes, Scope
 from podhealth.simulator.fleet import Said, SimEpisode, SimHeal, SimPod, SimTenant, Switched, micros, moment
 from podhealth.simulator.gathering import Gathered
 from podhealth.simulator.places import Places
+from podhealth.simulator.watch import Later, Watch
 from podhealth.simulator.world import World
 
 SAFETY_NET = timedelta(seconds=15)
@@ -27,9 +27,6 @@ ASK_AGAIN = timedelta(seconds=5)
 GIVE_UP_AFTER = timedelta(seconds=120)
 _BY_DEFAULT = PolicyRules("none")
 _KEPT_OUT = frozenset({Gate.SETTLING, Gate.PROVIDER})
-_WAITS = (Gate.CONCURRENCY, Gate.BUDGET, Gate.BREAKER)
-
-Later = Callable[[int, Callable[[int], None]], None]
 
 
 @dataclass(eq=False)
@@ -50,14 +47,18 @@ class Healer:
     heals: list[SimHeal] = field(default_factory=list)
     episodes: int = 0
     judged: int = 0
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.brakes, self.tenants, self.later, self.judge_soon, self.tell_breaker)
 
     def judge(self, pod: SimPod, now: int) -> None:
         """Judge one pod now, and plan its heal if the decision is to act."""
         pod.hand.judge_at = None
-        self._recount(pod, now)
+        self.watch.recount_of(pod, now)
         if self._is_calm(pod):
             self._say(pod, NOTHING, now)
-            self.brakes.hold(pod, None)
+            self.brakes.hold(pod, None, None)
             return
         self.judged += 1
         g, decided = self._decide(pod, now, None)
@@ -73,16 +74,26 @@ class Healer:
 
     def gather(self, pod: SimPod, now: int, provider: ProviderFacts | None) -> Gathered:
         """Return all that the gates ask about a pod."""
-        tenant, at = self.tenants[pod.tenant], moment(now)
-        g = gathering.gather(pod, tenant, self.edition, at, provider)
-        around = self.brakes.around(pod, tenant, at) | self.places.around(pod, at)
+        at = moment(now)
+        g = gathering.gather(pod, self.tenants[pod.tenant], self.edition, at, provider)
+        around = self.places.around(pod, at)
         if self.switches:
             around["switch"] = gathering.switch_of(self.switches, pod, now)
+        return replace(g, facts=replace(g.facts, **around)) if around else g
+
+    def with_brakes(self, g: Gathered) -> Gathered:
+        """Return the facts with what the brakes of the fleet know."""
+        around = self.brakes.around(g.pod, self.tenants, g.facts.now)
         return replace(g, facts=replace(g.facts, **around))
 
     def _decide(self, pod: SimPod, now: int, provider: ProviderFacts | None) -> tuple[Gathered, Decision]:
         g = self._follow_episode(pod, self.gather(pod, now, provider), now, provider)
-        return g, decide(g.facts)
+        decided = decide(g.facts)
+        if comes_to(decided, Gate.CHRONIC) and not must_ask(decided, g.facts):
+            # The brakes are asked only where nothing before them holds.
+            g = self.with_brakes(g)
+            decided = decide(g.facts)
+        return g, decided
 
     def _follow_episode(self, pod: SimPod, g: Gathered, now: int, provider: ProviderFacts | None) -> Gathered:
         changed = False
@@ -92,9 +103,7 @@ class Healer:
                 self.close_episode(pod, ends.reason, now)
                 changed = True
             else:
-                g = replace(
-                    g, facts=replace(g.facts, episode=gathering.episode_facts(pod.episode, ends.at, ends.look_at))
-                )
+                g = replace(g, facts=replace(g.facts, episode=gathering.episode_facts(pod.episode, ends)))
         if not changed and pod.episode is not None:
             new = {c.check_id: c.generation for c in triggers(g.facts) if c.check_id not in pod.episode.triggers}
             pod.episode.triggers |= new
@@ -135,7 +144,9 @@ class Healer:
         pod = g.pod
         decided = self._cancel_if_held(g, decided, now)
         self._say(pod, decided, now)
-        self.brakes.hold(pod, decided.gate)
+        self.brakes.hold(pod, g.facts, decided.gate)
+        if decided.gate == Gate.CONCURRENCY and g.facts.turn is not None and g.facts.turn.before is not None:
+            self.watch.wake_soon(now)
         if decided.gate == Gate.LADDER and pod.episode is not None and pod.episode.exhausted_at is None:
             pod.episode.exhausted_at = now
             self.brakes.mark(pod)
@@ -153,10 +164,10 @@ class Healer:
         heal = g.pod.heal
         if heal is None or heal.state != HealState.PLANNED:
             return decided
-        again = decide(g.facts, SKIPPED_WHEN_PLANNED | _KEPT_OUT)
+        again = decide(calling.as_planned(self.with_brakes(g), heal), SKIPPED_WHEN_PLANNED | _KEPT_OUT)
         if again.answer == Answer.ACT:
             return decided
-        self._cancel(heal, again.reason, now)
+        self.cancel(heal, again.reason, now)
         return again
 
     def _say(self, pod: SimPod, decided: Decision, now: int) -> None:
@@ -195,103 +206,18 @@ class Healer:
             return
         pod.heal = heal
         pod.follow_open()
+        self.tenants[pod.tenant].being_healed[pod.pod_id] = pod
         self.tenants[pod.tenant].calls.append(heal)
         self.brakes.take_slot(heal)
         self.brakes.mark(pod)
-        self.later(now, lambda at: self._begin(heal, at))
+        self.later(now, lambda at: calling.begin(self, heal, at))
 
-    def _begin(self, heal: SimHeal, now: int) -> None:
-        if heal.state != HealState.PLANNED:
-            return
-        closed = self._closed_by(heal, now)
-        if closed is not None:
-            self._cancel(heal, closed, now)
-            self.judge_soon(heal.pod, now)
-            return
-        heal.state, heal.started_at = HealState.RUNNING, moment(now)
-        self._call(heal, now)
-
-    def _closed_by(self, heal: SimHeal, now: int) -> str | None:
-        self._recount(heal.pod, now)
-        g = self.gather(heal.pod, now, self.world.ask(heal.pod.machine))
-        facts = replace(g.facts, spent=heal.rung.attempt - 1, open_heal=None)
-        decided = decide(facts, SKIPPED_WHEN_PLANNED)
-        return None if decided.answer == Answer.ACT else decided.reason
-
-    def _cancel(self, heal: SimHeal, reason: str, now: int) -> None:
-        self._end(heal, HealState.CANCELLED, reason, now)
+    def cancel(self, heal: SimHeal, reason: str, now: int) -> None:
+        """Cancel a heal that was planned and not begun, and give its attempt back."""
+        self.end(heal, HealState.CANCELLED, reason, now)
         episode = heal.episode
         if episode.closed_at is None:
             episode.attempts = max(0, episode.attempts - 1)
-
-    def _call(self, heal: SimHeal, now: int) -> None:
-        machine, was = heal.pod.machine, heal.pod.machine.node
-        act = self.world.act(machine, heal.action, now)
-        if act.is_impossible:
-            self._end(heal, HealState.SKIPPED, act.error or "", now)
-        elif act.error is not None and act.is_permanent:
-            heal.called_at, heal.was_permanent_error = moment(now), True
-            self._end(heal, HealState.FAILED, act.error, now)
-        elif act.error is not None:
-            self._call_again(heal, act.error, now)
-            return
-        else:
-            heal.called_at, heal.node = moment(now), was
-            self.tell(NoticeKind.HEAL_STARTED, heal.pod, heal, now)
-            self.later(act.ends_at, lambda at: self._task_ends(heal, at))
-            return
-        self.judge_soon(heal.pod, now)
-
-    def _call_again(self, heal: SimHeal, error: str, now: int) -> None:
-        assert heal.started_at is not None
-        if moment(now) >= heal.started_at + GIVE_UP_AFTER:
-            self._end(heal, HealState.FAILED, f"the provider was not reached: {error}", now)
-            self.judge_soon(heal.pod, now)
-            return
-
-        def again(at: int) -> None:
-            if heal.state != HealState.RUNNING:
-                return
-            closed = self._closed_by(heal, at)
-            if closed is None:
-                self._call(heal, at)
-            else:
-                self._cancel(heal, closed, at)
-                self.judge_soon(heal.pod, at)
-
-        self.later(now + micros_of(ASK_AGAIN), again)
-
-    def _task_ends(self, heal: SimHeal, now: int) -> None:
-        pod = heal.pod
-        self.world.act_ends(pod.machine, heal.action, now)
-        self.came_up(pod, now)
-        g = self.gather(pod, now, None)
-        rules = g.rules or _BY_DEFAULT
-        start_s = pod.start_deadline_s or rules.start_deadline_s
-        check = self._witness(heal)
-        pace = (check.interval_s, rules.healthy_delay_s, check.timeout_s) if check else (0, 0, 0)
-        threshold = check.success_threshold if check else 1
-        at = g.facts.now
-        heal.state, heal.action_ended_at = HealState.VERIFYING, at
-        heal.start_deadline_at = at + timedelta(seconds=start_s)
-        heal.verify_until = verdict.verify_until(at, rules.verify_timeout_s, start_s, threshold, pace)
-        if heal.action != Action.STOP:
-            settle.start(pod.hand, now, start_s, f"{heal.action} by the healer", own_heal=True)
-            self._probe_soon(pod, micros(heal.verify_until), now)
-        self.step_at(heal, min(at + SAFETY_NET, heal.verify_until))
-        self.brakes.mark(pod)
-        self.keep(pod, now)
-
-    def _probe_soon(self, pod: SimPod, until: int | None, now: int) -> None:
-        for check in pod.hand.checks:
-            check.probe_soon_until = until
-            check.is_changed = True
-        if until is not None:
-            settle.make_due(pod.hand, now)
-
-    def _witness(self, heal: SimHeal) -> CheckInHand | None:
-        trace = heal.pod.traces.get(heal.trigger_check_id or 0)
-        return trace.check if trace is not None and trace.check.enabled else None
 
     def step_at(self, heal: SimHeal, at: datetime) -> None:
         """Have the heal verified at that moment, unless something makes it sooner."""
@@ -303,53 +229,9 @@ class Healer:
         def step(now: int) -> None:
             if heal.next_step_at == us and heal.state == HealState.VERIFYING:
                 heal.next_step_at = None
-                self._verify(heal, now)
+                stepping.verify(self, heal, now)
 
         self.later(us, step)
-
-    def _verify(self, heal: SimHeal, now: int) -> None:
-        pod = heal.pod
-        if heal.action == Action.STOP:
-            self._verify_stop(heal, now)
-            return
-        g = self.gather(pod, now, None)
-        if not pod.is_wanted:
-            self._close(heal, HealState.CANCELLED, "the pod was stopped on purpose", now)
-            return
-        assert heal.start_deadline_at is not None
-        assert heal.verify_until is not None
-        assert heal.action_ended_at is not None
-        is_held = g.facts.switch is not None or g.facts.snooze is not None
-        moved = paused(heal.start_deadline_at, heal.verify_until, heal.held_since, is_held, g.facts.now)
-        heal.start_deadline_at, heal.verify_until, heal.held_since = moved
-        trace = pod.traces[heal.trigger_check_id or 0]
-        proof = verdict.Proof(
-            action_ended_at=heal.action_ended_at,
-            start_deadline_at=heal.start_deadline_at,
-            verify_until=heal.verify_until,
-            success_threshold=trace.check.success_threshold,
-            failure_threshold=trace.check.failure_threshold,
-            healthy_delay_s=(g.rules or _BY_DEFAULT).healthy_delay_s,
-            failures=trace.check.failures,
-        )
-        found = verdict.verdict(proof, trace.seen_since(heal.action_ended_at), g.facts.now, is_held=is_held)
-        if found.state is None:
-            safety = g.facts.now + SAFETY_NET
-            self.step_at(heal, min(found.look_at or safety, safety))
-            return
-        self._close(heal, found.state, found.reason, now)
-
-    def _verify_stop(self, heal: SimHeal, now: int) -> None:
-        pod = heal.pod
-        if pod.machine.actual == ActualState.STOPPED:
-            self._close(heal, HealState.SUCCEEDED, "", now)
-            self.stop(pod, now, STOPPED_BY_POLICY)
-            if heal.episode.closed_at is None and pod.episode is heal.episode:
-                self.close_episode(pod, STOPPED_BY_POLICY, now)
-        elif heal.verify_until is not None and moment(now) >= heal.verify_until:
-            self._close(heal, HealState.TIMED_OUT, "the provider still reports it running", now)
-        else:
-            self.step_at(heal, moment(now) + timedelta(seconds=1))
 
     def stop(self, pod: SimPod, now: int, reason: str) -> None:
         """Take in that the pod is not wanted any more."""
@@ -357,78 +239,29 @@ class Healer:
         set_phase.stop(pod.hand, now, reason)
         self.keep(pod, now)
 
-    def _close(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:
-        self._end(heal, state, reason, now)
-        self._probe_soon(heal.pod, None, now)
+    def close(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:
+        """Close a heal that was verified, and have the pod judged."""
+        self.end(heal, state, reason, now)
+        stepping.probe_soon(heal.pod, None, now)
         self.judge_soon(heal.pod, now)
 
-    def _end(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:
+    def end(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:
+        """Store the end of a heal, with all that waits for it."""
         pod = heal.pod
         heal.state, heal.completed_at, heal.error = state, moment(now), reason or None
         heal.next_step_at = None
         pod.heal = None
         pod.follow_open()
+        self.tenants[pod.tenant].being_healed.pop(pod.pod_id, None)
         for scope in self.brakes.ended(heal, now):
-            self.wake_scope(scope, now)
+            self.watch.wake_scope(scope, now)
         self.brakes.mark(pod)
-        self.free_slot(pod, now)
+        self.watch.free_slot(pod, now)
         if state in (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT):
             kind = NoticeKind.HEAL_SUCCEEDED if state == HealState.SUCCEEDED else NoticeKind.HEAL_FAILED
             self.tell(kind, pod, heal, now)
-
-    def free_slot(self, pod: SimPod, now: int) -> None:
-        """Give the pod's slot back if it needs it no more, and wake those who wait for it or for their turn."""
-        if self.brakes.free_slot(pod) or pod.heal is None:
-            for other in self.tenants[pod.tenant].pods:
-                self._wake(other, now, Gate.CONCURRENCY)
-            for other in self.brakes.on_node(pod):
-                self._wake(other, now, Gate.CONCURRENCY)
-
-    def _wake(self, pod: SimPod, now: int, gate: Gate) -> None:
-        if pod.last_said is not None and pod.last_said[1] == gate:
-            self.judge_soon(pod, now)
 
     def judge_soon(self, pod: SimPod, now: int) -> None:
         """Have the pod judged now."""
         pod.hand.judge_at = now
         self.keep(pod, now)
-
-    def _recount(self, pod: SimPod, now: int) -> None:
-        for scope in self.brakes.scopes_of[pod.pod_id]:
-            if scope.is_due(now):
-                self.recount(scope, now)
-
-    def recount(self, scope: Scope, now: int) -> None:
-        """Count a breaker's scope, and follow what comes of it."""
-        held = list(scope.held.values())
-        was = scope.count(now)
-        if scope.standing.state != was:
-            self.tell_breaker(scope, now)
-            if scope.standing.state == BreakerState.CLOSED:
-                for pod in held:
-                    self._wake(pod, now, Gate.BREAKER)
-            else:
-                self.wake_scope(scope, now)
-        again = scope.looks_again_at()
-        if again is not None and (scope.asked_for is None or not now < scope.asked_for <= again):
-            scope.asked_for = again
-            self.later(again, lambda at: self._look_again(scope, at))
-
-    def _look_again(self, scope: Scope, now: int) -> None:
-        if scope.asked_for == now:
-            scope.asked_for = None
-            self.recount(scope, now)
-
-    def wake_scope(self, scope: Scope, now: int) -> None:
-        """Let the next pod of a half-open scope have its turn, now or when it may."""
-        if scope.standing.state != BreakerState.HALF_OPEN:
-            return
-        first = scope.first_in_line()
-        if first is not None and scope.open_heal() is None:
-            at = now if scope.next_trial_at is None else max(now, micros(scope.next_trial_at))
-            self.later(at, lambda then: self._wake(first, then, Gate.BREAKER))
-
-
-def micros_of(span: timedelta) -> int:
-    """Return a span in microseconds."""
-    return span // timedelta(microseconds=1)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from podhealth.core.facts import Blind, NodeDown, References
+from podhealth.core.places import REFERENCE_EVERY_S, REFERENCE_TIMEOUT_S, ReferenceSight
 from podhealth.core.probe import Finding
 from podhealth.core.words import Outcome
 from podhealth.simulator.fleet import SimPod, moment
@@ -15,8 +16,8 @@ from podhealth.simulator.lengths import US
 from podhealth.simulator.world import World
 
 BLIND = Finding(Outcome.ERROR, None, "blind", error="the vantage is blind")
-REFERENCE_EVERY_US = 5 * US
-REFERENCE_TIMEOUT_US = 2 * US
+REFERENCE_EVERY_US = round(REFERENCE_EVERY_S * US)
+REFERENCE_TIMEOUT_US = round(REFERENCE_TIMEOUT_S * US)
 
 
 @dataclass(eq=False, slots=True)
@@ -33,12 +34,13 @@ class SimVantage:
         until = now if self.cut_since is None else self.cut_since
         return until - until % REFERENCE_EVERY_US
 
-    def blind_from(self) -> int | None:
-        """Return when all references have failed twice: the vantage is blind from then on."""
-        if self.cut_since is None or not self.references:
-            return None
-        first = self.cut_since - self.cut_since % REFERENCE_EVERY_US + REFERENCE_EVERY_US
-        return first + REFERENCE_EVERY_US + REFERENCE_TIMEOUT_US
+    def sights(self, now: int) -> list[ReferenceSight]:
+        """Return how the references answered last."""
+        good = self.good_begun_at(now)
+        # A probe that fails ends with its timeout.
+        fails = max(0, (now - REFERENCE_TIMEOUT_US - good) // REFERENCE_EVERY_US)
+        begun = moment(good + fails * REFERENCE_EVERY_US)
+        return [ReferenceSight(f"reference {n}", begun, moment(good), fails) for n in range(1, self.references + 1)]
 
 
 @dataclass(eq=False)

@@ -152,7 +152,8 @@ class Telling:
     def _gather_near(self, tenant: str, one: SimIncident, began: int) -> None:
         """Let the pods that fell ill shortly before a wider cause be part of its incident."""
         for (owner, key), other in list(self._open.items()):
-            if owner != tenant or other.kind != IncidentCause.POD or other.opened_at < began - rules.NEAR_US:
+            is_near = other.opened_at >= began - rules.NEAR_US
+            if owner != tenant or not is_near or not rules.is_wider(one.key, key):
                 continue
             if not any(one.key in rules.keys_of(self._place(self._pods[pod_id])) for pod_id in other.members):
                 continue
