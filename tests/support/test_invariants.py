@@ -12,7 +12,7 @@ from podhealth.store.tenancy import Scope
 from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode
 from tests.support.invariants import Acked, Call, Ledgers, check_invariants
 
-SECOND = timedelta(seconds=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def world(engine):
         tenant_id = a_tenant(conn)
         names = ("tenant_id", "pod_id", "check_id", "policy_id", "zeta")
         pod_id = a_pod(conn, tenant_id, status="unhealthy", since=now, last_transition_at=now)
-        state = {"status": "unhealthy", "failures": 3, "since": now, "claim_token": 3}
+        state = {"status": "unhealthy", "failures": 3, "since": now, "claim_token": 3, "fresh_until": now + HOUR}
         check_id = a_check(conn, pod_id, **state)
         for seconds in (30, 20, 10):
             a_result(conn, check_id, "fail", now - seconds * SECOND)
@@ -73,7 +73,7 @@ def test_i1_two_heals_that_overlapped_in_the_past(engine, world, now):
             times = {"triggered_at": now - begun * SECOND, "completed_at": now - ended * SECOND}
             a_heal(conn, world["pod_id"], idempotency_key=key, state="failed", **times)
 
-    assert _numbers(engine) == {"I1"}
+    assert _numbers(engine) == {"I1", "I13"}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_i5_a_pod_that_its_checks_do_not_make_so(engine, world):
         "UPDATE transitions SET to_status = 'degraded' WHERE check_id IS NULL",
     )
 
-    assert _numbers(engine) == {"I5"}
+    assert _numbers(engine) == {"I5", "I17"}
 
 
 @pytest.mark.parametrize(

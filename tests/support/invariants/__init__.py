@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from tests.support.invariants import healing, history, states, storage
+from tests.support.invariants import healing, history, holds, lively, states, storage
 from tests.support.invariants.ledgers import Acked, Call, Ledgers
 
 __all__ = ["Acked", "Call", "Ledgers", "assert_invariants", "check_invariants"]
@@ -18,6 +18,7 @@ _Rule = Callable[[sa.Connection, Ledgers], Iterator[str]]
 RULES: tuple[_Rule, ...] = (
     healing.one_open_heal,  # I1
     healing.calls_follow_rows,  # I2
+    holds.nothing_acts_while_held,  # I3
     storage.acked_results_are_there,  # I4
     states.checks_are_their_results,  # I5
     states.pods_are_their_checks,  # I5
@@ -27,22 +28,27 @@ RULES: tuple[_Rule, ...] = (
     storage.claims_are_fenced,  # I10
     storage.tenants_are_closed,  # I11
     healing.heals_have_evidence,  # I12
+    holds.budgets_hold,  # I13
     storage.feed_has_no_gap,  # I14
     storage.audit_verifies,  # I15
+    lively.old_evidence_is_unknown,  # I17
 )
+# Only where all workers run and nothing is broken just now.
+RULES_AT_WORK: tuple[_Rule, ...] = (lively.nothing_waits,)  # I16
 
 
-def check_invariants(engine: sa.Engine, ledgers: Ledgers | None = None) -> list[str]:
-    """Return what is violated, nothing if all is well."""
+def check_invariants(engine: sa.Engine, ledgers: Ledgers | None = None, *, at_work: bool = False) -> list[str]:
+    """Return what is violated, nothing if all is well. ``at_work``: all workers run, so nothing may wait either."""
     with engine.connect() as conn:
         if engine.dialect.name == "postgresql":
             conn = conn.execution_options(isolation_level="REPEATABLE READ")
         with conn.begin():
-            return [violation for rule in RULES for violation in rule(conn, ledgers or Ledgers())]
+            rules = RULES + (RULES_AT_WORK if at_work else ())
+            return [violation for rule in rules for violation in rule(conn, ledgers or Ledgers())]
 
 
-def assert_invariants(engine: sa.Engine, ledgers: Ledgers | None = None) -> None:
+def assert_invariants(engine: sa.Engine, ledgers: Ledgers | None = None, *, at_work: bool = False) -> None:
     """Fail with all violations, one a line."""
-    violations = check_invariants(engine, ledgers)
+    violations = check_invariants(engine, ledgers, at_work=at_work)
 
     assert not violations, "\n".join(violations)
