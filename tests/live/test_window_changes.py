@@ -1,0 +1,14 @@
+"""A changed maintenance window makes old what stands on each page, so that the list of windows loads itself anew."""
+
+from podhealth import clock
+from podhealth.core.words import FeedKind
+from podhealth.live.views import NAV, touched
+from podhealth.store.feed import FeedRow
+
+
+def test_a_changed_window_touches_the_counts_in_the_head_and_no_pod() -> None:
+    found = touched([FeedRow(7, clock.utcnow(), FeedKind.WINDOW, None, 3, {"text": "it has begun", "tone": "neutral"})])
+
+    assert found.keys == {NAV}
+    assert not found.is_list_changed
+    assert [toast["text"] for toast in found.toasts] == ["it has begun"]
