@@ -36,6 +36,7 @@ Row = sa.Row[Any]
 IsHealed = Callable[[Any], bool]
 
 _UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
+# Written out, so that SQLite knows them for those of its index of open heals.
 _OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
 # Whatever a pod is asked about by its own words: two pods alike in these are governed alike.
 _GOVERNED_BY = (Pod.tenant_id, Pod.policy_id, Pod.provider, sa.cast(Pod.tags, sa.Text).label("tags_text"))

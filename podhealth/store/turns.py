@@ -21,6 +21,8 @@ Row = sa.Row[Any]
 # The first halves of the advisory locks taken here; the other is the node, or the tenant.
 _NODES, _TENANTS = 0x4E4F, 0x5445
 _NOT_BEGUN = (HealState.PLANNED, HealState.RUNNING)
+# Written out, so that SQLite knows them for those of its index of open heals.
+_OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
 _UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
 _MONITORED = (Phase.MONITORED, Phase.STARTING)
 
@@ -171,7 +173,7 @@ def _waiting(conn: sa.Connection, now: datetime, *concerned: Any) -> list[Row]:
 
 def _open_heals(conn: sa.Connection, tenant_id: int, but_pod: int | None = None) -> int:
     query = sa.select(sa.func.count()).select_from(Heal)
-    query = query.where(Heal.state.in_(OPEN_HEAL_STATES), Heal.tenant_id == tenant_id, Heal.pod_id != (but_pod or 0))
+    query = query.where(Heal.state.in_(_OPEN), Heal.tenant_id == tenant_id, Heal.pod_id != (but_pod or 0))
     return int(conn.execute(query).scalar_one())
 
 
