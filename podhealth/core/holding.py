@@ -82,7 +82,8 @@ def telling(hold: Hold | None, judged: Decision, locked_since: datetime | None, 
 
     ``locked_since``: since when the very lock stands; a lock is told as such after 60 min, and not before.
     """
-    if hold is None or not worth_telling(hold.gate):
+    # A judgement that did not come to the gate says nothing of it; the next one, soon, will.
+    if hold is None or not worth_telling(hold.gate) or judged.gate != hold.gate:
         return Telling(None)
     since, after, kind = hold.since, HELD_AFTER, NoticeKind.HELD
     if lock_of(judged) is not None:

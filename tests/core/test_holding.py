@@ -88,3 +88,7 @@ def test_only_a_lock_of_the_provider_is_one() -> None:
 
 def test_nothing_holds_nothing_is_told() -> None:
     assert telling(None, decide(ready()), None, NOW + timedelta(hours=2)).kind is None
+
+
+def test_a_judgement_that_did_not_come_to_the_gate_tells_nothing_of_it() -> None:
+    assert telling(Hold(Gate.PROVIDER, ago(minutes=90)), decide(WAITING), None, NOW).kind is None

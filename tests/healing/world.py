@@ -104,7 +104,8 @@ class World:
                 conn.execute(sa.text("UPDATE check_states SET next_at = :n WHERE vantage = 'local'"), {"n": now})
                 claims = claim_due(conn, "local", "tester", 10)
                 begun = db_now_us(conn)
-                record(conn, [Found(c.check_id, c.token, c.generation, c.due_us, begun, begun, found) for c in claims])
+                results = [Found(c.check_id, c.token, c.generation, c.due_us, begun, begun, found) for c in claims]
+                record(conn, results, "local")
 
     def judge(self) -> evaluate.Judged:
         return evaluate.judge(self.engine, self.pod_id)
