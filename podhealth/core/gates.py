@@ -218,9 +218,11 @@ def ladder(facts: Facts) -> Open | Closed:
         return Closed("The policy only watches: there is nothing it would try.", "Only watched", None, inputs)
     health = span(facts.policy.sustained_health_s) if facts.policy else "sustained health"
     tried = ladder_text(facts.ladder)
-    outcome = "would all have been tried by now, in shadow" if is_shadow(facts) else "did not help"
-    reason = f"{tried} {outcome}. Nothing more until {health} of unbroken health, or a reset."
-    return Closed(reason[:300], "Exhausted", None, inputs)
+    rest = f"Nothing more until {health} of unbroken health, or a reset."
+    if is_shadow(facts):
+        reason = f"{tried} would all have been tried by now, in shadow. {rest}"
+        return Closed(reason[:300], "Would be exhausted", None, inputs)
+    return Closed(f"{tried} did not help. {rest}"[:300], "Exhausted", None, inputs)
 
 
 def cooldown(facts: Facts) -> Open | Closed:

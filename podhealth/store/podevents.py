@@ -139,7 +139,9 @@ def sign_of_decision(answer: Answer, gate: Gate | None, inputs: Mapping[str, Any
     if gate == Gate.MODE:
         asked = inputs.get("gates") or [{}]
         return "would" if asked[-1].get("inputs", {}).get("mode") == Mode.SHADOW else "approval"
-    return "exhausted" if gate == Gate.LADDER else "held"
+    if gate == Gate.LADDER:
+        return "would" if str(inputs.get("card", "")).startswith("Would") else "exhausted"
+    return "held"
 
 
 def _heals(tenant_id: int, pod_id: int, before: Place | None, rank: int) -> sa.Select[Any]:

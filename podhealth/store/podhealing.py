@@ -4,7 +4,7 @@ Reads what the healer reads; it decides nothing that is stored. What a gate asks
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,13 +13,15 @@ import sqlalchemy as sa
 from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, decide
 from podhealth.core.gates import GATES
 from podhealth.core.ladder import Ladder, length, next_rung
+from podhealth.core.mode_gate import is_shadow
 from podhealth.core.sentence import policy_sentence
 from podhealth.core.told import length_in_words
 from podhealth.core.words import Action, Answer, Gate, HealState, Mode, SnoozeHolds, Status
 from podhealth.models.base import to_us
-from podhealth.store import decisions, heals, holds
+from podhealth.store import approvals, brakes, decisions, heals, holds, shadow
 from podhealth.store.healfacts import Gathered, gather
 from podhealth.store.podevents import sign_of_decision
+from podhealth.store.shadow import ShadowLine
 
 Row = sa.Row[Any]
 Value = str | datetime
@@ -83,6 +85,7 @@ class PodHealing:
     policy: PolicyLine | None
     no_policy: str
     snoozes: tuple[SnoozeLine, ...]
+    shadow: ShadowLine | None = None  # mode shadow: the newest thing that would have been done in this episode
 
 
 class GateLine(NamedTuple):
@@ -107,6 +110,14 @@ class Why:
     no_policy: str
 
 
+class WantedLine(NamedTuple):
+    """A question to people that is open: where it is answered, what it asks for, and until when."""
+
+    path: str
+    what: str
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What people can ask for at this moment. ``heal_now``: what it would do; the other, why it cannot be done."""
@@ -116,6 +127,7 @@ class Moment:
     heal_now_closed: str | None
     snoozed_until: datetime | None
     closes: str
+    wanted: WantedLine | None = None
 
 
 class HealingViews(NamedTuple):
@@ -134,7 +146,16 @@ def healing_views(conn: sa.Connection, pod_id: int, now: datetime) -> HealingVie
     decision = decisions.newest(conn, pod_id)
     snoozes = [SnoozeLine(s.by, s.reason, s.until, s.holds) for s in holds.snoozes_of(conn, pod_id, now)]
     policy = _policy_line(g)
-    return HealingViews(_healing(g, decision, policy, snoozes), _why(g, decision, policy), _moment(g, snoozes))
+    would = shadow.newest_of(conn, g.episode.id) if g.episode is not None and is_shadow(g.facts) else None
+    healing = replace(_healing(g, decision, policy, snoozes), shadow=would)
+    is_asked = g.facts.approved is not None and g.facts.approved.wanted_until is not None
+    moment = replace(_moment(conn, g, snoozes), wanted=_wanted(conn, pod_id, now) if is_asked else None)
+    return HealingViews(healing, _why(g, decision, policy), moment)
+
+
+def _wanted(conn: sa.Connection, pod_id: int, now: datetime) -> WantedLine | None:
+    row = approvals.wanted_of_pod(conn, pod_id, now)
+    return None if row is None else WantedLine(f"/approvals/{row.id}", approvals.what(row), row.lapses_at)
 
 
 def _policy_line(g: Gathered) -> PolicyLine | None:
@@ -235,7 +256,8 @@ def _value(value: Any) -> Value:
     return str(value)
 
 
-def _moment(g: Gathered, snoozes: Sequence[SnoozeLine]) -> Moment:
+def _moment(conn: sa.Connection, g: Gathered, snoozes: Sequence[SnoozeLine]) -> Moment:
+    g = brakes.with_brakes(conn, replace(g, facts=g.real))  # what a person asks for is really done, in shadow too
     rung = heals.rung_now(g)
     decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung)
     closed = None if decided.answer == Answer.ACT else decided.reason
