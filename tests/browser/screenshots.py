@@ -60,6 +60,8 @@ class Album:
         self.take(page, "overview-no-match", "/pods?q=nothing-like-this")
         self.take(page, "policies", "/policies")
         self.take(page, "heals", "/heals")
+        self.take(page, "maintenance", "/maintenance")
+        self.take(page, "maintenance-new", "/maintenance/new")
         self.take(page, "account", "/account")
         self.take(page, "not-found", "/nowhere")
 
