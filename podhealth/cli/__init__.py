@@ -22,6 +22,7 @@ _COMMANDS = {
     "token": "podhealth.cli.token:token",
     "up": "podhealth.cli.up:up",
     "user": "podhealth.cli.user:user",
+    "vantage": "podhealth.cli.vantage:vantage",
     "web": "podhealth.cli.web:web",
     "worker": "podhealth.cli.worker:worker",
 }

@@ -177,8 +177,8 @@ def choose(conn: sa.Connection, scope: Scope, vantage: str, texts: Sequence[str]
     before = conn.execute(sa.select(Vantage.references).where(Vantage.name == vantage)).scalar_one_or_none()
     ensure(conn, vantage)
     conn.execute(sa.update(Vantage).where(Vantage.name == vantage).values(references=targets, updated_at=now))
-    after = {"vantage": vantage, "was": before or [], "references": targets}
-    audit.write_installation(conn, scope, "references chosen", "vantage", None, after)
+    after = {"was": before or [], "references": targets}
+    audit.write_installation(conn, scope, "references chosen", "vantage", vantage, after)
 
 
 def list_all(conn: sa.Connection) -> list[Listed]:
