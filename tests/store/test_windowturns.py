@@ -1,5 +1,6 @@
 """Windows open and close by the tick, and their pods with them: late rather than never, and a few at a time."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from podhealth.store import held, holds, inventory, podstate, windows, windowtur
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
 from tests.support import build
+from tests.support.wait import wait_for
 from tests.support.windowing import a_window
 
 HOUR = timedelta(hours=1)
@@ -343,3 +345,21 @@ def test_settling_a_window_asks_no_more_for_more_pods(engine, scope, count_queri
         a_window(conn, scope)
     with count_queries(engine, at_most=45):
         windowturns.due(engine)
+
+
+@pytest.mark.postgres
+def test_a_pod_that_is_being_made_while_a_window_opens_is_not_missed(postgres_engine) -> None:
+    engine = postgres_engine
+    with write(engine) as conn:
+        scope = Scope(build.a_tenant(conn), Role.ADMIN, Actor.USER, "ann")
+        a_window(conn, scope)
+    opening = threading.Thread(target=windowturns.due, args=[engine])
+    waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with write(engine) as conn:
+        pod_id = inventory.create_pod(conn, scope, {"name": "new", "address": "10.0.0.9"}, networks=["10.0.0.0/8"])
+        opening.start()
+        with read(engine) as watching:
+            wait_for(lambda: watching.scalar(waits), 10, what="the tick waits for the pod")
+    opening.join(10)
+
+    assert phase_of(engine, pod_id) == Phase.MAINTENANCE
