@@ -4,4 +4,16 @@ from flask import Blueprint
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
-from podhealth.web.api import approvals, checks, heals, heartbeats, incidents, overview, pods, policies, windows  # noqa: E402, F401 - routes attach
+from podhealth.web.api import (  # noqa: E402, F401 - routes attach
+    approvals,
+    channels,
+    checks,
+    effect,
+    heals,
+    heartbeats,
+    incidents,
+    overview,
+    pods,
+    policies,
+    windows,
+)

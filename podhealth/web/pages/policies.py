@@ -3,6 +3,7 @@
 What a policy may say is core/policy's rule, what it then does core/sentence's words; here it is read, saved and shown.
 """
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
@@ -12,12 +13,13 @@ from podhealth.core.errors import Conflict, InputError
 from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Mode, Role
 from podhealth.live.render import fragment
-from podhealth.store import policies, policy_versions, reach, submissions
+from podhealth.store import effect, policies, policy_versions, reach, submissions
 from podhealth.store.db import read, write
 from podhealth.web.access import allows
 from podhealth.web.forms import policies as forms
 from podhealth.web.forms.policies import NEW, PolicyForm, arranged, form_of, read_form, whole_or_text
 from podhealth.web.installed import engine_of
+from podhealth.web.pages import effect_views
 from podhealth.web.pages import policy_views as views
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
@@ -34,7 +36,11 @@ def list_policies() -> ResponseReturnValue:
         shell = open_shell(conn)
         rows = policies.list_policies(conn, scope)
         bound = reach.bound_pods(conn, scope, rows)
-    lines = [views.line_of(row, bound.get(row.id, 0)) for row in rows]
+        came_to = effect.effects_of(conn, scope, shell.now)
+    lines = [
+        views.line_of(row, bound.get(row.id, 0), effect_views.in_short(came_to.get(row.id, effect.NOTHING)))
+        for row in rows
+    ]
     return render_template("pages/policies/list.html", shell=shell, policies=lines, unbound=bound.get(None, 0))
 
 
@@ -135,12 +141,14 @@ def _page(form: PolicyForm | None, policy_id: int | None, status: int = 200) -> 
         reached = None if form.rules is None else reach.reach_of(conn, scope, form.rules, policy_id)
         meanwhile = _meanwhile(conn, row) if status == 409 else None
         tags = reach.tags_in_use(conn, scope)
+        came_to = None if policy_id is None else _came_to(conn, policy_id, shell.now)
     page = render_template(
         "pages/policies/edit.html",
         shell=shell,
         policy=row,
         form=form,
         effect=_effect(form, reached),
+        came_to=came_to,
         problems=[(forms.html_id(field), forms.label_of(field), said) for field, said in form.errors.items()],
         labels=forms.LABELS,
         next_step=forms.NEXT_STEP,
@@ -153,6 +161,11 @@ def _page(form: PolicyForm | None, policy_id: int | None, status: int = 200) -> 
         locked=not allows(scope.role, Role.ADMIN),
     )
     return page, status
+
+
+def _came_to(conn: Any, policy_id: int, now: datetime) -> effect_views.EffectView:
+    found = effect.effects_of(conn, current_scope(), now, policy_id)
+    return effect_views.effect_view(found.get(policy_id, effect.NOTHING))
 
 
 def _version_read(row: Any, status: int) -> object:

@@ -68,6 +68,7 @@ class PolicyLine:
     priority: int
     is_default: bool
     pods: int
+    effect: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class Meanwhile:
     changes: tuple[Change, ...]
 
 
-def line_of(row: Any, pods: int) -> PolicyLine:
-    """Return the list's row of a stored policy that governs ``pods`` pods."""
+def line_of(row: Any, pods: int, effect: str) -> PolicyLine:
+    """Return the list's row of a stored policy that governs ``pods`` pods; ``effect``: what it came to, in short."""
     rules = rules_of(row)
     said = ladder_sentence(rules)
     return PolicyLine(
@@ -102,6 +103,7 @@ def line_of(row: Any, pods: int) -> PolicyLine:
         rules.priority,
         rules.is_default,
         pods,
+        effect,
     )
 
 
