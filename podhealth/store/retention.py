@@ -13,17 +13,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth import clock
-from podhealth.core.words import OPEN_HEAL_STATES
+from podhealth.core.words import OPEN_HEAL_STATES, MessageState
 from podhealth.models import (
     Decision,
+    Delivery,
     Episode,
     FeedEntry,
     Heal,
+    Message,
+    Notice,
     PhaseChange,
     Result,
     Session,
     SignInLink,
     Submission,
+    Telling,
     Transition,
 )
 from podhealth.store import partitions
@@ -33,6 +37,7 @@ RESULTS_KEPT = timedelta(days=30)
 FEED_KEPT = timedelta(hours=24)
 SUBMISSIONS_KEPT = timedelta(hours=24)
 HEALS_KEPT = timedelta(days=90)
+MESSAGES_KEPT = timedelta(days=90)
 ENTRIES_KEPT = timedelta(days=30)  # sessions and sign-in links that are over
 TRANSITIONS_KEPT = timedelta(days=400)
 
@@ -76,8 +81,19 @@ def clean(engine: sa.Engine) -> None:
     _by_id(engine, Session, Session.created_at < now - ENTRIES_KEPT, Session.expires_at >= now - ENTRIES_KEPT, pace)
     links_until = now - ENTRIES_KEPT
     _by_id(engine, SignInLink, SignInLink.created_at < links_until, SignInLink.expires_at >= links_until, pace)
+    _clean_messages(engine, now - MESSAGES_KEPT, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
+
+
+def _clean_messages(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
+    on_its_way = Message.state.in_((MessageState.GATHERING, MessageState.WAITING))
+    goes_on = sa.exists().where(Telling.thread_id == Message.thread_id, Telling.ended_at.is_(None)).correlate(Message)
+    _by_id(engine, Delivery, Delivery.at < until, sa.false(), pace)
+    _by_id(engine, Message, Message.created_at < until, sa.or_(on_its_way, goes_on), pace)
+    _by_id(engine, Notice, Notice.at < until, Notice.grouped_at.is_(None), pace)
+    with write(engine) as conn:
+        conn.execute(sa.delete(Telling).where(Telling.ended_at < until))
 
 
 def _of_open_episode(episode_id: Any) -> sa.ColumnElement[bool]:

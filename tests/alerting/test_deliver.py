@@ -16,7 +16,7 @@ from podhealth.core.errors import Conflict, NotFound, SetupError
 from podhealth.core.messages import RETRIES
 from podhealth.core.words import MessageState
 from podhealth.models import Channel, Message
-from podhealth.store import channels, deliveries
+from podhealth.store import channels, deliveries, retention
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now, read, write
 from tests.alerting.receiver import Receiver
@@ -382,3 +382,21 @@ def test_the_clock_of_the_database_is_what_counts(world: World) -> None:
         now, due = db_now(conn), conn.execute(sa.select(Message.due_at)).scalar_one()
 
     assert due <= now
+
+
+def test_what_is_90_days_old_goes_but_what_is_still_to_be_told_stays(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    ended = one_told(world)
+    world.deliver()
+    world.recover(ended)
+    world.turn()
+    goes_on = one_told(world)
+    world.deliver()
+    for _ in range(24):
+        world.advance(4 * 24 * HOUR)
+    retention.clean(world.engine)
+    (left,) = world.messages()
+
+    assert left.incident_id == goes_on
+    assert world.tries() == []
+    assert world.open_tellings() == 1
