@@ -34,7 +34,7 @@ from podhealth.store.feed import FeedNote
 
 BLIND = "blind"
 _PODS_A_TRANSACTION = 100
-_SECONDS_A_TICK = 3.0
+_SECONDS_A_TICK = 2.0
 # A run of fails that is older than this began before the vantage did.
 _RECENT = timedelta(minutes=10)
 # Fewer failing pods than this are never most of three nodes with three pods each.

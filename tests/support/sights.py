@@ -66,7 +66,7 @@ class Fleet:
                 if pods is not None:
                     due = due.where(CheckState.pod_id.in_(list(pods)))
                 conn.execute(due.values(next_at=db_now(conn)))
-                claims = claim_due(conn, VANTAGE, "tester", 10_000)
+                claims = claim_due(conn, VANTAGE, "tester", 100_000)
                 begun = db_now_us(conn)
                 found = [Found(c.check_id, c.token, c.generation, c.due_us, begun, begun, finding) for c in claims]
                 record(conn, found, VANTAGE)
