@@ -20,7 +20,19 @@ from podhealth.store.secrets import hold_key
 from podhealth.web import access, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
-from podhealth.web.pages import account, approvals, assets, checks, heals, health, incidents, pods, policies, windows
+from podhealth.web.pages import (
+    account,
+    approvals,
+    assets,
+    channels,
+    checks,
+    heals,
+    health,
+    incidents,
+    pods,
+    policies,
+    windows,
+)
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.tries import FailedTries
@@ -47,7 +59,7 @@ def create_app(settings: Settings) -> Flask:
     guard.install(app)
     session.install(app)
     _install_security(app)
-    for noun in (account, approvals, assets, health, pods, checks, policies, heals, incidents, windows):
+    for noun in (account, approvals, assets, channels, health, pods, checks, policies, heals, incidents, windows):
         app.register_blueprint(noun.pages)
     app.register_blueprint(api)
     sockets.install(app)
