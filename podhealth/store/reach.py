@@ -4,7 +4,8 @@ Which policy governs a pod is core/policy's rule; pods that it cannot tell apart
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -70,10 +71,7 @@ def bound_pods(conn: sa.Connection, scope: Scope, policies: Sequence[Any] | None
 
 def reach_of(conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None = None) -> Reach:
     """Return which pods ``draft`` would govern if it were saved as ``policy_id`` (null: as a new policy)."""
-    own_id = _NOT_YET if policy_id is None else policy_id
-    others = [_candidate(row) for row in list_policies(conn, scope) if row.id != own_id]
-    if draft.is_default:
-        others = [other._replace(is_default=False) for other in others]
+    own_id, others = _beside(conn, scope, draft, policy_id)
     named = {other.policy_id: other for other in others}
     mine = Candidate(own_id, draft.name, draft.selector, draft.priority, draft.is_default)
     governed: Counter[ProviderKind] = Counter()
@@ -86,6 +84,31 @@ def reach_of(conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: i
             lost[winner] += group.pods
     staying = (Staying(named[lost_to].name, named[lost_to].priority, pods) for lost_to, pods in sorted(lost.items()))
     return Reach(dict(governed), tuple(staying))
+
+
+def governed_by(
+    conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None = None
+) -> Callable[[int | None, Sequence[str]], bool]:
+    """Return the question whether ``draft`` would govern a pod of an override and tags, asked once of pods alike."""
+    own_id, others = _beside(conn, scope, draft, policy_id)
+    mine = Candidate(own_id, draft.name, draft.selector, draft.priority, draft.is_default)
+
+    @cache
+    def governs(override_id: int | None, tags: tuple[str, ...]) -> bool:
+        return effective_policy(override_id, tags, [*others, mine]).policy_id == own_id
+
+    return lambda override_id, tags: governs(override_id, tuple(tags))
+
+
+def _beside(
+    conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None
+) -> tuple[int, list[Candidate]]:
+    """Return the draft's id, and the tenant's other policies as they would be beside it."""
+    own_id = _NOT_YET if policy_id is None else policy_id
+    others = [_candidate(row) for row in list_policies(conn, scope) if row.id != own_id]
+    if draft.is_default:
+        others = [other._replace(is_default=False) for other in others]
+    return own_id, others
 
 
 def tags_in_use(conn: sa.Connection, scope: Scope, most: int = 30) -> list[str]:
