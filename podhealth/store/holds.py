@@ -126,8 +126,10 @@ def end_kill_switch(conn: sa.Connection, scope: Scope, switch_id: int) -> None:
     """End a kill switch now. Raises NotFound for one that is over, unknown or another tenant's."""
     query = sa.select(KillSwitch.__table__).where(*_in_force(KillSwitch, db_now(conn)), KillSwitch.id == switch_id)
     row = conn.execute(query).one_or_none()
-    if row is None or (row.tenant_id != scope.tenant_id and scope.role != Role.PLATFORM):
+    is_concerned = row is not None and (row.tenant_id in (None, scope.tenant_id) or scope.role == Role.PLATFORM)
+    if row is None or not is_concerned:
         raise NotFound("no such kill switch")
+    scope = scope._replace(tenant_id=row.tenant_id or scope.tenant_id)  # the platform ends that of any tenant
     pods = _pods_under(conn, scope, row.scope, row.pod_id)
     podstate.lock_pods(conn, pods)
     conn.execute(sa.update(KillSwitch).where(KillSwitch.id == switch_id).values(ended_at=db_now(conn)))
@@ -149,7 +151,9 @@ def _finish(
 def _pods_under(conn: sa.Connection, scope: Scope, what: KillScope, pod_id: int | None) -> list[int]:
     # Only those that have something to judge: all others ask for the switch when their time comes.
     if what == KillScope.SYSTEM and scope.role != Role.PLATFORM:
-        raise Forbidden("only the platform admin may stop healing everywhere")
+        raise Forbidden("only the platform admin may stop healing everywhere, or end such a stop")
+    if what == KillScope.TENANT and scope.role not in (Role.ADMIN, Role.PLATFORM):
+        raise Forbidden("only an admin may stop the healing of all pods, or end such a stop")
     if what == KillScope.POD:
         if pod_id is None:
             raise InputError("podId", "must be given")

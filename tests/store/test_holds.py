@@ -18,7 +18,7 @@ from tests.support import build
 @pytest.fixture
 def scope(engine: sa.Engine) -> Scope:
     with write(engine) as conn:
-        return Scope(build.a_tenant(conn), Role.OPERATOR, Actor.USER, "ann")
+        return Scope(build.a_tenant(conn), Role.ADMIN, Actor.USER, "ann")
 
 
 @pytest.fixture
@@ -160,6 +160,36 @@ def test_only_the_platform_admin_stops_everything(engine, scope, zoe, pod_id) ->
     with write(engine) as conn:
         holds.set_kill_switch(conn, operator, KillScope.SYSTEM, an_hour_on(conn), "fire")
         assert len(holds.switches_for(conn, zoe.tenant_id, 999, db_now(conn))) == 1
+
+
+def test_an_operator_stops_a_pod_and_not_the_tenant(engine, scope, pod_id) -> None:
+    operator = scope._replace(role=Role.OPERATOR)
+    with write(engine) as conn:
+        holds.set_kill_switch(conn, operator, KillScope.POD, an_hour_on(conn), "by hand", pod_id)
+        of_all = holds.set_kill_switch(conn, scope, KillScope.TENANT, an_hour_on(conn), "storage move")
+
+    with pytest.raises(Forbidden), write(engine) as conn:
+        holds.set_kill_switch(conn, operator, KillScope.TENANT, an_hour_on(conn), "mine")
+    with pytest.raises(Forbidden), write(engine) as conn:
+        holds.end_kill_switch(conn, operator, of_all)
+
+
+def test_no_tenant_ends_the_stop_of_everything_and_the_platform_ends_anybodys(engine, scope, zoe, pod_id) -> None:
+    platform = Scope(scope.tenant_id, Role.PLATFORM, Actor.USER, "op")
+    with write(engine) as conn:
+        of_all = holds.set_kill_switch(conn, platform, KillScope.SYSTEM, an_hour_on(conn), "fire")
+        zoes = holds.set_kill_switch(conn, zoe, KillScope.TENANT, an_hour_on(conn), "storage move")
+        ill = build.a_pod(conn, zoe.tenant_id, status=Status.UNHEALTHY, judge_at=None)
+
+    with pytest.raises(Forbidden), write(engine) as conn:
+        holds.end_kill_switch(conn, scope, of_all)
+    with write(engine) as conn:
+        holds.end_kill_switch(conn, platform, of_all)
+        holds.end_kill_switch(conn, platform, zoes)
+        left = holds.switches_for(conn, zoe.tenant_id, ill, db_now(conn))
+
+    assert left == []
+    assert status_of(engine, ill).judge_at is not None
 
 
 def test_the_widest_switch_is_told_first(engine, scope, pod_id) -> None:
