@@ -46,7 +46,11 @@ def own_facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row]
         return _facts(conn, facts, pod, checks, heal) if is_to_begin else facts
     if not _comes_to(facts, Gate.CHRONIC):
         return facts
-    seen = _facts(conn, facts, pod, checks, None)
+    seen = replace(
+        _facts(conn, facts, pod, checks, None),
+        recent_heals=_recent_heals(conn, pod.pod_id, facts.now),
+        chronic_acknowledged_at=pod.chronic_acknowledged_at,
+    )
     if is_shadow(facts):  # what shadow would have spent is counted apart (store/shadow)
         seen = replace(seen, recent_heals=facts.recent_heals, spent_by_tenant=facts.spent_by_tenant)
     facts = seen
@@ -61,7 +65,8 @@ def _comes_to(facts: Facts, gate: Gate) -> bool:
 def with_brakes(conn: sa.Connection, g: "Gathered", planning: bool = False) -> "Gathered":
     """Return ``g`` with all that the brakes know; who is ``planning`` a heal keeps other planners out until the commit.
 
-    What was free when the facts were gathered may be taken since: under the locks it is asked again.
+    What was free when the facts were gathered may be taken since: under the locks it is asked again. The pod's own
+    heals are not: its lock is held since before.
     """
     if planning:
         turns.lock(conn, g.pod.tenant_id, g.pod.node_id)
@@ -75,10 +80,8 @@ def _facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row], h
     is_flapping = any(check.enabled and check.is_flapping for check in checks)
     return replace(
         facts,
-        chronic_acknowledged_at=pod.chronic_acknowledged_at,
         breakers=breakers.breakers_of(conn, facts, pod, heal),
         heal_cost=heal.cost if heal is not None else _FLAPPING_COST if is_flapping else 1,
-        recent_heals=_recent_heals(conn, pod.pod_id, facts.now),
         spent_by_tenant=_spent(conn, pod.tenant_id, facts.now, heal),
     )
 
@@ -105,6 +108,11 @@ def _spent(conn: sa.Connection, tenant_id: int, now: datetime, own: Row | None) 
         Spent(row.called_at or max(row.triggered_at, now - BUDGET_WITHIN / 2), row.cost, row.action == Action.MIGRATE)
         for row in conn.execute(query.order_by(Heal.triggered_at))
     )
+
+
+def spent_of(conn: sa.Connection, tenant_id: int, now: datetime) -> tuple[Spent, ...]:
+    """Return the heals that count against the tenant's budget now, those that are planned too."""
+    return _spent(conn, tenant_id, now, None)
 
 
 def keep(conn: sa.Connection, g: "Gathered", decided: Decision) -> None:

@@ -61,11 +61,15 @@ def turn_of(conn: sa.Connection, facts: Facts, pod: Row) -> Turn:
 
     ``pod``: its row as healfacts reads it. Names of other tenants' pods are not told.
     """
-    own = _open_heals(conn, pod.tenant_id, pod.pod_id)
-    most = share_of(_monitored(conn, [pod.tenant_id]).get(pod.tenant_id, 0))
+    concerned = _is_wanted().where(sa.or_(PodStatus.tenant_id == pod.tenant_id, Pod.node_id == pod.node_id))
+    others = concerned.where(PodStatus.pod_id != pod.pod_id)
+    under_way = _count_open(pod.tenant_id, pod.pod_id).scalar_subquery()
+    monitored = _count_monitored().where(PodStatus.tenant_id == pod.tenant_id).scalar_subquery()
+    own, many, has_others = conn.execute(sa.select(under_way, monitored, sa.exists(others))).one()
+    most = share_of(many)
     taken_by = _taken_by(conn, pod)
     before = None
-    if taken_by is None and own < most:
+    if has_others and taken_by is None and own < most:
         before = _before(conn, facts, pod)
     return Turn(taken_by, own, most, before)
 
@@ -112,7 +116,10 @@ def _chosen(conn: sa.Connection, waiting: Collection[Waiting], now: datetime) ->
     monitored = _monitored(conn, tenants)
     used = spent_in(conn, tenants, now)
     room = {
-        t: min(share_of(monitored.get(t, 0)) - _open_heals(conn, t), HEALS_AN_HOUR - used.get(t, 0)) for t in tenants
+        t: min(
+            share_of(monitored.get(t, 0)) - conn.execute(_count_open(t)).scalar_one(), HEALS_AN_HOUR - used.get(t, 0)
+        )
+        for t in tenants
     }
     nodes = sa.select(HealSlot.node_id).where(HealSlot.node_id.not_in(_given_back()))
     served = (
@@ -171,21 +178,30 @@ def _waiting(conn: sa.Connection, now: datetime, *concerned: Any) -> list[Row]:
     return list(conn.execute(query))
 
 
-def _open_heals(conn: sa.Connection, tenant_id: int, but_pod: int | None = None) -> int:
+def _is_wanted() -> Any:
+    query = sa.select(PodStatus.pod_id).join(Pod, Pod.id == PodStatus.pod_id)
+    return query.where(PodStatus.heal_wanted_since.is_not(None), Pod.deleted_at.is_(None))
+
+
+def _count_open(tenant_id: int, but_pod: int = 0) -> Any:
     query = sa.select(sa.func.count()).select_from(Heal)
-    query = query.where(Heal.state.in_(_OPEN), Heal.tenant_id == tenant_id, Heal.pod_id != (but_pod or 0))
-    return int(conn.execute(query).scalar_one())
+    return query.where(Heal.state.in_(_OPEN), Heal.tenant_id == tenant_id, Heal.pod_id != but_pod)
+
+
+def _count_monitored() -> Any:
+    # A pod that starts is one that is watched: a heal under way must not make the tenant's share smaller.
+    query = sa.select(sa.func.count()).select_from(PodStatus).join(Pod, Pod.id == PodStatus.pod_id)
+    return query.where(PodStatus.phase.in_(_MONITORED), Pod.deleted_at.is_(None))
 
 
 def _monitored(conn: sa.Connection, tenants: Collection[int]) -> dict[int, int]:
-    # A pod that starts is one that is watched: a heal under way must not make the tenant's share smaller.
-    query = (
-        sa.select(PodStatus.tenant_id, sa.func.count())
-        .join(Pod, Pod.id == PodStatus.pod_id)
-        .where(PodStatus.tenant_id.in_(tenants), PodStatus.phase.in_(_MONITORED), Pod.deleted_at.is_(None))
-        .group_by(PodStatus.tenant_id)
-    )
-    return {tenant_id: many for tenant_id, many in conn.execute(query)}
+    query = _count_monitored().add_columns(PodStatus.tenant_id).where(PodStatus.tenant_id.in_(tenants))
+    return {tenant_id: many for many, tenant_id in conn.execute(query.group_by(PodStatus.tenant_id))}
+
+
+def most_of(conn: sa.Connection, tenant_id: int) -> int:
+    """Return how many heals the tenant may have under way at a time."""
+    return share_of(_monitored(conn, [tenant_id]).get(tenant_id, 0))
 
 
 def wake(engine: sa.Engine) -> None:
