@@ -257,9 +257,11 @@ def _value(value: Any) -> Value:
 
 
 def _moment(conn: sa.Connection, g: Gathered, snoozes: Sequence[SnoozeLine]) -> Moment:
-    g = brakes.with_brakes(conn, replace(g, facts=g.real))  # what a person asks for is really done, in shadow too
+    g = replace(g, facts=g.real)  # what a person asks for is really done, in shadow too
     rung = heals.rung_now(g)
     decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung)
+    if decided.answer == Answer.ACT and g.facts.has_provider:
+        decided = decide(brakes.with_brakes(conn, g).facts, SKIPPED_BY_HEAL_NOW, rung)
     closed = None if decided.answer == Answer.ACT else decided.reason
     if not g.facts.has_provider:
         closed = "The pod has no provider that could act."
