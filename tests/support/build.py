@@ -170,13 +170,15 @@ def an_approval(conn: sa.Connection, pod_id: int, episode_id: int, **columns: An
 
 
 def an_incident(conn: sa.Connection, pod_id: int, title: str = "web-1 is unhealthy", **columns: Any) -> int:
-    """An open incident of one pod, which is in it."""
+    """An open incident of one pod, which is in it. ``columns`` go to whichever of the two tables has them."""
     now, tenant_id = db_now(conn), _tenant_of(conn, pod_id)
     values = {"tenant_id": tenant_id, "cause": IncidentCause.POD, "cause_key": f"pod:{pod_id}", "title": title}
     values |= {"severity": Severity.CRITICAL, "opened_at": now, "updated_at": now, "bad_since": now}
-    incident_id = _insert(conn, Incident, values | columns)
+    incident_id = _insert(conn, Incident, values | _of(Incident, columns))
     member = {"tenant_id": tenant_id, "incident_id": incident_id, "pod_id": pod_id, "joined_at": now, "bad_since": now}
-    _insert(conn, IncidentMember, member)
+    left = {} if columns.get("recovered_at") is None else {"left_at": columns["recovered_at"]}
+    _insert(conn, IncidentMember, member | left | _of(IncidentMember, columns))
+    _refuse_strangers(columns, Incident, IncidentMember)
     return incident_id
 
 

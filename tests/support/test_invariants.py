@@ -9,7 +9,7 @@ from podhealth.models.base import to_us
 from podhealth.store import audit, feed
 from podhealth.store.db import db_now, write
 from podhealth.store.tenancy import Scope
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode, an_incident
 from tests.support.invariants import Acked, Call, Ledgers, check_invariants
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -32,6 +32,7 @@ def world(engine):
                 "INSERT INTO transitions (tenant_id, pod_id, check_id, from_status, to_status, at) VALUES "
                 f"({tenant_id}, {pod_id}, {of}, 'unknown', 'unhealthy', {to_us(now)})"
             )
+        an_incident(conn, pod_id, told="unhealthy")
         ids = (tenant_id, pod_id, check_id, a_policy(conn, tenant_id), a_tenant(conn, "zeta"))
         return dict(zip(names, ids, strict=True))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from tests.support.invariants import healing, history, holds, lively, states, storage
+from tests.support.invariants import healing, history, holds, lively, states, storage, told
 from tests.support.invariants.ledgers import Acked, Call, Ledgers
 
 __all__ = ["Acked", "Call", "Ledgers", "assert_invariants", "check_invariants"]
@@ -23,6 +23,9 @@ RULES: tuple[_Rule, ...] = (
     states.checks_are_their_results,  # I5
     states.pods_are_their_checks,  # I5
     history.changes_chain,  # I6
+    told.troubles_are_told,  # I6
+    told.notices_have_causes,  # I6
+    told.incidents_are_their_pods,  # I7
     history.uptime_is_whole,  # I8
     healing.one_open_episode,  # I9
     storage.claims_are_fenced,  # I10
