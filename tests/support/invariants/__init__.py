@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from tests.support.invariants import healing, history, holds, lively, states, storage, told
+from tests.support.invariants import episodes, healing, history, holds, lively, states, storage, told
 from tests.support.invariants.ledgers import Acked, Call, Ledgers
 
 __all__ = ["Acked", "Call", "Ledgers", "assert_invariants", "check_invariants"]
@@ -28,6 +28,9 @@ RULES: tuple[_Rule, ...] = (
     told.incidents_are_their_pods,  # I7
     history.uptime_is_whole,  # I8
     healing.one_open_episode,  # I9
+    episodes.exhausted_is_the_end,  # I9
+    episodes.relapses_go_on,  # I9
+    episodes.attempts_come_in_order,  # I9
     storage.claims_are_fenced,  # I10
     storage.tenants_are_closed,  # I11
     healing.heals_have_evidence,  # I12
