@@ -4,7 +4,7 @@ Safe beside writes: on PostgreSQL a day is detached before it is dropped, on SQL
 lock for longer than about 50 ms, and between two others get their turn (hazards F91). When it runs is unknown here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from threading import Event
@@ -20,6 +20,8 @@ from podhealth.models import (
     Episode,
     FeedEntry,
     Heal,
+    Incident,
+    IncidentMember,
     Message,
     Notice,
     PhaseChange,
@@ -37,6 +39,7 @@ RESULTS_KEPT = timedelta(days=30)
 FEED_KEPT = timedelta(hours=24)
 SUBMISSIONS_KEPT = timedelta(hours=24)
 HEALS_KEPT = timedelta(days=90)
+INCIDENTS_KEPT = timedelta(days=90)
 MESSAGES_KEPT = timedelta(days=90)
 ENTRIES_KEPT = timedelta(days=30)  # sessions and sign-in links that are over
 TRANSITIONS_KEPT = timedelta(days=400)
@@ -82,6 +85,7 @@ def clean(engine: sa.Engine) -> None:
     links_until = now - ENTRIES_KEPT
     _by_id(engine, SignInLink, SignInLink.created_at < links_until, SignInLink.expires_at >= links_until, pace)
     _clean_messages(engine, now - MESSAGES_KEPT, pace)
+    _clean_incidents(engine, now - INCIDENTS_KEPT, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
 
@@ -105,26 +109,53 @@ def _is_needed_episode(until: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(Episode.closed_at.is_(None), Episode.closed_at >= until, has_heal)
 
 
+def _clean_incidents(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
+    is_needed = sa.or_(Incident.recovered_at.is_(None), Incident.recovered_at >= until)
+    _by_id(engine, Incident, Incident.opened_at < until, is_needed, pace, _forget_parts)
+
+
+def _forget_parts(conn: sa.Connection, incident_ids: list[int]) -> None:
+    conn.execute(sa.delete(Telling).where(Telling.incident_id.in_(incident_ids)))
+    conn.execute(sa.delete(IncidentMember).where(IncidentMember.incident_id.in_(incident_ids)))
+
+
 def _by_id(
-    engine: sa.Engine, model: Any, is_old: sa.ColumnElement[bool], is_kept: sa.ColumnElement[bool], pace: _Pace
+    engine: sa.Engine,
+    model: Any,
+    is_old: sa.ColumnElement[bool],
+    is_kept: sa.ColumnElement[bool],
+    pace: _Pace,
+    before: Callable[[sa.Connection, list[int]], None] | None = None,
 ) -> None:
-    """Delete the old rows of a table whose ids grow with time, walking up from the lowest until none is old."""
+    """Delete the old rows of a table whose ids grow with time, walking up from the lowest until none is old.
+
+    ``before``: removes what hangs on the rows that go.
+    """
     after = 0
     while not pace.is_over():
         window = sa.select(model.id, is_old.label("is_old"), sa.and_(is_old, sa.not_(is_kept)).label("goes"))
         with read(engine) as conn:
             rows = conn.execute(window.where(model.id > after).order_by(model.id).limit(pace.size)).all()
-        _delete(engine, model, model.id, [row.id for row in rows if row.goes], pace)
+        _delete(engine, model, model.id, [row.id for row in rows if row.goes], pace, before)
         if not any(row.is_old for row in rows):
             return
         after = rows[-1].id
 
 
-def _delete(engine: sa.Engine, model: Any, key: Any, ids: list[int], pace: _Pace) -> None:
+def _delete(
+    engine: sa.Engine,
+    model: Any,
+    key: Any,
+    ids: list[int],
+    pace: _Pace,
+    before: Callable[[sa.Connection, list[int]], None] | None = None,
+) -> None:
     if not ids:
         return
     begun = clock.monotonic()
     with write(engine) as conn:
+        if before is not None:
+            before(conn, ids)
         conn.execute(sa.delete(model).where(key.in_(ids)))
     pace.took(clock.monotonic() - begun)
 

@@ -9,20 +9,25 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import FeedKind
 from podhealth.models import (
+    Channel,
     Decision,
     Episode,
     FeedEntry,
     Heal,
+    Incident,
+    IncidentMember,
+    Message,
     PhaseChange,
     Result,
     Submission,
+    Telling,
     Tenant,
     Transition,
 )
 from podhealth.store import feed, partitions, retention
 from podhealth.store.db import read, write
 from podhealth.store.feed import FeedNote
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode, an_incident
 
 DAY = timedelta(days=1)
 
@@ -207,3 +212,31 @@ def test_writers_are_not_kept_waiting_while_much_is_deleted(sqlite_engine, now):
     assert _left(sqlite_engine, Result.claim_token) == []
     assert len(waits) > 5
     assert max(waits) < 0.5
+
+
+def _told(conn, pod_id, at, **columns):
+    """An incident of which a channel was told."""
+    incident_id = an_incident(conn, pod_id, opened_at=at, cause_key=f"pod:{at.timestamp()}", **columns)
+    tenant_id = conn.scalar(sa.select(Incident.tenant_id))
+    times = {"created_at": at, "updated_at": at}
+    channel = {"tenant_id": tenant_id, "name": f"c{incident_id}", "kind": "email", "config": {}} | times
+    channel_id = conn.execute(sa.insert(Channel).values(**channel)).inserted_primary_key[0]
+    message = {"tenant_id": tenant_id, "channel_id": channel_id, "public_id": f"m{incident_id}", "kind": "first"}
+    message |= {"severity": "critical", "subject": "x", "body": {}, "state": "sent", "created_at": at, "due_at": at}
+    message_id = conn.execute(sa.insert(Message).values(**message)).inserted_primary_key[0]
+    conn.execute(sa.update(Message).where(Message.id == message_id).values(thread_id=message_id))
+    telling = {"channel_id": channel_id, "incident_id": incident_id, "tenant_id": tenant_id, "thread_id": message_id}
+    conn.execute(sa.insert(Telling).values(**telling))
+    return incident_id
+
+
+def test_incidents_stay_ninety_days_and_open_ones_for_ever(engine, pod, now):
+    with write(engine) as conn:
+        _told(conn, pod[1], now - 95 * DAY, recovered_at=now - 94 * DAY)
+        long_ago = _told(conn, pod[1], now - 93 * DAY)
+        young = _told(conn, pod[1], now - 10 * DAY, recovered_at=now - 9 * DAY)
+    retention.clean(engine)
+
+    assert _left(engine, Incident.id) == [long_ago, young]
+    assert _left(engine, IncidentMember.incident_id) == [long_ago, young]
+    assert _left(engine, Telling.incident_id) == [long_ago, young]
