@@ -52,6 +52,13 @@ class Fleet:
                 build.a_check(conn, pod_id, kind, interval_seconds=600, now=since, **known, **fresh)
             return pod_id
 
+    def on_node(self, *tenants: str) -> tuple[int, list[int]]:
+        """A node pve1 with a pod of each of these tenants; one named again has another pod."""
+        names = list(dict.fromkeys(tenants))
+        ids = dict(zip(names, self.tenants(*names), strict=True))
+        node_id = self.node("pve1")
+        return node_id, [self.pod(ids[tenant], node_id, f"p{n}") for n, tenant in enumerate(tenants)]
+
     def advance(self, seconds: float) -> None:
         self.shift += timedelta(seconds=seconds)
         clock.shift(self.shift)
