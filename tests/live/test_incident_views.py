@@ -1,0 +1,91 @@
+"""Incidents on open screens: what a push renews is what the page shows, and only on screens that show it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth.core.errors import InputError
+from podhealth.core.words import FeedKind
+from podhealth.live import views
+from podhealth.live.frames import parse_watch
+from podhealth.live.views import NAV, Key
+from podhealth.store import feed
+from podhealth.store.db import db_now, read, write
+from tests.live.test_fragments import Roots
+from tests.support import build
+from tests.support.told import Fleet
+
+NAME = "<b>web</b>"
+
+
+@pytest.fixture
+def fleet(engine: sa.Engine) -> Iterator[Fleet]:
+    fleet = Fleet(engine)
+    fleet.add(NAME)
+    fleet.fall_ill(NAME)
+    yield fleet
+    fleet.close()
+
+
+def rendered(fleet: Fleet, tenant_id: int, *keys: Key) -> views.Rendered:
+    with read(fleet.engine) as conn:
+        return views.render(conn, tenant_id, keys, db_now(conn))
+
+
+def pieces(found: views.Rendered) -> list[str]:
+    return [json.loads(piece) for all_of_it in found.elements.values() for piece in all_of_it]
+
+
+def test_a_change_of_an_incident_touches_its_row_its_page_and_the_count(fleet) -> None:
+    (incident,) = fleet.incidents()
+    with read(fleet.engine) as conn:
+        rows = [row for row in feed.since(conn, fleet.tenant_id, 0) if row.kind is FeedKind.INCIDENT]
+
+    keys = views.touched(rows).keys
+
+    assert {Key("incident_row", incident.id), Key("incident", incident.id), NAV} <= keys
+
+
+def test_a_browser_says_which_incidents_it_shows() -> None:
+    shown = parse_watch('{"seq": 1, "incidents": [4, 5], "incident": 5}').shown
+
+    assert (shown.incidents, shown.incident) == (frozenset({4, 5}), 5)
+    assert {Key("incident_row", 4), Key("incident_row", 5), Key("incident", 5)} <= views.keys_shown(shown)
+
+
+@pytest.mark.parametrize("message", ['{"seq": 1, "incidents": 4}', '{"seq": 1, "incident": "5"}'])
+def test_what_our_pages_would_never_say_is_refused(message) -> None:
+    with pytest.raises(InputError):
+        parse_watch(message)
+
+
+def test_each_fragment_of_an_incident_has_one_root_with_its_id_and_takes_no_name_for_markup(fleet) -> None:
+    (incident,) = fleet.incidents()
+
+    found = pieces(rendered(fleet, fleet.tenant_id, Key("incident", incident.id), Key("incident_row", incident.id)))
+
+    names = ("incident-row", "incident-head", "incident-members", "incident-log")
+    assert sorted(Roots(html).roots[0] or "" for html in found) == sorted(f"{name}-{incident.id}" for name in names)
+    assert all(len(Roots(html).roots) == 1 for html in found)
+    assert not re.search(r"<b>web|<script|<style|\sstyle=|\son[a-z]+=", "".join(found))
+
+
+def test_the_count_goes_with_the_navigation(fleet) -> None:
+    (incident,) = fleet.incidents()
+
+    found = rendered(fleet, fleet.tenant_id, NAV).elements[NAV]
+
+    assert f'data-newest="{incident.id}">1<' in json.loads(found[1])
+
+
+def test_another_tenants_incident_is_not_a_word(fleet) -> None:
+    (incident,) = fleet.incidents()
+    with write(fleet.engine) as conn:
+        zeta = build.a_tenant(conn, "zeta")
+
+    found = rendered(fleet, zeta, Key("incident", incident.id), Key("incident_row", incident.id))
+
+    assert (found.elements, found.gone) == ({}, {})
