@@ -24,6 +24,7 @@ from podhealth.web.pages import (
     account,
     approvals,
     assets,
+    brakes,
     channels,
     checks,
     heals,
@@ -59,7 +60,20 @@ def create_app(settings: Settings) -> Flask:
     guard.install(app)
     session.install(app)
     _install_security(app)
-    for noun in (account, approvals, assets, channels, health, pods, checks, policies, heals, incidents, windows):
+    for noun in (
+        account,
+        approvals,
+        assets,
+        brakes,
+        channels,
+        health,
+        pods,
+        checks,
+        policies,
+        heals,
+        incidents,
+        windows,
+    ):
         app.register_blueprint(noun.pages)
     app.register_blueprint(api)
     sockets.install(app)

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Forbidden, InputError, NotFound
+from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound
 from podhealth.core.fields import line
 from podhealth.core.words import OPEN_HEAL_STATES, FeedKind, KillScope, Role, SnoozeHolds, Status
 from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
@@ -123,12 +123,13 @@ def set_kill_switch(
 
 
 def end_kill_switch(conn: sa.Connection, scope: Scope, switch_id: int) -> None:
-    """End a kill switch now. Raises NotFound for one that is over, unknown or another tenant's."""
-    query = sa.select(KillSwitch.__table__).where(*_in_force(KillSwitch, db_now(conn)), KillSwitch.id == switch_id)
-    row = conn.execute(query).one_or_none()
+    """End a kill switch now. Raises NotFound for one that is unknown or another tenant's, Conflict where it is over."""
+    row = conn.execute(sa.select(KillSwitch.__table__).where(KillSwitch.id == switch_id)).one_or_none()
     is_concerned = row is not None and (row.tenant_id in (None, scope.tenant_id) or scope.role == Role.PLATFORM)
     if row is None or not is_concerned:
         raise NotFound("no such kill switch")
+    if row.ended_at is not None or row.until <= db_now(conn):
+        raise Conflict("it is over already")
     scope = scope._replace(tenant_id=row.tenant_id or scope.tenant_id)  # the platform ends that of any tenant
     pods = _pods_under(conn, scope, row.scope, row.pod_id)
     podstate.lock_pods(conn, pods)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
-from podhealth.core.errors import Forbidden, InputError, NotFound
+from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound
 from podhealth.core.words import Actor, KillScope, Phase, Role, SnoozeHolds, Status
 from podhealth.models import AuditEntry, PodStatus
 from podhealth.store import holds, podstate
@@ -211,7 +211,7 @@ def test_a_switch_can_be_ended_once_by_its_own_tenant(engine, scope, zoe, pod_id
     with write(engine) as conn:
         holds.end_kill_switch(conn, scope, switch_id)
         assert holds.switches_for(conn, scope.tenant_id, pod_id, db_now(conn)) == []
-    with pytest.raises(NotFound), write(engine) as conn:
+    with pytest.raises(Conflict), write(engine) as conn:
         holds.end_kill_switch(conn, scope, switch_id)
 
 

@@ -26,7 +26,7 @@ from podhealth import clock
 from podhealth.core.channel_fields import Platform
 from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.factory import create_app
-from podhealth.models import ApiToken, Delivery, Message, Pod, Session, Snooze
+from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Pod, Session, Snooze
 from podhealth.settings import Settings
 from podhealth.store import accounts, channels, decisions, feed, windows
 from podhealth.store.db import make_engine, write
@@ -318,6 +318,8 @@ def _troubled(
     held = {"tenant_id": tenant_id, "pod_id": pod_id, "episode_id": episode_id, "at": now, "answer": "hold"}
     held |= {"gate": "cooldown", "reason": f"{canary} held", "inputs": {"gates": []}}
     conn.execute(sa.insert(decisions.Decision).values(**held))
+    stop = {"scope": "pod", "tenant_id": tenant_id, "pod_id": pod_id, "reason": f"{canary} stop", "by": f"{canary} by"}
+    conn.execute(sa.insert(KillSwitch).values(**stop, at=now, until=fresh))
     snooze = {"tenant_id": tenant_id, "pod_id": pod_id, "reason": f"{canary} snooze", "by": f"{canary} by"}
     conn.execute(sa.insert(Snooze).values(**snooze, at=now, until=now, ended_at=now))
     return checks, heal_id

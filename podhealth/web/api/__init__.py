@@ -6,6 +6,7 @@ api = Blueprint("api", __name__, url_prefix="/api")
 
 from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     approvals,
+    brakes,
     channels,
     checks,
     effect,
