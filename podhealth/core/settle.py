@@ -135,23 +135,25 @@ def apply(pod: PodInHand, check: CheckInHand, finding: Finding, times: tuple[int
         _count(pod, check, outcome, ended, now, unhealthy_2h)
     set_next(pod, check, ended)
     settle(pod, now)
-    _ask_for_judgement(pod, check, before, now, is_counted_fail=counts and is_fail)
+    _ask_for_judgement(pod, check, before, now)
 
 
 def _evidence(check: CheckInHand) -> Evidence:
     return Evidence(check.status, check.failures, check.last_outcome, check.last_class)
 
 
-def _ask_for_judgement(
-    pod: PodInHand, check: CheckInHand, before: Evidence, now: int, *, is_counted_fail: bool
-) -> None:
-    """Have the pod judged, at once while a heal of it is verified, else soon, where the result says anything new."""
+def _ask_for_judgement(pod: PodInHand, check: CheckInHand, before: Evidence, now: int) -> None:
+    """Have the pod judged, at once while a heal of it is verified, else soon, where the result says anything new.
+
+    A fail that does not count (in maintenance, while starting) is judged too: why nothing is done is answered.
+    """
+    after = _evidence(check)
     if pod.has_heal:
         pod.is_judged = True
-    elif pod.has_open or (is_counted_fail and pod.has_policy):
+    elif pod.has_open or (pod.has_policy and (after.says[0] or before.says[0])):
         soon = now + SOON_US
         is_asked = pod.judge_at is not None and pod.judge_at <= soon
-        if not is_asked and is_news(before, _evidence(check), check.failure_threshold, pod.most_asked):
+        if not is_asked and is_news(before, after, check.failure_threshold, pod.most_asked):
             pod.judge_at, pod.is_changed = soon, True
 
 

@@ -199,7 +199,8 @@ class _Sorter:
         """Return whether the result says once more what is known and told already."""
         outcome = one.finding[0]
         if outcome in _SUCCESSES:
-            return state.status == _HEALTHY
+            # Where fails do not count, the newest may have been one, and its hold is over now.
+            return state.status == _HEALTHY and (state.phase == "monitored" or one.finding[2] == state.last_code)
         if state.status != _UNHEALTHY or state.phase != "monitored" or one.finding[2] != state.last_code:
             return False
         return state.failures >= max(failure_threshold, self._most_asked_in(state.tenant_id))
