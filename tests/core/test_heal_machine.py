@@ -89,7 +89,7 @@ class OnePod(RuleBasedStateMachine):
         self.others_spent: list[Spent] = []
         self.cleared_at = None
         self.held: dict[str, Any] = {}  # by kind of hold: until when
-        self.is_locked = self.is_node_down = False
+        self.is_locked = False
         self.breaker: BreakerState = BreakerState.CLOSED
 
     # What happens to the pod
@@ -113,6 +113,13 @@ class OnePod(RuleBasedStateMachine):
         self._pass(hours * HOUR)
         self.probe(Outcome.OK, 2)
         self.judge()
+
+    @rule(hours=st.sampled_from([0.2, 7, 13, 25]))
+    def fall_ill_again(self, hours: float) -> None:
+        """Up with a heal or by itself, well for a while, and ill once more."""
+        self.be_ill_for_long(5)
+        self.be_well_for_long(hours)
+        self.be_ill_for_long(5)
 
     def _pass(self, span: timedelta) -> None:
         self.now += span
@@ -152,7 +159,7 @@ class OnePod(RuleBasedStateMachine):
     def end_hold(self, what: str) -> None:
         self.held.pop(what, None)
 
-    @rule(state=st.sampled_from(BreakerState))
+    @rule(state=st.sampled_from([BreakerState.CLOSED, *BreakerState]))
     def move_breaker(self, state: BreakerState) -> None:
         self.breaker = state
 
@@ -161,16 +168,18 @@ class OnePod(RuleBasedStateMachine):
         if _used(self._spent(), self.now) + cost <= 6:
             self.others_spent.append(Spent(self.now, cost))
 
-    @rule()
-    def lock_or_unlock(self) -> None:
-        self.is_locked = not self.is_locked
+    @rule(is_locked=st.sampled_from([False, False, True]))
+    def lock_or_unlock(self, is_locked: bool) -> None:
+        self.is_locked = is_locked
 
-    @rule(mode=st.sampled_from([Mode.AUTO, Mode.SHADOW, Mode.OFF]))
+    @rule(mode=st.sampled_from([Mode.AUTO, Mode.AUTO, Mode.SHADOW, Mode.OFF]))
     def set_mode(self, mode: Mode) -> None:
         self.rules = replace(self.rules, mode=mode)
 
-    @rule()
-    def reset(self) -> None:
+    @rule(is_meant=st.sampled_from([False, False, True]))
+    def reset(self, is_meant: bool) -> None:
+        if not is_meant:
+            return
         self._close("reset")
         self.cleared_at = self.now
         self._reset_check()
