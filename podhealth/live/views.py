@@ -16,7 +16,7 @@ from podhealth.live.render import fragment
 from podhealth.store import incidentlog, incidentpage, overview, podpage
 from podhealth.store.feed import FeedRow
 
-Part = Literal["nav", "counts", "card", "row", "page", "incident_row", "incident"]
+Part = Literal["nav", "counts", "card", "row", "page", "open", "incident_row", "incident"]
 
 
 class Key(NamedTuple):
@@ -31,6 +31,7 @@ class Key(NamedTuple):
 
 NAV = Key("nav", 0)
 COUNTS = Key("counts", 0)
+OPEN = Key("open", 0)  # how many incidents are open, in the navigation
 _OF_A_POD: tuple[Part, ...] = ("card", "row", "page")
 _OF_AN_INCIDENT: tuple[Part, ...] = ("incident_row", "incident")
 _SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
@@ -53,7 +54,7 @@ class Rendered(NamedTuple):
 
 def keys_shown(shown: Shown) -> frozenset[Key]:
     """Return the keys of what a screen shows; each page has the navigation's counts."""
-    keys = [NAV, *(Key("card", i) for i in shown.cards), *(Key("row", i) for i in shown.rows)]
+    keys = [NAV, OPEN, *(Key("card", i) for i in shown.cards), *(Key("row", i) for i in shown.rows)]
     if shown.counts:
         keys.append(COUNTS)
     if shown.page is not None:
@@ -83,7 +84,9 @@ def touched(rows: Iterable[FeedRow]) -> Touched:
     if is_window_changed:
         keys.add(NAV)  # what stands on each page; the list of windows loads itself anew when it is swapped
     keys |= {Key(part, incident_id) for incident_id in changed for part in _OF_AN_INCIDENT}
-    if pods or changed or is_list_changed:
+    if changed:
+        keys.add(OPEN)
+    if pods or is_list_changed:
         keys |= {NAV, COUNTS}
     return Touched(frozenset(keys), is_list_changed, tuple(toasts))
 
@@ -94,8 +97,7 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
     gone: dict[Key, tuple[str, ...]] = {}
     if NAV in keys or COUNTS in keys:
         counts = overview.counts(conn, tenant_id, now)
-        incidents = _piece("nav_incidents", incidentlog.count_open(conn, tenant_id))
-        elements |= {NAV: (_piece("nav_counts", counts), incidents), COUNTS: (_piece("overview_counts", counts),)}
+        elements |= {NAV: (_piece("nav_counts", counts),), COUNTS: (_piece("overview_counts", counts),)}
     listed = sorted({key.pod_id for key in keys if key.part in ("card", "row")})
     cards = {card.pod_id: card for card in overview.pod_cards(conn, tenant_id, now, listed)} if listed else {}
     elements |= _incidents(conn, tenant_id, keys, now)
@@ -116,6 +118,8 @@ def _incidents(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: 
     found: dict[Key, tuple[str, ...]] = {
         Key("incident_row", incident_id): (_piece("incident_row", row),) for incident_id, row in rows.items()
     }
+    if OPEN in keys:
+        found[OPEN] = (_piece("nav_incidents", incidentlog.count_open(conn, tenant_id)),)
     for key in keys:
         page = incidentpage.incident_page(conn, tenant_id, key.pod_id, now) if key.part == "incident" else None
         if page is not None:

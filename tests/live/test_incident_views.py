@@ -11,7 +11,7 @@ from podhealth.core.errors import InputError
 from podhealth.core.words import FeedKind
 from podhealth.live import views
 from podhealth.live.frames import parse_watch
-from podhealth.live.views import NAV, Key
+from podhealth.live.views import OPEN, Key
 from podhealth.store import feed
 from podhealth.store.db import db_now, read, write
 from tests.live.test_fragments import Roots
@@ -46,7 +46,7 @@ def test_a_change_of_an_incident_touches_its_row_its_page_and_the_count(fleet) -
 
     keys = views.touched(rows).keys
 
-    assert {Key("incident_row", incident.id), Key("incident", incident.id), NAV} <= keys
+    assert {Key("incident_row", incident.id), Key("incident", incident.id), OPEN} <= keys
 
 
 def test_a_browser_says_which_incidents_it_shows() -> None:
@@ -73,12 +73,12 @@ def test_each_fragment_of_an_incident_has_one_root_with_its_id_and_takes_no_name
     assert not re.search(r"<b>web|<script|<style|\sstyle=|\son[a-z]+=", "".join(found))
 
 
-def test_the_count_goes_with_the_navigation(fleet) -> None:
+def test_the_navigation_learns_how_many_are_open(fleet) -> None:
     (incident,) = fleet.incidents()
 
-    found = rendered(fleet, fleet.tenant_id, NAV).elements[NAV]
+    (found,) = rendered(fleet, fleet.tenant_id, OPEN).elements[OPEN]
 
-    assert f'data-newest="{incident.id}">1<' in json.loads(found[1])
+    assert f'data-newest="{incident.id}">1<' in json.loads(found)
 
 
 def test_another_tenants_incident_is_not_a_word(fleet) -> None:
