@@ -77,10 +77,13 @@ class Tally:
 
     @property
     def suspects(self) -> int:
-        """The suspects as they count: in a shared scope those of one tenant fill at most half of the limit."""
+        """The suspects as they count: in a shared scope those of one tenant fill at most half of the limit.
+
+        Half of what passes it, rounded up: one tenant alone cannot open it, two can.
+        """
         if not self.is_shared:
             return sum(self.suspects_of.values())
-        return sum(min(many, self.limit // 2) for many in self.suspects_of.values())
+        return sum(min(many, (self.limit + 2) // 2) for many in self.suspects_of.values())
 
 
 @dataclass(frozen=True, slots=True)

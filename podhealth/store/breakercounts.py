@@ -5,7 +5,7 @@ What a pod counts as is core/breaker's rule. Where few pods are ill nothing more
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -107,9 +107,18 @@ def count(conn: sa.Connection, now: datetime) -> Counts:
             parts[scope][pod_id] = one.part(scope, now)
     wanted = standing | {s for s, of in parts.items() if sum(p == Part.SUSPECT for p in of.values()) > LEAST}
     totals = _totals(conn, wanted, is_healed)
+    wanted = {scope for scope in wanted if scope in standing or not _is_all_of_a_tenant(scope, totals)}
     tallies = {scope: _tally(parts[scope], ill, totals[scope]) for scope in wanted}
     suspects = {s: sorted(p for p, part in parts[s].items() if part == Part.SUSPECT) for s in wanted}
     return Counts(tallies, suspects)
+
+
+def _is_all_of_a_tenant(scope: ScopeKey, totals: Mapping[ScopeKey, "_Total"]) -> bool:
+    # The tenant's own breaker says the same of the same pods: people would be told twice, and override one of two.
+    if scope.scope == BreakerScope.TENANT or len(totals[scope].tenants) != 1:
+        return False
+    (tenant,) = totals[scope].tenants
+    return totals[scope].pods == totals[ScopeKey(BreakerScope.TENANT, str(tenant))].pods
 
 
 def _not_closed() -> Any:
@@ -227,11 +236,10 @@ def _totals(conn: sa.Connection, wanted: Iterable[ScopeKey], is_healed: IsHealed
     """Return of each scope how many monitored pods there are whose policy does something, and whose they are."""
     found: dict[ScopeKey, _Total] = defaultdict(lambda: _NONE)
     kinds = {scope for scope, _ in wanted}
-    if kinds & {BreakerScope.TENANT, BreakerScope.NODE}:
-        for row in conn.execute(_groups(Pod.node_id)):
-            if is_healed(row):
-                _add(found, ScopeKey(BreakerScope.TENANT, str(row.tenant_id)), row)
-                _add(found, ScopeKey(BreakerScope.NODE, str(row.node_id)), row)
+    for row in conn.execute(_groups(Pod.node_id)) if kinds else ():
+        if is_healed(row):
+            _add(found, ScopeKey(BreakerScope.TENANT, str(row.tenant_id)), row)
+            _add(found, ScopeKey(BreakerScope.NODE, str(row.node_id)), row)
     if BreakerScope.VANTAGE in kinds:
         seen = _vantages().subquery()
         for row in conn.execute(_groups(seen.c.vantage).join(seen, seen.c.pod_id == Pod.id)):

@@ -61,7 +61,7 @@ def test_a_tenant_of_one_or_two_pods_is_never_held() -> None:
 def test_the_outage_of_one_tenant_never_opens_the_breaker_of_a_shared_node() -> None:
     shared = Tally({1: 50, 2: 0}, 100, is_shared=True)
 
-    assert (shared.limit, shared.suspects) == (30, 15)
+    assert (shared.limit, shared.suspects) == (30, 16)
     assert advance(Standing(), shared, NOW).state == CLOSED
     assert advance(Standing(), Tally({1: 50}, 100), NOW).state == OPEN
 
@@ -70,8 +70,12 @@ def test_an_outage_of_several_tenants_opens_the_breaker_of_a_shared_node() -> No
     assert advance(Standing(), Tally({1: 4, 2: 1, 3: 1}, 6, is_shared=True), NOW).state == OPEN
 
 
-def test_one_tenant_fills_at_most_half_of_a_limit_that_is_odd() -> None:
-    assert Tally({1: 9, 2: 9}, 12, is_shared=True).suspects == 2
+@pytest.mark.parametrize("counted", [2, 6, 9, 12, 13, 100])
+def test_in_a_shared_scope_one_tenant_alone_never_opens_it_and_two_can(counted) -> None:
+    alone, both = Tally({1: counted}, counted, is_shared=True), Tally({1: counted, 2: counted}, counted, is_shared=True)
+
+    assert alone.suspects <= alone.limit
+    assert both.suspects > both.limit
 
 
 def test_an_open_breaker_is_half_open_after_15_minutes_to_the_microsecond() -> None:

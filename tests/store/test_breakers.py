@@ -39,7 +39,7 @@ class Pods:
 
     def add(self, tenant_id: int, many: int, ill_for: float | None = None, **columns: Any) -> list[int]:
         """So many pods, whose check failed once ``ill_for`` seconds ago, or never."""
-        check = {name: columns.pop(name) for name in ("severity", "enabled") if name in columns}
+        check = {name: columns.pop(name) for name in ("severity", "enabled", "vantage") if name in columns}
         if ill_for is not None:
             columns = {"status": "degraded"} | columns
         with write(self.engine) as conn:
@@ -78,11 +78,21 @@ def test_one_failure_makes_a_suspect_in_all_its_scopes(pods: Pods) -> None:
     tenant_id, node_id = pods.tenant(), pods.node()
     pods.add(tenant_id, 3, ill_for=1, node_id=node_id)
     pods.add(tenant_id, 9, node_id=node_id)
+    pods.add(tenant_id, 1, vantage="afar")
 
-    for scope, key in ((TENANT, tenant_id), (NODE, node_id), (VANTAGE, "local")):
+    for scope, key, counted in ((TENANT, tenant_id, 13), (NODE, node_id, 12), (VANTAGE, "local", 12)):
         tally = pods.tally(scope, key)
-        assert tally == Tally({tenant_id: 3}, 12)
+        assert tally == Tally({tenant_id: 3}, counted)
         assert tally.limit == 3
+
+
+def test_what_is_all_of_a_tenant_has_the_tenants_breaker_alone(pods: Pods) -> None:
+    tenant_id, node_id = pods.tenant(), pods.node()
+    pods.add(tenant_id, 3, ill_for=1, node_id=node_id)
+
+    assert pods.tally(TENANT, tenant_id) == Tally({tenant_id: 3}, 3)
+    assert pods.tally(NODE, node_id) is None
+    assert pods.tally(VANTAGE, "local") is None
 
 
 def test_few_suspects_are_not_even_counted(pods: Pods) -> None:
