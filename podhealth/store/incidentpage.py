@@ -71,7 +71,10 @@ class IncidentHead:
 
 
 class MemberView(NamedTuple):
-    """A pod in the incident. ``path`` is null where the pod was deleted; ``left``: why it is in it no more."""
+    """A pod in the incident. ``path`` is null where the pod was deleted; ``left``: why it is in it no more.
+
+    ``since`` and ``reason``: of the status, or of a phase that hides it.
+    """
 
     pod_id: int
     name: str
@@ -142,7 +145,7 @@ def _members(conn: sa.Connection, row: IncidentRow) -> IncidentMembers:
     gone = IncidentMember.left_at.is_not(None)
     query = (
         sa.select(*columns, gone.label("gone"), IncidentMember.left_reason, Pod.name, Pod.deleted_at)
-        .add_columns(PodStatus.status, PodStatus.phase, PodStatus.since, PodStatus.reason)
+        .add_columns(PodStatus.status, PodStatus.phase, PodStatus.since, PodStatus.phase_since, PodStatus.reason)
         .join(Pod, Pod.id == IncidentMember.pod_id)
         .join(PodStatus, PodStatus.pod_id == IncidentMember.pod_id)
         .where(IncidentMember.incident_id == row.incident_id)
@@ -162,8 +165,8 @@ def _member(one: Any) -> MemberView:
         path=None if one.deleted_at is not None else f"/pods/{one.pod_id}",
         status=one.status,
         phase=one.phase,
-        since=one.since,
-        reason=one.reason,
+        since=one.since if one.phase == Phase.MONITORED else one.phase_since,
+        reason=one.reason if one.phase == Phase.MONITORED else None,
         bad_since=one.bad_since,
         left=one.left_reason if one.gone else None,
         is_settled=one.healthy_since is not None,
