@@ -16,5 +16,6 @@ from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     overview,
     pods,
     policies,
+    replay,
     windows,
 )

@@ -21,6 +21,8 @@ from podhealth.web.forms.policies import NEW, PolicyForm, arranged, form_of, rea
 from podhealth.web.installed import engine_of
 from podhealth.web.pages import effect_views
 from podhealth.web.pages import policy_views as views
+from podhealth.web.pages.replay_view import PolicyReplay, replay_view
+from podhealth.web.replaying import replayed
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
 from podhealth.web.telling import tell_browsers
@@ -85,19 +87,45 @@ def save(policy_id: int) -> ResponseReturnValue:
 @pages.post("/policies/preview")
 def preview() -> ResponseReturnValue:
     """Answer what the form would do, as its fragments; to a browser without scripts the page, its steps rearranged."""
-    policy_id = whole_or_text(request.form.get("policyId", ""))
-    if policy_id is not None and not isinstance(policy_id, int):
-        raise InputError("policyId", "must be a whole number")
-    scope = current_scope()
+    policy_id, scope = _posted_id(), current_scope()
     with read(engine_of()) as conn:
-        existing = None if policy_id is None else policies.rules_of(policies.get_policy(conn, scope, policy_id))
-        form = read_form(request.form, existing)
+        form = _posted_form(conn, policy_id)
         if "HX-Request" in request.headers:
             reached = None if form.rules is None else reach.reach_of(conn, scope, form.rules, policy_id)
             return "".join(fragment(name, view) for name, view in _effect(form, reached).items())
     # Half a form is no mistake yet: only saving it says what is missing.
     moved = arranged(form, request.form.get("arrange", ""))
     return _page(PolicyForm(moved.values, moved.steps, moved.fields, moved.rules, {}), policy_id)
+
+
+@pages.post("/policies/replay")
+def replay() -> ResponseReturnValue:
+    """Answer what the form's policy would have done in the last 30 days; without scripts the page with it."""
+    policy_id = _posted_id()
+    with read(engine_of()) as conn:
+        form = _posted_form(conn, policy_id)
+    if form.rules is None:
+        view = PolicyReplay(waits_for=tuple(forms.label_of(field) for field in form.errors))
+    else:
+        view = replay_view(replayed(form.rules, policy_id))
+    if "HX-Request" in request.headers:
+        return fragment("policy_replay", view)
+    return _page(form, policy_id, shown=view)
+
+
+def _posted_id() -> int | None:
+    policy_id = whole_or_text(request.form.get("policyId", ""))
+    if isinstance(policy_id, str):
+        raise InputError("policyId", "must be a whole number")
+    return policy_id
+
+
+def _posted_form(conn: Any, policy_id: int | None) -> PolicyForm:
+    if policy_id is None:
+        return read_form(request.form)
+    stored = policies.rules_of(policies.get_policy(conn, current_scope(), policy_id))
+    # Who may only read a policy sends none of its fields.
+    return read_form(request.form, stored) if "name" in request.form else form_of(stored)
 
 
 def _posted_version() -> int | None:
@@ -130,8 +158,10 @@ def _store(form: PolicyForm, policy_id: int | None, version: int | None) -> dict
     return saved
 
 
-def _page(form: PolicyForm | None, policy_id: int | None, status: int = 200) -> ResponseReturnValue:
-    """Return the form's page; without ``form``, filled with what is stored."""
+def _page(
+    form: PolicyForm | None, policy_id: int | None, status: int = 200, shown: PolicyReplay | None = None
+) -> ResponseReturnValue:
+    """Return the form's page; without ``form``, filled with what is stored. ``shown``: a replay to show on it."""
     scope = current_scope()
     with read(engine_of()) as conn:
         shell = open_shell(conn)
@@ -147,6 +177,7 @@ def _page(form: PolicyForm | None, policy_id: int | None, status: int = 200) -> 
         shell=shell,
         policy=row,
         form=form,
+        replay=shown or PolicyReplay(),
         effect=_effect(form, reached),
         came_to=came_to,
         problems=[(forms.html_id(field), forms.label_of(field), said) for field, said in form.errors.items()],

@@ -1,0 +1,61 @@
+"""An unsaved policy over the last 30 days: ``POST /api/policies/replay``."""
+
+from typing import Any
+
+from flask import request
+
+from podhealth.core.errors import InputError
+from podhealth.core.policy import parse_policy
+from podhealth.models.base import from_us
+from podhealth.store import policies
+from podhealth.store.db import read
+from podhealth.web.api import api
+from podhealth.web.api.body import json_object
+from podhealth.web.api.shapes import iso
+from podhealth.web.installed import engine_of
+from podhealth.web.replaying import Answer, replayed
+from podhealth.web.session import current_scope
+
+_US = 1_000_000
+
+
+@api.post("/policies/replay")
+def replay_policy() -> dict[str, Any]:
+    """Answer what a policy would have done, beside what was done; nothing is stored.
+
+    The body has a policy's fields; with ``id`` they change that policy, as when it is saved.
+    """
+    fields = json_object(request)
+    policy_id = fields.pop("id", None)
+    if policy_id is not None and (isinstance(policy_id, bool) or not isinstance(policy_id, int)):
+        raise InputError("id", "must be a whole number")
+    existing = None
+    if policy_id is not None:
+        with read(engine_of()) as conn:
+            existing = policies.rules_of(policies.get_policy(conn, current_scope(), policy_id))
+    return _shape(replayed(parse_policy(fields, existing), policy_id))
+
+
+def _shape(answer: Answer) -> dict[str, Any]:
+    pasts, done = answer
+    return {
+        "from": iso(from_us(pasts.begin)),
+        "to": iso(from_us(pasts.end)),
+        "pods": done.pods,
+        "governedPods": pasts.governed,
+        "transitions": pasts.transitions,
+        "troubles": done.troubles,
+        "asItWas": {"heals": _named(done.recorded_heals), "downSeconds": done.recorded_down_us / _US},
+        "draft": {
+            "heals": _named(done.heals),
+            "downSeconds": done.down_us / _US,
+            "exhausted": done.exhausted,
+            "holds": [
+                {"gate": held.gate.value, "times": held.times, "seconds": held.length_us / _US} for held in done.holds
+            ],
+        },
+    }
+
+
+def _named(heals: dict[Any, int]) -> dict[str, int]:
+    return {action.value: many for action, many in sorted(heals.items())}
