@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.fleet_gates import HEALS_AN_HOUR, MIGRATIONS_AN_HOUR
 from podhealth.core.words import OPEN_HEAL_STATES, Action, BreakerScope, BreakerState, HealState, KillScope
 from podhealth.models import Breaker, BreakerHold, CheckState, Heal, KillSwitch, Pod
 from podhealth.store import brakes, breakers, turns
+from podhealth.store.limits import limits
 from podhealth.store.tenancy import Scope
 
 _MOST = 200
@@ -84,9 +84,9 @@ def brakes_view(conn: sa.Connection, scope: Scope, now: datetime) -> BrakesView:
         switches=_switches(conn, scope, now),
         breakers=_breakers(conn, scope, now),
         spent=sum(one.cost for one in spent),
-        budget=HEALS_AN_HOUR,
+        budget=limits().heals_an_hour,
         migrations=sum(one.is_migration for one in spent),
-        migration_budget=MIGRATIONS_AN_HOUR,
+        migration_budget=limits().migrations_an_hour,
         heals=_open_heals(conn, scope),
         most_open=turns.most_of(conn, scope.tenant_id),
     )
@@ -142,7 +142,7 @@ def _breaker(conn: sa.Connection, row: Row, now: datetime) -> BreakerLine:
         row.opened_at,
         row.half_open_at,
         row.suspects,
-        row._mapping[Breaker.limit],
+        row.suspect_limit,
         row.held,
         row.override_until if is_overridden else None,
         row.override_by if is_overridden else None,
