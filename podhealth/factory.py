@@ -16,6 +16,7 @@ from podhealth.models import User, db
 from podhealth.queues import HURRY_TIMEOUT_S, redis_client
 from podhealth.settings import Settings
 from podhealth.store.db import engine_options, normalise_url, prepare_engine
+from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 from podhealth.web import access, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> Flask:
     """
     logs.set_up(settings, "web")
     hold_key(settings.secret_key)
+    hold_limits(settings.limits)
     app = Flask("podhealth", static_folder=None, template_folder=str(TEMPLATES))
     app.config.update(SECRET_KEY=settings.secret_key, MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=200)
     app.url_map.converters["id"] = IdConverter

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from podhealth.core.channel_fields import APPRISE_SCHEMES, is_email
 from podhealth.core.errors import SetupError
+from podhealth.core.limits import DEFAULT, Limits
 
 _LOOPBACK = "127.0.0.0/8"
 _DATABASE = re.compile(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://.*")
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
     web_threads: int = Field(16, ge=2, le=256)
+    heals_an_hour: int = Field(DEFAULT.heals_an_hour, ge=1, le=10_000)
+    migrations_an_hour: int = Field(DEFAULT.migrations_an_hour, ge=0, le=1_000)
+    heals_at_once_percent: int = Field(DEFAULT.at_once_percent, ge=1, le=100)
+    breaker_least: int = Field(DEFAULT.breaker_least, ge=1, le=10_000)
+    breaker_percent: int = Field(DEFAULT.breaker_percent, ge=1, le=100)
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     max_in_flight: int = Field(6000, ge=1, le=60000)
     max_sockets: int = Field(4000, ge=1, le=100000)
@@ -124,6 +130,17 @@ class Settings(BaseSettings):
     def is_sqlite(self) -> bool:
         """Whether the database is a file on this host."""
         return self.database_url.startswith("sqlite")
+
+    @cached_property
+    def limits(self) -> Limits:
+        """How tight the brakes of the fleet are."""
+        return Limits(
+            heals_an_hour=self.heals_an_hour,
+            migrations_an_hour=self.migrations_an_hour,
+            at_once_percent=self.heals_at_once_percent,
+            breaker_least=self.breaker_least,
+            breaker_percent=self.breaker_percent,
+        )
 
     @cached_property
     def pod_networks(self) -> tuple[str, ...]:

@@ -27,6 +27,15 @@ _PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 _READY_WITHIN_S = 60
 _DEFAULT_PORT = 8700
 
+# A visitor breaks several of eight pods at once, again and again: with the brakes of a real fleet all would be held.
+_LOOPBACK = "PODHEALTH_DEMO_LOOPBACK"
+_DEMO = {
+    _LOOPBACK: "true",
+    "PODHEALTH_HEALS_AN_HOUR": "60",
+    "PODHEALTH_HEALS_AT_ONCE_PERCENT": "50",
+    "PODHEALTH_BREAKER_LEAST": "4",
+}
+
 
 @click.command()
 @data_option
@@ -48,7 +57,7 @@ def up(data: str | None, port: int, host: str, demo: bool) -> None:
             "PODHEALTH_DATA": str(installation.folder),
         }
         if demo:
-            more["PODHEALTH_DEMO_LOOPBACK"] = "true"
+            more |= _DEMO | {name: os.environ[name] for name in _DEMO.keys() & os.environ.keys() - {_LOOPBACK}}
         _run(installation, more, public_url, demo)
 
 

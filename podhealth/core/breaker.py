@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from podhealth.core.limits import DEFAULT, Limits
 from podhealth.core.words import BreakerState, HealState
 
-LEAST = 2
-PERCENT = 30
 FRESH = timedelta(minutes=15)
 CALM = timedelta(minutes=5)
 HALF_OPEN_AFTER = timedelta(minutes=15)
@@ -69,11 +68,12 @@ class Tally:
     suspects_of: Mapping[int, int]
     counted: int
     is_shared: bool = False
+    limits: Limits = DEFAULT
 
     @property
     def limit(self) -> int:
-        """How many suspects the scope bears: two, or 30 % of the pods that count, rounded down."""
-        return max(LEAST, self.counted * PERCENT // 100)
+        """How many suspects the scope bears: two, or 30 % of the pods that count, rounded down (as set)."""
+        return max(self.limits.breaker_least, self.counted * self.limits.breaker_percent // 100)
 
     @property
     def suspects(self) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from podhealth.core.ladder import Ladder, PolicyRules
+from podhealth.core.limits import DEFAULT, Limits
 from podhealth.core.words import (
     Action,
     BreakerScope,
@@ -228,5 +229,6 @@ class Facts:
     spent_by_tenant: tuple[Spent, ...] = ()  # of the last hour
     heal_cost: int = 1  # of the pod's next heal: 2 while a check of it flaps
     turn: Turn | None = None
+    limits: Limits = DEFAULT
     approved: Approved | None = None
     context: Mapping[str, Any] = field(default_factory=dict)

@@ -15,8 +15,6 @@ from podhealth.core.words import Action, BreakerScope, BreakerState
 CHRONIC_OVER = 5
 CHRONIC_WITHIN = timedelta(hours=24)
 BUDGET_WITHIN = timedelta(hours=1)
-HEALS_AN_HOUR = 6
-MIGRATIONS_AN_HOUR = 1
 
 
 def node(facts: Facts) -> Open | Closed:
@@ -91,19 +89,22 @@ def budget(facts: Facts) -> Open | Closed:
     """Ask whether the tenant has heals left in this sliding hour."""
     spent = [one for one in facts.spent_by_tenant if facts.now - one.at < BUDGET_WITHIN]
     used = sum(one.cost for one in spent)
-    inputs = {"used": used, "cost": facts.heal_cost, "limit": HEALS_AN_HOUR}
+    inputs = {"used": used, "cost": facts.heal_cost, "limit": facts.limits.heals_an_hour}
     if _only_tells(facts):
         return Open(inputs)
-    over = used + facts.heal_cost - HEALS_AN_HOUR
+    over = used + facts.heal_cost - facts.limits.heals_an_hour
     if over > 0:
         until = _free_at([(one.at, one.cost) for one in spent], over)
-        reason = f"The tenant's budget of {HEALS_AN_HOUR} heals an hour is used up until {clock_text(until)} UTC."
+        most = facts.limits.heals_an_hour
+        reason = f"The tenant's budget of {most} heals an hour is used up until {clock_text(until)} UTC."
         return Closed(reason, f"Budget used until {clock_text(until)}", until, inputs)
     moved = [(one.at, 1) for one in spent if one.is_migration]
-    over = len(moved) + 1 - MIGRATIONS_AN_HOUR
+    over = len(moved) + 1 - facts.limits.migrations_an_hour
     if _next_action(facts) == Action.MIGRATE and over > 0:
         until = _free_at(moved, over)
-        reason = f"One migration an hour for each tenant: the next one not before {clock_text(until)} UTC."
+        most = facts.limits.migrations_an_hour
+        times = "One migration" if most == 1 else f"{most} migrations"
+        reason = f"{times} an hour for each tenant: the next one not before {clock_text(until)} UTC."
         return Closed(reason, f"Migration not before {clock_text(until)}", until, inputs | {"migrations": len(moved)})
     return Open(inputs)
 

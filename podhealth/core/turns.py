@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-SHARE_PERCENT = 5
+from podhealth.core.limits import DEFAULT, Limits
 
 
 class Waiting(NamedTuple):
@@ -20,9 +20,9 @@ class Waiting(NamedTuple):
     since: datetime
 
 
-def share_of(monitored: int) -> int:
-    """Return how many heals a tenant with so many monitored pods may have under way: 5 %, and at least one."""
-    return max(1, monitored * SHARE_PERCENT // 100)
+def share_of(monitored: int, limits: Limits = DEFAULT) -> int:
+    """Return how many heals a tenant with so many monitored pods may have under way: 5 % (as set), at least one."""
+    return max(1, monitored * limits.at_once_percent // 100)
 
 
 def _order(pod: Waiting) -> tuple[int, datetime, int]:

@@ -17,6 +17,7 @@ from podhealth.live.publish import publish
 from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
 from podhealth.settings import Settings, load_settings
 from podhealth.store.db import make_engine
+from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 
 
@@ -76,6 +77,7 @@ def parts() -> Parts:
     """Return the parts of this process. Raises SetupError where a setting is missing or bad."""
     settings = load_settings()
     hold_key(settings.secret_key)
+    hold_limits(settings.limits)
     return Parts(
         settings=settings,
         engine=make_engine(settings.database_url),

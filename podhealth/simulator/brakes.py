@@ -11,7 +11,7 @@ from typing import Any
 from podhealth.core import breaker
 from podhealth.core.breaker import Member, Part, Standing, Tally
 from podhealth.core.facts import BreakerFacts, Facts, Turn
-from podhealth.core.fleet_gates import HEALS_AN_HOUR
+from podhealth.core.limits import DEFAULT
 from podhealth.core.turns import Waiting, chosen, share_of
 from podhealth.core.words import Action, BreakerScope, BreakerState, Gate, HealState, Mode, Phase, Severity
 from podhealth.simulator.fleet import SimHeal, SimPod, SimTenant, micros, moment
@@ -201,7 +201,7 @@ class Brakes:
             elif scope.held.pop(pod.pod_id, None) is not None:
                 scope.is_dirty = True
         # Who waits for a migration, or for room for a heal that costs two, must keep nobody else waiting.
-        is_used_up = facts is not None and sum(one.cost for one in facts.spent_by_tenant) >= HEALS_AN_HOUR
+        is_used_up = facts is not None and sum(one.cost for one in facts.spent_by_tenant) >= DEFAULT.heals_an_hour
         if gate == Gate.CONCURRENCY or (gate == Gate.BUDGET and is_used_up):
             self.waiting[pod.pod_id] = pod
         else:
@@ -228,7 +228,7 @@ class Brakes:
         for tenant in tenants.values():
             used = sum(one.cost for one in spent(tenant, now, None))
             free = share_of(monitored(tenant)) - under_way(tenant, None)
-            room[tenant.tenant_id] = min(free, HEALS_AN_HOUR - used)
+            room[tenant.tenant_id] = min(free, DEFAULT.heals_an_hour - used)
             served = [h.triggered_at for h in tenant.calls if h.state not in NEVER_CALLED]
             if served:
                 served_at[tenant.tenant_id] = max(served)

@@ -33,6 +33,7 @@ from podhealth.core.facts import (
 )
 from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN
 from podhealth.core.ladder import Ladder, PolicyRules, Rung, ladder, strike
+from podhealth.core.limits import DEFAULT
 from podhealth.core.pacing import settled_at
 from podhealth.core.recorded import US, PodPast, Trouble, Watcher, down_us
 from podhealth.core.schedule import verify_delay_s
@@ -374,7 +375,7 @@ class Replay:
         )
 
     def _recount(self, now: int) -> None:
-        if len(self._active) <= breaker.LEAST and self._standing.state == BreakerState.CLOSED:
+        if len(self._active) <= DEFAULT.breaker_least and self._standing.state == BreakerState.CLOSED:
             return
         if now - self._counted_at < US * max(1, len(self._active) // 100):
             return

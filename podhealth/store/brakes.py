@@ -24,6 +24,7 @@ from podhealth.models.base import to_us
 from podhealth.store import audit, breakers, notices, podstate, tenancy, turns
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
+from podhealth.store.limits import limits
 from podhealth.store.tenancy import Scope
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row], h
     return replace(
         facts,
         breakers=breakers.breakers_of(conn, facts, pod, heal),
+        limits=limits(),
         heal_cost=heal.cost if heal is not None else _FLAPPING_COST if is_flapping else 1,
         spent_by_tenant=_spent(conn, pod.tenant_id, facts.now, heal),
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.abilities import can
-from podhealth.core.breaker import FRESH, LEAST, Member, Part, Tally, part_of
+from podhealth.core.breaker import FRESH, Member, Part, Tally, part_of
 from podhealth.core.fleet_gates import CHRONIC_OVER, CHRONIC_WITHIN
 from podhealth.core.ladder import ladder, strike
 from podhealth.core.policy import Candidate, effective_policy
@@ -30,6 +30,7 @@ from podhealth.core.words import (
     Severity,
 )
 from podhealth.models import Breaker, BreakerHold, Check, CheckState, Episode, Heal, Pod, PodStatus, Policy
+from podhealth.store.limits import limits
 from podhealth.store.policies import rules_of
 
 Row = sa.Row[Any]
@@ -95,7 +96,7 @@ class Counts:
 
 
 def count(conn: sa.Connection, now: datetime) -> Counts:
-    """Count the scopes that have more than two suspects or whose breaker is not closed."""
+    """Count the scopes that have more suspects than any breaker bears, or whose breaker is not closed."""
     standing = {ScopeKey(row.scope, row.scope_key) for row in conn.execute(_not_closed())}
     if not standing and _few_are_ill(conn, now):
         return Counts({}, {})
@@ -105,7 +106,9 @@ def count(conn: sa.Connection, now: datetime) -> Counts:
     for pod_id, one in ill.items():
         for scope in one.scopes():
             parts[scope][pod_id] = one.part(scope, now)
-    wanted = standing | {s for s, of in parts.items() if sum(p == Part.SUSPECT for p in of.values()) > LEAST}
+    wanted = standing | {
+        s for s, of in parts.items() if sum(p == Part.SUSPECT for p in of.values()) > limits().breaker_least
+    }
     totals = _totals(conn, wanted, is_healed)
     wanted = {scope for scope in wanted if scope in standing or not _is_all_of_a_tenant(scope, totals)}
     tallies = {scope: _tally(parts[scope], ill, totals[scope]) for scope in wanted}
@@ -128,8 +131,9 @@ def _not_closed() -> Any:
 def _few_are_ill(conn: sa.Connection, now: datetime) -> bool:
     ill = sa.select(CheckState.pod_id).where(CheckState.bad_since > now - FRESH).distinct()
     healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
-    query = sa.union_all(ill.limit(LEAST + 1).subquery().select(), healed.limit(LEAST + 1).subquery().select())
-    return len(conn.execute(query.limit(LEAST + 1)).all()) <= LEAST
+    most = limits().breaker_least + 1
+    query = sa.union_all(ill.limit(most).subquery().select(), healed.limit(most).subquery().select())
+    return len(conn.execute(query.limit(most)).all()) < most
 
 
 def _governors(conn: sa.Connection) -> IsHealed:
@@ -273,4 +277,4 @@ def _tally(parts: dict[int, Part], ill: dict[int, Ill], total: _Total) -> Tally:
             suspects_of[one.row.tenant_id] += 1
         # A pod that is being healed starts, so it is not among the monitored; one left out is.
         counted += int(part != Part.NEITHER) - int(is_in_total)
-    return Tally(dict(suspects_of), counted, len(total.tenants | set(suspects_of)) > 1)
+    return Tally(dict(suspects_of), counted, len(total.tenants | set(suspects_of)) > 1, limits())

@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.facts import Facts, Turn
-from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN, HEALS_AN_HOUR
+from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN
 from podhealth.core.turns import Waiting, chosen, share_of
 from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, Phase
 from podhealth.models import Heal, HealSlot, Pod, PodStatus
 from podhealth.store.db import db_now, read, write
+from podhealth.store.limits import limits
 
 Row = sa.Row[Any]
 
@@ -66,7 +67,7 @@ def turn_of(conn: sa.Connection, facts: Facts, pod: Row) -> Turn:
     under_way = _count_open(pod.tenant_id, pod.pod_id).scalar_subquery()
     monitored = _count_monitored().where(PodStatus.tenant_id == pod.tenant_id).scalar_subquery()
     own, many, has_others = conn.execute(sa.select(under_way, monitored, sa.exists(others))).one()
-    most = share_of(many)
+    most = share_of(many, limits())
     taken_by = _taken_by(conn, pod)
     before = None
     if has_others and taken_by is None and own < most:
@@ -117,7 +118,8 @@ def _chosen(conn: sa.Connection, waiting: Collection[Waiting], now: datetime) ->
     used = spent_in(conn, tenants, now)
     room = {
         t: min(
-            share_of(monitored.get(t, 0)) - conn.execute(_count_open(t)).scalar_one(), HEALS_AN_HOUR - used.get(t, 0)
+            share_of(monitored.get(t, 0), limits()) - conn.execute(_count_open(t)).scalar_one(),
+            limits().heals_an_hour - used.get(t, 0),
         )
         for t in tenants
     }
@@ -201,7 +203,7 @@ def _monitored(conn: sa.Connection, tenants: Collection[int]) -> dict[int, int]:
 
 def most_of(conn: sa.Connection, tenant_id: int) -> int:
     """Return how many heals the tenant may have under way at a time."""
-    return share_of(_monitored(conn, [tenant_id]).get(tenant_id, 0))
+    return share_of(_monitored(conn, [tenant_id]).get(tenant_id, 0), limits())
 
 
 def wake(engine: sa.Engine) -> None:
