@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import OPEN_HEAL_STATES, MessageState
 from podhealth.models import (
+    Approval,
     Decision,
     Delivery,
     Episode,
@@ -27,6 +28,7 @@ from podhealth.models import (
     PhaseChange,
     Result,
     Session,
+    ShadowHeal,
     SignInLink,
     Submission,
     Telling,
@@ -77,6 +79,8 @@ def clean(engine: sa.Engine) -> None:
     heals_until = now - HEALS_KEPT
     _by_id(engine, Decision, Decision.at < heals_until, _of_open_episode(Decision.episode_id), pace)
     _by_id(engine, Heal, Heal.triggered_at < heals_until, Heal.state.in_(OPEN_HEAL_STATES), pace)
+    _by_id(engine, Approval, Approval.wanted_at < heals_until, _of_open_episode(Approval.episode_id), pace)
+    _by_id(engine, ShadowHeal, ShadowHeal.at < heals_until, _of_open_episode(ShadowHeal.episode_id), pace)
     _by_id(engine, Episode, Episode.opened_at < heals_until, _is_needed_episode(heals_until), pace)
     never = sa.false()
     _by_id(engine, Transition, Transition.at < now - TRANSITIONS_KEPT, never, pace)
@@ -101,12 +105,13 @@ def _clean_messages(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
 
 
 def _of_open_episode(episode_id: Any) -> sa.ColumnElement[bool]:
-    return sa.exists().where(Episode.id == episode_id, Episode.closed_at.is_(None)).correlate(Decision)
+    return sa.exists().where(Episode.id == episode_id, Episode.closed_at.is_(None)).correlate_except(Episode)
 
 
 def _is_needed_episode(until: datetime) -> sa.ColumnElement[bool]:
-    has_heal = sa.exists().where(Heal.episode_id == Episode.id).correlate(Episode)
-    return sa.or_(Episode.closed_at.is_(None), Episode.closed_at >= until, has_heal)
+    # Rows that point to it go first, but a budget of time may end between them and it.
+    needed = [sa.exists().where(of.episode_id == Episode.id).correlate(Episode) for of in (Heal, Approval, ShadowHeal)]
+    return sa.or_(Episode.closed_at.is_(None), Episode.closed_at >= until, *needed)
 
 
 def _clean_incidents(engine: sa.Engine, until: datetime, pace: _Pace) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import FeedKind
 from podhealth.models import (
+    Approval,
     Channel,
     Decision,
     Episode,
@@ -19,6 +20,7 @@ from podhealth.models import (
     Message,
     PhaseChange,
     Result,
+    ShadowHeal,
     Submission,
     Telling,
     Tenant,
@@ -27,7 +29,18 @@ from podhealth.models import (
 from podhealth.store import feed, partitions, retention
 from podhealth.store.db import read, write
 from podhealth.store.feed import FeedNote
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_result, a_tenant, an_episode, an_incident
+from tests.support.build import (
+    a_check,
+    a_heal,
+    a_pod,
+    a_policy,
+    a_result,
+    a_shadow_heal,
+    a_tenant,
+    an_approval,
+    an_episode,
+    an_incident,
+)
 
 DAY = timedelta(days=1)
 
@@ -159,6 +172,23 @@ def test_an_episode_goes_with_its_last_heal(engine, pod, now):
         a_heal(conn, pod[1], state="failed", episode_id=kept, triggered_at=now - DAY, idempotency_key="b")
     retention.clean(engine)
 
+    assert _left(engine, Episode.id) == [kept, still_open]
+
+
+def test_questions_and_shadow_heals_stay_ninety_days_and_hold_their_episode(engine, pod, now):
+    old = now - 99 * DAY
+    with write(engine) as conn:
+        policy_id = a_policy(conn, pod[0])
+        over = {"opened_at": old, "closed_at": old}
+        gone, kept = (an_episode(conn, pod[1], policy_id, **over) for _ in range(2))
+        still_open = an_episode(conn, pod[1], policy_id, opened_at=old)
+        for episode_id, at in ((gone, old), (kept, now - DAY), (still_open, old)):
+            an_approval(conn, pod[1], episode_id, wanted_at=at, state="lapsed")
+            a_shadow_heal(conn, pod[1], episode_id, policy_id, at=at)
+    retention.clean(engine)
+
+    assert _left(engine, Approval.episode_id) == [kept, still_open]
+    assert _left(engine, ShadowHeal.episode_id) == [kept, still_open]
     assert _left(engine, Episode.id) == [kept, still_open]
 
 

@@ -24,6 +24,7 @@ from podhealth.models import (
     Policy,
     PolicyVersion,
     Result,
+    ShadowHeal,
     Tenant,
     User,
 )
@@ -151,6 +152,24 @@ def a_heal(conn: sa.Connection, pod_id: int, **columns: Any) -> int:
         "idempotency_key": f"heal-{pod_id}-{to_us(now)}",
     }
     return _insert(conn, Heal, values | columns)
+
+
+def a_shadow_heal(conn: sa.Connection, pod_id: int, episode_id: int, policy_id: int, **columns: Any) -> int:
+    """A restart that would have been done just now, the first of three."""
+    values = {
+        "tenant_id": _tenant_of(conn, pod_id),
+        "pod_id": pod_id,
+        "episode_id": episode_id,
+        "policy_id": policy_id,
+        "policy_version": 1,
+        "action": "restart",
+        "attempt": 1,
+        "nth_of_action": 1,
+        "of_attempts": 3,
+        "reason": "http failed 3 times",
+        "at": db_now(conn),
+    }
+    return _insert(conn, ShadowHeal, values | columns)
 
 
 def an_approval(conn: sa.Connection, pod_id: int, episode_id: int, **columns: Any) -> int:
