@@ -80,7 +80,7 @@ def _cancel(conn: sa.Connection, heal: Row, reason: str) -> Published:
     # Nothing was done: it counts for no budget.
     if not healsteps.close(conn, heal, HealState.CANCELLED, now, {"error_message": reason[:300], "called_at": None}):
         return {}
-    episodes.give_back(conn, heal.episode_id, heal.pod_id)
+    episodes.give_back(conn, heal)
     return append(conn, [note_of(heal)])
 
 

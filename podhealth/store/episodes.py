@@ -123,14 +123,15 @@ def spend(conn: sa.Connection, episode_id: int, pod_id: int, attempts: int) -> N
     _show_attempts(conn, pod_id, attempts)
 
 
-def give_back(conn: sa.Connection, episode_id: int | None, pod_id: int) -> None:
-    """Give one attempt back: its heal was planned and cancelled before anything was done."""
-    if episode_id is None:
-        return
-    query = sa.select(Episode.attempts).where(Episode.id == episode_id, Episode.closed_at.is_(None))
+def give_back(conn: sa.Connection, heal: Row) -> None:
+    """Give a heal's attempt back: it was planned and cancelled before anything was done.
+
+    One that a person asked for where the ladder was spent had none to spend, and gives none back.
+    """
+    query = sa.select(Episode.attempts).where(Episode.id == heal.episode_id, Episode.closed_at.is_(None))
     spent = conn.execute(query).scalar_one_or_none()
-    if spent is not None:
-        spend(conn, episode_id, pod_id, max(0, spent - 1))
+    if spent is not None and heal.attempt <= spent:
+        spend(conn, heal.episode_id, heal.pod_id, max(0, spent - 1))
 
 
 def mark_exhausted(conn: sa.Connection, episode: Row, now: datetime) -> bool:

@@ -77,7 +77,9 @@ def plan(
     if not tells_only:
         turns.take_slot(conn, g.pod.node_id, heal_id, g.pod.pod_id, now)
     if g.episode is not None:
-        episodes.spend(conn, g.episode.id, g.pod.pod_id, rung.attempt)
+        # A person may ask for more than the ladder has; what is spent stays a number of its rungs.
+        rungs = sum(step.attempts for step in g.facts.ladder)
+        episodes.spend(conn, g.episode.id, g.pod.pod_id, min(rung.attempt, rungs))
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == g.pod.pod_id).values(last_auto_heal_at=now))
     toast = {"text": f"{g.pod.name}: {rung}", "tone": "info"}
     if tells_only:
@@ -139,7 +141,7 @@ def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[F
     )
     if done.rowcount != 1:
         return []
-    episodes.give_back(conn, heal.episode_id, heal.pod_id)
+    episodes.give_back(conn, heal)
     return [FeedNote(heal.tenant_id, FeedKind.HEAL, heal.pod_id, heal.id)]
 
 

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from podhealth.core.words import HealState, Status
+from podhealth.core.words import Actor, HealState, KillScope, Role, Status
 from podhealth.healing import steps
 from podhealth.models import AuditEntry, FeedEntry
-from podhealth.store import healsteps
+from podhealth.store import heals, healsteps, holds
 from podhealth.store.db import db_now, read, write
+from podhealth.store.tenancy import Scope
 from tests.healing.world import World
 from tests.support import build
 from tests.support.wait import wait_for
@@ -205,3 +206,23 @@ def test_the_pods_row_counts_the_attempts_of_its_episode(world: World) -> None:
 
     assert world.status().auto_heal_attempts == 1
     assert world.status().last_auto_heal_at == world.heals()[0].triggered_at
+
+
+def test_heal_now_where_the_ladder_is_spent_spends_no_rung_and_gives_none_back(world: World) -> None:
+    world.sql("UPDATE cloud_pod_auto_heal_policies SET max_attempts = 1")
+    world.fall_ill()
+    world.settle()
+    world.probe("fail", times=10)
+    world.settle()
+    scope = Scope(world.tenant_id, Role.ADMIN, Actor.USER, "ann")
+    with write(world.engine) as conn:
+        heals.heal_now(conn, scope, world.pod_id, "once more")
+        spent = [world.episodes()[0].attempts]
+    with write(world.engine) as conn:
+        until = db_now(conn) + timedelta(minutes=5)
+        holds.set_kill_switch(conn, scope, KillScope.TENANT, until, "fire")
+    world.settle()
+
+    spent += [world.episodes()[0].attempts]
+    assert [heal.state for heal in world.heals()] == ["failed", "cancelled"]
+    assert spent == [1, 1]
