@@ -215,7 +215,7 @@ class OnePod(RuleBasedStateMachine):
             "no open episode": episode is None,
             "exhausted": episode is not None and (episode.is_exhausted or episode.attempts >= rungs),
             "a heal is open": any(h.ended_at is None for h in self.heals),
-            "it answers": self.last is not Outcome.FAIL,
+            "it answers": self.last is Outcome.OK,
             "too few failures": self.counters.failures < max(THRESHOLD, self.rules.trigger_after_failures),
             "not settled": self.bad_since is None or self.now < self.bad_since + INTERVAL_S * SECOND,
             "the last heal is less than a minute ago": last is not None and self.now < last + 60 * SECOND,
