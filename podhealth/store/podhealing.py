@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, decide
+from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, decide, is_in_trouble
 from podhealth.core.gates import GATES
 from podhealth.core.ladder import Ladder, length, next_rung
 from podhealth.core.mode_gate import is_shadow
@@ -192,8 +192,11 @@ def _open_heal(heal: Row) -> OpenHealLine:
 
 def _hold(g: Gathered, decision: Row | None) -> HoldLine | None:
     # A hold interests while there is something to hold back, and an open heal speaks for itself.
-    is_news = g.episode is not None or g.facts.status == Status.UNHEALTHY
-    if decision is None or decision.answer != Answer.HOLD or g.heal is not None or not is_news:
+    if decision is None or decision.answer != Answer.HOLD or g.heal is not None:
+        return None
+    # Where failures do not count the pod is not unhealthy, and what fails is held back all the same.
+    is_set_aside = decision.gate in (Gate.SNOOZE, Gate.NODE) and is_in_trouble(g.facts)
+    if not (g.episode is not None or g.facts.status == Status.UNHEALTHY or is_set_aside):
         return None
     sign = sign_of_decision(decision.answer, decision.gate, decision.inputs)
     return HoldLine(sign, decision.gate, decision.reason, decision.until)

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,23 @@ def test_a_pod_that_no_restart_helps_ends_exhausted(page: Page, api: Api) -> Non
 
 def test_a_changing_pod_is_said_to_flap(page: Page) -> None:
     expect(card(page, "flaky")).to_contain_text("Flapping", timeout=90_000)
+
+
+def test_a_pod_in_maintenance_is_left_alone_and_its_page_says_why(page: Page, api: Api, demo: Up, folder: Path) -> None:
+    pod_id = api.pod("queue")["podId"]
+    begun = (clock.utcnow() - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M")
+    window = {"name": "queue upkeep", "reason": "new disks", "zone": "UTC", "starts": begun, "minutes": 60}
+    api.make("/api/windows", window | {"podIds": [pod_id]})
+    expect(card(page, "queue")).to_contain_text("Maintenance", timeout=10_000)
+    demo.command("demo", "crash", "queue")
+
+    with page.context.new_page() as own:
+        own.goto(f"http://127.0.0.1:{demo.port}/pods/{pod_id}")
+        for part in (f"#pod-healing-{pod_id}", ".events"):
+            expect(own.locator(part)).to_contain_text("Maintenance window queue upkeep until", timeout=20_000)
+        expect(own.locator(f"#pod-healing-{pod_id}")).to_contain_text("new disks")
+        assert all(path.stat().st_size > 10_000 for path in pictures(own, folder, "demo-maintenance"))
+    assert api.heals("queue") == []
 
 
 def test_the_pods_page_tells_the_story(page: Page, folder: Path) -> None:

@@ -11,7 +11,8 @@ class Api:
     """Calls with a token of that role, made by the command that people use."""
 
     def __init__(self, demo: Up, role: str) -> None:
-        self._base = f"http://127.0.0.1:{demo.port}/api/cloud-pods"
+        self._site = f"http://127.0.0.1:{demo.port}"
+        self._base = f"{self._site}/api/cloud-pods"
         token = demo.command("token", "create", "--tenant", "demo", "--role", role)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
@@ -26,6 +27,12 @@ class Api:
         """Post to that path and return what it answers; it must be 200."""
         answer = self._session.post(self._base + path, json=body, timeout=10)
         assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def make(self, path: str, body: dict[str, Any]) -> Any:
+        """Post to that path of the whole API and return what was made; it must be 201."""
+        answer = self._session.post(self._site + path, json=body, timeout=10)
+        assert answer.status_code == 201, answer.text
         return answer.json()
 
     def pod(self, name: str) -> dict[str, Any]:
