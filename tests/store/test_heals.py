@@ -99,7 +99,7 @@ def test_heal_now_goes_beyond_an_exhausted_ladder(engine, ann, pod_id) -> None:
 
 def test_heal_now_obeys_a_kill_switch(engine, ann, pod_id) -> None:
     with write(engine) as conn:
-        holds.set_kill_switch(conn, ann, KillScope.TENANT, db_now(conn) + timedelta(hours=1), "storage move")
+        holds.set_kill_switch(conn, ann, KillScope.POD, db_now(conn) + timedelta(hours=1), "storage move", pod_id)
 
     with pytest.raises(Conflict, match="storage move"):
         heal_now(engine, ann, pod_id)
