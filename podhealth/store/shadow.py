@@ -17,7 +17,7 @@ from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN
 from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import Action, Gate
-from podhealth.models import Episode, Pod, ShadowHeal
+from podhealth.models import Episode, Pod, Policy, ShadowHeal
 
 if TYPE_CHECKING:
     from podhealth.store.healfacts import Gathered
@@ -132,12 +132,20 @@ def newest_of(conn: sa.Connection, episode_id: int) -> ShadowLine | None:
     return None if row is None else ShadowLine(*row)
 
 
-def log(conn: sa.Connection, tenant_id: int, since: datetime, limit: int) -> list[Row]:
-    """Return what the tenant's policies would have done since then, newest first, with each pod's name."""
+def log(conn: sa.Connection, tenant_id: int, since: datetime, limit: int, name: str = "") -> list[Row]:
+    """Return what the tenant's policies would have done since then, newest first, with the names of pod and policy.
+
+    ``name``: a text that the pods' names hold.
+    """
     query = (
-        sa.select(ShadowHeal.__table__, Pod.name.label("pod"), Pod.deleted_at.label("gone"))
+        sa.select(
+            ShadowHeal.__table__, Pod.name.label("pod"), Pod.deleted_at.label("gone"), Policy.name.label("policy")
+        )
         .join(Pod, Pod.id == ShadowHeal.pod_id)
+        .join(Policy, Policy.id == ShadowHeal.policy_id)
         .where(ShadowHeal.tenant_id == tenant_id, ShadowHeal.at > since)
         .order_by(ShadowHeal.at.desc(), ShadowHeal.id.desc())
     )
+    if name:
+        query = query.where(sa.func.lower(Pod.name).contains(name.lower(), autoescape=True))
     return list(conn.execute(query.limit(limit)))

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.errors import InputError
 from podhealth.core.words import Action
 from podhealth.models.base import from_us, to_us
+from podhealth.store import shadow
 from podhealth.store.db import read
 from podhealth.store.heallog import RESULTS, Wish, heal_rows, heal_sums
 from podhealth.web.api.cursors import decode, encode
@@ -20,6 +21,7 @@ from podhealth.web.shell import open_shell
 pages = Blueprint("heals", __name__)
 
 A_PAGE = 50
+_MOST_SHADOWS = 100
 RANGES = {"24h": ("24 h", timedelta(hours=24)), "7d": ("7 d", timedelta(days=7)), "30d": ("30 d", timedelta(days=30))}
 _LONGEST_NAME = 63
 
@@ -33,6 +35,7 @@ class HealFilter(NamedTuple):
     pod: str
     before: tuple[datetime, int] | None
     is_bent: bool
+    has_shadow: bool = False
 
     @property
     def is_narrow(self) -> bool:
@@ -42,7 +45,7 @@ class HealFilter(NamedTuple):
     def path(self, **changed: str | None) -> str:
         """Return the address of the same list with some of it changed; null takes a wish back."""
         told = {"range": self.range, "result": self.result, "action": self.action and self.action.value}
-        told |= {"pod": self.pod or None} | changed
+        told |= {"pod": self.pod or None, "shadow": "1" if self.has_shadow else None} | changed
         return "/heals?" + urlencode({name: value for name, value in told.items() if value})
 
 
@@ -57,12 +60,14 @@ def show_list() -> ResponseReturnValue:
         wish = Wish(since, asked.result, asked.action, asked.pod, asked.before)
         rows = heal_rows(conn, tenant_id, wish, A_PAGE + 1)
         sums = heal_sums(conn, tenant_id, since)
+        shadows = shadow.log(conn, tenant_id, since, _MOST_SHADOWS, asked.pod) if asked.has_shadow else []
     last = rows[A_PAGE - 1] if len(rows) > A_PAGE else None
     older = None if last is None else asked.path(cursor=encode(to_us(last.at), last.heal_id))
     return render_template(
         "pages/heals/list.html",
         shell=shell,
         heals=rows[:A_PAGE],
+        shadows=shadows,
         sums=sums,
         asked=asked,
         ranges=[(word, asked.path(range=name), name == asked.range) for name, (word, _) in RANGES.items()],
@@ -89,5 +94,11 @@ def _filter() -> HealFilter:
         or (args.get("action") and action is None)
     )
     return HealFilter(
-        range_ if range_ in RANGES else "24h", result if result in RESULTS else None, action, pod, before, is_bent
+        range_ if range_ in RANGES else "24h",
+        result if result in RESULTS else None,
+        action,
+        pod,
+        before,
+        is_bent,
+        args.get("shadow") == "1",
     )
