@@ -135,6 +135,7 @@ class Replay:
         self._active: dict[int, _Pod] = {}
         self._waiting: dict[int, _Pod] = {}
         self._wake_at: int | None = None
+        self._no_room_until = 0
         self._standing = Standing()
         self._tally = Tally({}, 0)
         self._counted_at = -US
@@ -264,6 +265,8 @@ class Replay:
         if decided.gate in _WAITING:
             # Of those that wait for each other only the first ones are judged when there may be room.
             self._waiting[number] = pod
+            if decided.gate == Gate.BUDGET:
+                self._no_room_until = at
             self._wake_by(at)
         elif decided.judge_at is not None:
             self._at(max(at, now + 1), number, "judge")
@@ -316,6 +319,11 @@ class Replay:
         self._wake(now)
 
     def _wake(self, now: int) -> None:
+        if now < self._no_room_until:
+            # A budget is filled by time alone: until then none of them need be asked.
+            if self._waiting and self._wake_at is None:
+                self._wake_by(self._no_room_until)
+            return
         for pod in nsmallest(_WAKE, self._waiting.values(), key=_age):
             self._judge(pod.number, pod, now)
             if pod.gate in (Gate.BREAKER, Gate.BUDGET):

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from podhealth.cli.simulate import markdown_lines
 from podhealth.cli.simulate import simulate as command
 from podhealth.core.errors import InputError
-from podhealth.simulator.report import report
+from podhealth.simulator.report import Report, report
 from podhealth.simulator.scenario import parse_scenario, read_scenario
 from podhealth.simulator.simulate import run, simulate
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 SMALL = """
 name: small
 harm: none
@@ -24,22 +26,27 @@ expect: {heals: 1}
 """
 
 
-def unmet(path: Path, seed: int | None = None) -> list[str]:
-    found = simulate(read_scenario(path), seed)
+def unmet(found: Report) -> list[str]:
     return [f"{one.what}: wanted {one.wanted}, found {one.found}" for one in found.checked if not one.holds]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-def test_what_a_scenario_expects_holds(path: Path) -> None:
-    assert unmet(path) == []
+def test_what_a_scenario_expects_holds_and_the_page_says_what_comes_of_it(path: Path) -> None:
+    found = simulate(read_scenario(path))
+    *_, row = markdown_lines([(path, found)])
+
+    assert unmet(found) == []
+    assert row in PAGE.read_text().splitlines()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("name", ["restart-loop", "three-down", "bad-deploy", "noise", "partition"])
 def test_it_holds_whatever_the_noise(name: str, seed: int) -> None:
-    assert unmet(next(path for path in SCENARIOS if path.stem == name), seed) == []
+    scenario = read_scenario(next(path for path in SCENARIOS if path.stem == name))
+
+    assert unmet(simulate(scenario, seed)) == []
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
