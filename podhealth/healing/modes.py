@@ -31,6 +31,9 @@ def follow(conn: sa.Connection, g: Gathered, decided: Decision, decision_id: int
     left open, or lapses, because its time is over or it is not wanted any more.
     """
     if decided.gate == Gate.MODE and is_shadow(g.facts):
+        if g.heal is not None:
+            # A real heal was cancelled just now: the decision is about its attempt, not about one of shadow.
+            return Followed([], g.facts.now)
         if shadow.keep(conn, g, decided, decision_id, heals.reason_of(g)):
             # At once again: what is shown from here on is the pause before the next attempt.
             return Followed([FeedNote(g.pod.tenant_id, FeedKind.POD, g.pod.pod_id)], g.facts.now)

@@ -137,6 +137,22 @@ def test_a_switch_to_shadow_cancels_a_planned_heal_and_gives_its_attempt_back(wo
     assert world.host.ledger() == []
 
 
+def test_shadow_begins_its_own_count_after_real_attempts(a_world: Make) -> None:
+    world = a_world(cooldown_minutes=1)
+    world.fall_ill()
+    world.settle()
+    stay_down(world, 1)
+    world.probe("fail", times=8, every_s=10)
+    world.judge()
+    planned = world.heals()[-1]
+    set_mode(world, Mode.SHADOW)
+    world.settle()
+
+    assert (planned.attempt, planned.state) == (2, "planned")
+    assert [heal.state for heal in world.heals()] == ["failed", "cancelled"]
+    assert [row.attempt for row in shadow_rows(world)] == [1]
+
+
 def test_a_heal_that_runs_is_followed_to_its_end_in_shadow(world: World) -> None:
     world.fall_ill()
     world.settle()
