@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from podhealth.core.errors import InputError
 from podhealth.simulator.lengths import length_text
 from podhealth.simulator.report import Report
-from podhealth.simulator.scenario import read_scenario
+from podhealth.simulator.scenario import Scenario, read_scenario
 from podhealth.simulator.simulate import simulate as run
 
 
@@ -26,7 +27,7 @@ def simulate(scenarios: tuple[Path, ...], as_json: bool, markdown: bool, seed: i
 
     Nothing is probed and nobody is told: a day of a thousand pods passes in seconds.
     """
-    plans = [(path, read_scenario(path)) for path in scenarios]
+    plans = [(path, _read(path)) for path in scenarios]
     reports = []
     for path, plan in plans:
         found = run(plan, seed)
@@ -39,6 +40,14 @@ def simulate(scenarios: tuple[Path, ...], as_json: bool, markdown: bool, seed: i
         click.echo("\n".join(markdown_lines(reports)))
     if not all(found.is_as_expected for _, found in reports):
         sys.exit(1)
+
+
+def _read(path: Path) -> Scenario:
+    try:
+        return read_scenario(path)
+    except InputError as error:
+        # Its fields are those of a file, not options of the command.
+        raise click.ClickException(f"{path.name}: {error.field}: {error.message}") from None
 
 
 def _lines(found: Report) -> Iterator[str]:

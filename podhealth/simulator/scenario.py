@@ -287,7 +287,7 @@ def read_scenario(path: Path) -> Scenario:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path.name, f"cannot be read: {error}") from None
+        raise InputError("file", f"cannot be read: {error}") from None
     return parse_scenario(text, path.name)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from podhealth.cli import main
 from podhealth.cli.simulate import markdown_lines
 from podhealth.cli.simulate import simulate as command
 from podhealth.core.errors import InputError
@@ -78,9 +79,7 @@ def test_the_quick_way_of_a_quiet_result_changes_nothing() -> None:
 def ran(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     path = tmp_path / "small.yaml"
     path.write_text(text)
-    done = CliRunner().invoke(command, [str(path), *options], catch_exceptions=True)
-    if isinstance(done.exception, InputError):
-        raise done.exception
+    done = CliRunner().invoke(command, [str(path), *options])
     return done.exit_code, done.output
 
 
@@ -123,12 +122,26 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_bad_field_is_refused_by_its_name(tmp_path: Path, what: str) -> None:
+def test_a_bad_field_is_refused_by_its_name(what: str) -> None:
     old, new, field = WRONG[what]
     with pytest.raises(InputError) as caught:
-        ran(tmp_path, SMALL.replace(old, new))
+        parse_scenario(SMALL.replace(old, new), "small.yaml")
 
     assert caught.value.field == field
+
+
+def test_the_command_names_file_and_field_and_ends_with_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL.replace("lasts: 2h", "lasts: soon"))
+    with pytest.raises(SystemExit) as caught:
+        main(["simulate", str(path)])
+
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        "podhealth: small.yaml: lasts: 'soon' is no length; write 90s, 2m, 1h30m or 3d\n"
+    )
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
