@@ -23,6 +23,7 @@ _SECRET_KEY = re.compile(
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<name>\b(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+", re.I)
+_LINK = re.compile(r"(?P<before>/(?:approve|sign-in/link)/)[^\s\"'/?#]+")  # as good as a password while it lasts
 _DEEPEST = 6
 # A line for each job and each start of a worker says nothing; failures they log as errors.
 _QUIET = ("rq", "rq.worker", "rq_scheduler", "alembic", "apscheduler", "urllib3", "gunicorn.access", "asyncio")
@@ -106,7 +107,8 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """Return ``text`` with the passwords of URLs, ``Bearer`` and ``Basic`` values and ``password=…`` hidden."""
+    """Return ``text`` with passwords of URLs, ``Bearer`` and ``Basic``, ``password=…`` and links that let in hidden."""
+    text = _LINK.sub(rf"\g<before>{HIDDEN}", text)
     text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}@", text)
     text = _BEARER.sub(rf"\g<scheme> {HIDDEN}", text)
     return _NAMED.sub(rf"\g<name>{HIDDEN}", text)

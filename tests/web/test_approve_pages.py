@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import ApprovalState, Role
+from podhealth.logs import clean_text
 from podhealth.models import Approval, AuditEntry, PodStatus
 from podhealth.store import approval_links
 from podhealth.store.db import db_now, read, write
@@ -290,3 +291,10 @@ def test_the_api_refuses_a_state_that_there_is_not(ann: Caller):
     answer = ann.get("/api/approvals?state=maybe")
 
     assert (answer.status_code, answer.json["field"]) == (422, "state")
+
+
+def test_no_log_holds_a_link(asked: int):
+    path = path_of(asked)
+    told = clean_text(f"GET {path}?answered=1 and /sign-in/link/abc-def/")
+
+    assert told == "GET /approve/[hidden]?answered=1 and /sign-in/link/[hidden]/"
