@@ -62,6 +62,8 @@ class Album:
         self.take(page, "heals", "/heals")
         self.take(page, "maintenance", "/maintenance")
         self.take(page, "maintenance-new", "/maintenance/new")
+        self.take(page, "brakes", "/brakes")
+        self.take(page, "approvals", "/approvals")
         self.take(page, "account", "/account")
         self.take(page, "not-found", "/nowhere")
 
