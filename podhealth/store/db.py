@@ -15,7 +15,7 @@ from sqlalchemy import event
 from podhealth import clock
 from podhealth.models.base import EPOCH, MICROSECOND, from_us
 
-_BUSY_MS = 15_000
+BUSY_MS = 15_000
 
 
 def normalise_url(url: str) -> str:
@@ -29,7 +29,7 @@ def normalise_url(url: str) -> str:
 def engine_options(url: str) -> dict[str, Any]:
     """Return the keyword arguments with which every engine of ours is created."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": _BUSY_MS / 1000, "check_same_thread": False}}
+        return {"connect_args": {"timeout": BUSY_MS / 1000, "check_same_thread": False}}
     return {
         "pool_pre_ping": True,
         "pool_recycle": 1800,
@@ -61,7 +61,7 @@ def prepare_engine(engine: sa.Engine) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
