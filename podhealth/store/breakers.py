@@ -117,22 +117,23 @@ def _open_heals_in(breaker: Row) -> sa.Select[Any]:
 
 
 def keep_holds(conn: sa.Connection, g: "Gathered", is_held: bool) -> None:
-    """Note which breakers hold the pod after a decision; where none does, that none does any more."""
-    kept: set[int] = set()
+    """Note which breakers hold the pod after a decision; where none does, that none does any more.
+
+    While one holds it, it stays held also by those that would let it pass: it is as ill as before, and they would
+    close over pods that nobody has healed.
+    """
+    stays: set[int] = set()
     if is_held:
-        passes = {(one.scope, one.scope_name) for one in g.facts.breakers if one.is_next}
         now = g.facts.now
-        kept = {
-            row.id
-            for row in _of_pod(conn, g.pod)
-            if (row.scope, name_of(conn, row)) not in passes
-            and (row.override_until is None or row.override_until <= now)
-        }
+        rows = [r for r in _of_pod(conn, g.pod) if r.override_until is None or r.override_until <= now]
+        passes = {(one.scope, one.scope_name) for one in g.facts.breakers if one.is_next}
+        stays = {row.id for row in rows}
+        kept = {row.id for row in rows if (row.scope, name_of(conn, row)) not in passes}
         insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
         row = {"pod_id": g.pod.pod_id, "tenant_id": g.pod.tenant_id, "since": now}
         for breaker_id in sorted(kept):
             conn.execute(insert(BreakerHold).values(breaker_id=breaker_id, **row).on_conflict_do_nothing())
-    gone = sa.delete(BreakerHold).where(BreakerHold.pod_id == g.pod.pod_id, BreakerHold.breaker_id.not_in(kept))
+    gone = sa.delete(BreakerHold).where(BreakerHold.pod_id == g.pod.pod_id, BreakerHold.breaker_id.not_in(stays))
     conn.execute(gone)
 
 
@@ -150,7 +151,7 @@ def watch(engine: sa.Engine) -> dict[int, int]:
     with read(engine) as conn:
         now = db_now(conn)
         counts = count(conn, now)
-        moves = [_next(conn, scope, counts, now) for scope in sorted(counts.tallies)]
+        moves = [_next(conn, scope, counts, now) for scope in sorted(counts.tallies, key=_widest_first)]
         firsts = _firsts(conn, now) if counts.tallies else []
     if not firsts and not any(move.is_news for move in moves):
         return {}
@@ -169,6 +170,11 @@ def _concerned(conn: sa.Connection, scopes: Iterable[ScopeKey], counts: Counts) 
     in_episode = conn.execute(sa.select(Episode.pod_id).where(Episode.closed_at.is_(None))).scalars()
     held = conn.execute(sa.select(BreakerHold.pod_id)).scalars()
     return sorted((suspects & set(in_episode)) | set(held))
+
+
+def _widest_first(scope: ScopeKey) -> tuple[int, str]:
+    # What concerns a whole tenant is told in one incident, which must be there before those of its nodes.
+    return list(BreakerScope).index(scope.scope), scope.key
 
 
 class _Next(NamedTuple):

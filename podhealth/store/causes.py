@@ -3,7 +3,7 @@
 Read for many pods at once. Which cause fits is core/incident's rule; nobody is told here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,8 +70,21 @@ def _open_breakers(
 ) -> dict[tuple[int, str], OpenIncident]:
     holding = conn.execute(sa.select(Breaker.__table__).where(Breaker.state != BreakerState.CLOSED)).all()
     by_key = {breaker_key(row.scope, row.scope_key): row for row in holding}
-    new = [new_of_breaker(conn, by_key[key], tenant_id, now) for tenant_id, key in sorted(wanted) if key in by_key]
+    whole = whole_tenants(holding)
+    new = [
+        new_of_breaker(conn, by_key[key], tenant_id, now)
+        for tenant_id, key in sorted(wanted)
+        if key in by_key and (tenant_id not in whole or by_key[key].scope == BreakerScope.TENANT)
+    ]
     return memberships.open_all(conn, new, now)
+
+
+def whole_tenants(breakers: Iterable[Any]) -> set[int]:
+    """Return the tenants whose own breaker is among these that are not closed.
+
+    What happens on one of their nodes is part of that: an incident of its own would have no pods and say nothing more.
+    """
+    return {int(row.scope_key) for row in breakers if row.scope == BreakerScope.TENANT}
 
 
 def new_of_breaker(conn: sa.Connection, breaker: sa.Row[Any], tenant_id: int, now: int) -> NewIncident:

@@ -16,7 +16,7 @@ from podhealth.core.fields import line
 from podhealth.core.incident import breaker_key
 from podhealth.core.told import length_in_words
 from podhealth.core.words import BreakerScope, BreakerState, FeedKind, IncidentCause, NoticeKind, Severity
-from podhealth.models import Incident
+from podhealth.models import Breaker, Incident
 from podhealth.models.base import to_us
 from podhealth.store import audit, causes, memberships, notices, tenancy
 from podhealth.store.db import db_now
@@ -25,6 +25,7 @@ from podhealth.store.memberships import NewIncident, OpenIncident
 from podhealth.store.notices import NoticeRow
 from podhealth.store.tenancy import Scope
 
+MERGED = "part of a wider trouble"
 LONGEST = timedelta(days=31)
 _NAMED_PODS = 50
 _NOTE = 200
@@ -42,6 +43,15 @@ _ILL = (
     "SELECT DISTINCT s.tenant_id FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id"
     " WHERE p.deleted_at IS NULL AND (s.status IN ('unhealthy', 'degraded')"
     " OR s.pod_id IN (SELECT pod_id FROM breaker_holds WHERE breaker_id = :breaker_id)) AND "
+)
+_END_EMPTY = sa.text(
+    "UPDATE incidents SET recovered_at = :now, updated_at = :now, close_reason = :reason, merged_into = :id,"
+    " check_at = NULL WHERE tenant_id = :tenant_id AND cause = 'breaker' AND id <> :id AND recovered_at IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM incident_members m WHERE m.incident_id = incidents.id AND m.left_at IS NULL)"
+    " RETURNING id"
+)
+_REPOINT = sa.text("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL").bindparams(
+    sa.bindparam("ids", expanding=True)
 )
 _IN_SCOPE = {
     BreakerScope.TENANT: "s.tenant_id = :key",
@@ -104,12 +114,7 @@ def breaker_changed(conn: sa.Connection, breaker: sa.Row[Any], now: datetime) ->
     key = breaker_key(breaker.scope, breaker.scope_key)
     name = causes.breaker_title(conn, breaker)
     if breaker.state == BreakerState.OPEN:
-        new = [causes.new_of_breaker(conn, breaker, tenant, to_us(now)) for tenant in _ill_tenants(conn, breaker)]
-        text = f"{name}: {_figures(breaker)}healing is held there."
-        tenants = [one.tenant_id for one in new]
-        facts = dict.fromkeys(tenants, {"scope": breaker.scope.value})
-        cause_key = f"breaker:{breaker.id}:opened:{to_us(breaker.opened_at or now)}"
-        return _begin(conn, new, NoticeKind.BREAKER_OPEN, dict.fromkeys(tenants, text), facts, now, cause_key)
+        return _breaker_opened(conn, breaker, name, now)
     found = _lock_open(conn, key)
     if breaker.state == BreakerState.CLOSED:
         said = f"{name} no longer: healing goes on"
@@ -119,6 +124,57 @@ def breaker_changed(conn: sa.Connection, breaker: sa.Row[Any], now: datetime) ->
     said = f"{name} still: one heal at a time is tried there"
     cause_key = f"breaker:{breaker.id}:half-open:{to_us(now)}"
     return _tell(conn, found, NoticeKind.BREAKER_HALF_OPEN, said, now, cause_key)
+
+
+def _breaker_opened(conn: sa.Connection, breaker: sa.Row[Any], name: str, now: datetime) -> list[FeedNote]:
+    tenants = _ill_tenants(conn, breaker)
+    text = f"{name}: {_figures(breaker)}healing is held there."
+    cause_key = f"breaker:{breaker.id}:opened:{to_us(breaker.opened_at or now)}"
+    facts = {"scope": breaker.scope.value}
+    whole = set() if breaker.scope == BreakerScope.TENANT else _held_whole(conn) & set(tenants)
+    notices.tell_all(conn, [_part_of_whole(conn, tenant, cause_key, text, facts, now) for tenant in sorted(whole)])
+    new = [causes.new_of_breaker(conn, breaker, tenant, to_us(now)) for tenant in tenants if tenant not in whole]
+    texts, all_facts = dict.fromkeys(tenants, text), dict.fromkeys(tenants, facts)
+    notes = _begin(conn, new, NoticeKind.BREAKER_OPEN, texts, all_facts, now, cause_key)
+    if breaker.scope == BreakerScope.TENANT:
+        notes += _take_over_narrower(conn, new, now)
+    return notes
+
+
+def _held_whole(conn: sa.Connection) -> set[int]:
+    query = sa.select(Breaker.scope, Breaker.scope_key).where(
+        Breaker.scope == BreakerScope.TENANT, Breaker.state != BreakerState.CLOSED
+    )
+    return causes.whole_tenants(conn.execute(query).all())
+
+
+def _part_of_whole(
+    conn: sa.Connection, tenant_id: int, cause_key: str, text: str, facts: Mapping[str, Any], now: datetime
+) -> NoticeRow:
+    key = (tenant_id, breaker_key(BreakerScope.TENANT, str(tenant_id)))
+    whole = memberships.open_ones(conn, [key]).get(key)
+    return NoticeRow(
+        tenant_id=tenant_id,
+        kind=NoticeKind.BREAKER_OPEN,
+        cause_key=cause_key,
+        text=text,
+        severity=Severity.CRITICAL,
+        now=now,
+        incident_id=None if whole is None else whole.incident_id,
+        facts=facts,
+    )
+
+
+def _take_over_narrower(conn: sa.Connection, new: Collection[NewIncident], now: datetime) -> list[FeedNote]:
+    """End the incidents of breakers inside a tenant's, where no pod is in them: they are part of the wider one."""
+    opened = memberships.open_ones(conn, [(one.tenant_id, one.cause_key) for one in new])
+    notes = []
+    for one in opened.values():
+        values = {"tenant_id": one.tenant_id, "id": one.incident_id, "now": to_us(now), "reason": MERGED}
+        ended = list(conn.execute(_END_EMPTY, values).scalars())
+        conn.execute(_REPOINT, {"ids": ended, "to": one.incident_id})
+        notes += [FeedNote(one.tenant_id, FeedKind.INCIDENT, None, each) for each in ended]
+    return notes
 
 
 def _figures(breaker: sa.Row[Any]) -> str:

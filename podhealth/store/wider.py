@@ -18,6 +18,7 @@ from podhealth.core.words import FeedKind, IncidentCause
 from podhealth.store import endings, feed, memberships, podrows, podstate
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.feed import FeedNote
+from podhealth.store.incidents import MERGED
 
 _PODS_AT_ONCE = 500
 _INCIDENTS_AT_ONCE = 20
@@ -26,7 +27,6 @@ _INCIDENTS_AT_ONCE = 20
 _WATCHED_US = 60 * SECOND_US
 _WATCH_NEW_US = 5 * SECOND_US
 _WATCH_NODE_US = 30 * SECOND_US
-MERGED = "part of a wider trouble"
 
 _DUE_PODS = sa.text("SELECT pod_id FROM cloud_pod_health_status WHERE tell_at <= :now ORDER BY tell_at LIMIT :most")
 _DUE = sa.text("SELECT id FROM incidents WHERE check_at <= :now ORDER BY check_at, id LIMIT :most")
