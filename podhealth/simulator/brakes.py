@@ -142,6 +142,10 @@ def _does_something(pod: SimPod) -> bool:
     return policy is not None and any(a != Action.NOTIFY_ONLY for a in (policy.rules.action, *_actions(pod)))
 
 
+def _is_shared(pods: list[SimPod]) -> bool:
+    return len({pod.tenant for pod in pods}) > 1
+
+
 def _actions(pod: SimPod) -> Iterable[Action]:
     return (step.action for step in pod.episode.ladder) if pod.episode is not None else ()
 
@@ -167,7 +171,13 @@ class Brakes:
                 keys.append((BreakerScope.NODE, pod.machine.node))
             for key in keys:
                 groups.setdefault(key, []).append(pod)
-        scopes = [Scope(s, n, members, len({p.tenant for p in members}) > 1) for (s, n), members in groups.items()]
+        own = {tenant: len(members) for (scope, tenant), members in groups.items() if scope == BreakerScope.TENANT}
+        scopes = [
+            Scope(scope, name, members, _is_shared(members))
+            for (scope, name), members in groups.items()
+            # What is all of a tenant has the tenant's breaker alone.
+            if scope == BreakerScope.TENANT or len(members) != own[members[0].tenant] or _is_shared(members)
+        ]
         of: dict[int, list[Scope]] = {pod.pod_id: [] for pod in pods}
         for scope in scopes:
             for pod in scope.pods:
@@ -196,7 +206,7 @@ class Brakes:
         passes = {(one.scope, one.scope_name) for one in facts.breakers if one.is_next} if facts else set()
         for scope in self.scopes_of[pod.pod_id]:
             is_held = gate == Gate.BREAKER and scope.standing.state != BreakerState.CLOSED
-            if is_held and (scope.scope, scope.name) not in passes:
+            if is_held and (pod.pod_id in scope.held or (scope.scope, scope.name) not in passes):
                 scope.held[pod.pod_id] = pod
             elif scope.held.pop(pod.pod_id, None) is not None:
                 scope.is_dirty = True

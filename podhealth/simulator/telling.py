@@ -178,4 +178,24 @@ class Telling:
             name = str((self._tenant_ids if scope.scope == BreakerScope.TENANT else self._node_ids)[scope.name])
         key = rules.breaker_key(scope.scope, name)
         state = scope.standing.state
+        if scope.scope == BreakerScope.TENANT:
+            for tenant in tenants if state == BreakerState.OPEN else ():
+                self._take_over_narrower(tenant, now)
+        else:
+            parts = {t for t in tenants if (t, key) not in self._open and self._whole(t) is not None}
+            for tenant in sorted(parts) if state == BreakerState.OPEN else ():
+                self.inboxes[tenant].tell(_BREAKER[state], self._whole(tenant), now)
+            tenants -= parts
         self.cause(IncidentCause.BREAKER, key, tenants, _BREAKER[state], now, ends=state == BreakerState.CLOSED)
+
+    def _whole(self, tenant: str) -> SimIncident | None:
+        """Return the incident of the tenant's own breaker, while that is not closed: its nodes' are part of it."""
+        key = (tenant, rules.breaker_key(BreakerScope.TENANT, str(self._tenant_ids[tenant])))
+        cause = self._causes.get(key)
+        return self._open.get(key) if cause is not None and cause.ended is None else None
+
+    def _take_over_narrower(self, tenant: str, now: int) -> None:
+        for (owner, key), one in list(self._open.items()):
+            if owner == tenant and one.kind == IncidentCause.BREAKER and not one.members:
+                one.closed_at = now
+                del self._open[owner, key], self._causes[owner, key]
