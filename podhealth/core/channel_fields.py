@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from podhealth.core.errors import InputError
 from podhealth.core.fields import flag, line, only_known, text, word
@@ -157,15 +157,24 @@ def _apprise_url(name: str, value: object, platform: Platform) -> str:
         raise InputError("kind", "is off on this platform (PODHEALTH_APPRISE_SCHEMES)")
     url = text(name, value, _MAX_URL)
     try:
-        parts = urlsplit(url)
-        asked = {key.lower().lstrip("+-:") for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
+        scheme = urlsplit(url).scheme.lower()
     except ValueError:
         raise InputError(name, "is no URL") from None
-    if not _PLAIN.fullmatch(url) or parts.scheme.lower() not in allowed:
+    if not _PLAIN.fullmatch(url) or scheme not in allowed:
         raise InputError(name, "must begin with one of " + ", ".join(f"{one}://" for one in sorted(allowed)))
-    if asked - HARMLESS_PARAMETERS:
-        raise InputError(name, f"must not set {sorted(asked - HARMLESS_PARAMETERS)[0][:40]}")
+    if more := harmful_parameters(url):
+        raise InputError(name, f"must not set {more[0][:40]}")
     return url
+
+
+def harmful_parameters(url: str) -> list[str]:
+    """Return the parameters of a URL of Apprise that are not known to be harmless.
+
+    Read as Apprise reads them, not as browsers do: a semicolon parts them as well, and no ``#`` ends them.
+    """
+    pairs = url.partition("?")[2].replace(";", "&").split("&")
+    asked = {unquote(pair.partition("=")[0]).strip().lower().lstrip("+-:") for pair in pairs if pair}
+    return sorted(asked - HARMLESS_PARAMETERS)
 
 
 _READERS = {

@@ -171,6 +171,23 @@ def test_a_url_of_apprise_asks_for_nothing_that_reads_files_or_trusts_strangers(
     assert receiver.got == []
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "/x?format=text;template=/etc/passwd",
+        "/x#?template=/etc/passwd",
+        "/x?format=text#&template=/etc/passwd",
+        "/x?format=text&%74emplate=/etc/passwd",
+        "/x?format=text;%20+template=/etc/passwd",
+    ],
+)
+def test_a_url_of_apprise_is_read_as_apprise_reads_it(receiver: Receiver, rest: str) -> None:
+    with pytest.raises(SendError, match="more than is allowed"):
+        told_by_apprise(receiver, rest=rest)
+
+    assert receiver.got == []
+
+
 def test_each_service_that_may_be_allowed_calls_by_requests_alone() -> None:
     import inspect
     import re

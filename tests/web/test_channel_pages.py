@@ -148,6 +148,8 @@ def test_an_empty_secret_keeps_the_one_that_is_stored(adam: Caller, engine: sa.E
         (EMAIL | {"to": "\n".join(f"a{number}@example.com" for number in range(21))}, "to"),
         (APPRISE | {"appriseUrl": "mailto://a:b@example.com"}, "appriseUrl"),
         (APPRISE | {"appriseUrl": "ntfys://10.0.0.8/x?template=/etc/passwd"}, "appriseUrl"),
+        (APPRISE | {"appriseUrl": "ntfys://10.0.0.8/x?format=text;template=/etc/passwd"}, "appriseUrl"),
+        (APPRISE | {"appriseUrl": "ntfys://10.0.0.8/#x?template=/etc/passwd"}, "appriseUrl"),
         (HOOK | {"routes-0-severity": "loud"}, "routes-0-severity"),
         (HOOK | {"routes-1-severity": "critical", "routes-1-tags": "x" * 70}, "routes-1-tags"),
     ],

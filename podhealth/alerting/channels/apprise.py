@@ -8,13 +8,13 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
 from podhealth import clock, egress
 from podhealth.alerting.channels.base import TIMEOUT_S, Config, Outgoing, SendError, Sent, judge
-from podhealth.core.channel_fields import APPRISE_SCHEMES, HARMLESS_PARAMETERS
+from podhealth.core.channel_fields import APPRISE_SCHEMES, harmful_parameters
 from podhealth.core.words import MessageKind, Severity
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "request")
@@ -81,11 +81,9 @@ class AppriseChannel:
 
 def scheme_of(url: str) -> str:
     """Return which service a URL names. Raises SendError where it asks for what can read files, or is none."""
-    parts = urlsplit(url)
-    asked = {name.lower().lstrip("+-:") for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if asked - HARMLESS_PARAMETERS:
+    if harmful_parameters(url):
         raise SendError("its URL asks for more than is allowed", permanent=True)
-    return parts.scheme.lower()
+    return urlsplit(url).scheme.lower()
 
 
 def _told(url: str, message: Outgoing) -> Sent:
