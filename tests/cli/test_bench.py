@@ -56,6 +56,12 @@ class TestProbe:
         assert (found["failures"], found["timingOutPercent"], found["timeoutSeconds"]) == (0, 30, 1.0)
         assert 120 <= found["recorded"] <= 180
 
+    def test_pods_that_fall_ill_under_policies_are_recorded_as_what_they_are(self):
+        found = figures("probe", *ASKED, "--refusing", "30", "--healing")
+
+        assert (found["failures"], found["refusingPercent"], found["healing"]) == (0, 30, True)
+        assert 120 <= found["recorded"] <= 260  # those in doubt are probed again sooner
+
     @pytest.mark.postgres
     def test_on_postgresql_the_servers_own_cpu_stands_apart_and_nothing_is_left(self, empty_postgres):
         found = figures("probe", *ASKED, "--database", empty_postgres)
@@ -111,6 +117,7 @@ def test_a_database_that_is_not_empty_is_refused_and_left_as_it_is(database_url,
         (("probe", "--targets", "60000", "--rate", "0.5"), "--rate"),
         (("probe", "--seconds", "0"), "--seconds"),
         (("probe", "--timing-out", "101"), "--timing-out"),
+        (("probe", "--timing-out", "5", "--refusing", "5"), "--refusing"),
         (("probe", "--timeout", "0.1"), "--timeout"),
         (("probe", "--database", "nonsense"), "--database"),
         (("probe", "--database", "postgresql://nobody@127.0.0.1:1/none"), "--database"),
