@@ -57,7 +57,9 @@ CHANNEL_SECRETS = {
     ChannelKind.APPRISE: frozenset({"url"}),
 }
 
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+# No dot at either end of the name: servers take it, but the mail's own header could not be written.
+_EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(\.{_ATOM})*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _FIELDS = frozenset({"name", "kind", "enabled", "config", "routes"})
 

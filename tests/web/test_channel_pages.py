@@ -145,6 +145,8 @@ def test_an_empty_secret_keeps_the_one_that_is_stored(adam: Caller, engine: sa.E
         (EMAIL | {"to": ""}, "to"),
         (EMAIL | {"to": "ann@example.com\nno address"}, "to"),
         (EMAIL | {"to": "Ann <ann@example.com>"}, "to"),
+        (EMAIL | {"to": ".ann@example.com"}, "to"),
+        (EMAIL | {"to": "ann.@example.com"}, "to"),
         (EMAIL | {"to": "\n".join(f"a{number}@example.com" for number in range(21))}, "to"),
         (APPRISE | {"appriseUrl": "mailto://a:b@example.com"}, "appriseUrl"),
         (APPRISE | {"appriseUrl": "ntfys://10.0.0.8/x?template=/etc/passwd"}, "appriseUrl"),
