@@ -23,7 +23,7 @@ from podhealth.store import audit, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
-from podhealth.store.messages import begin_message
+from podhealth.store.messages import begin_message, lock_relay
 from podhealth.store.tenancy import Scope, own
 
 _SECRET_BYTES = 24
@@ -198,7 +198,8 @@ def told(rules: ChannelRules) -> dict[str, Any]:
 
 def _locked(conn: sa.Connection, scope: Scope, channel_id: int) -> Row:
     get_channel(conn, scope, channel_id)
-    conn.execute(sa.select(Channel.id).where(Channel.id == channel_id).with_for_update())
+    # Not the key: the relay, which adds messages of the channel, need not wait while it holds others of them.
+    conn.execute(sa.select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
     return get_channel(conn, scope, channel_id)  # again: another may have been faster
 
 
@@ -230,6 +231,7 @@ def _store_routes(
 
 
 def _forget(conn: sa.Connection, channel_id: int, now: datetime) -> None:
+    lock_relay(conn)  # it takes the same rows, in an order of its own
     unsent = Message.state.in_((MessageState.GATHERING, MessageState.WAITING))
     drop = sa.update(Message).where(Message.channel_id == channel_id, unsent)
     conn.execute(drop.values(state=MessageState.DROPPED))

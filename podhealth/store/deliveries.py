@@ -45,7 +45,7 @@ def claim(conn: sa.Connection, now: datetime, suspects_too: bool = True) -> Row 
     try failed are left alone, so that they do not take all hands.
     """
     for message_id, channel_id in conn.execute(_free(now, suspects_too)).all():
-        if not _lock_channel(conn, channel_id):
+        if not _lock_channel(conn, channel_id, skip_locked=True):
             continue
         # Asked again under the channel's lock: another may just have taken a message of it.
         still = sa.select(Message.__table__).where(Message.id == message_id, *_may_be_tried(now))
@@ -88,8 +88,11 @@ def _may_be_tried(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return Message.state == MessageState.WAITING, Message.due_at <= now, ~in_hand, ~is_behind
 
 
-def _lock_channel(conn: sa.Connection, channel_id: int) -> bool:
-    query = sa.select(Channel.id).where(Channel.id == channel_id).with_for_update(skip_locked=True)
+def _lock_channel(conn: sa.Connection, channel_id: int, skip_locked: bool = False) -> bool:
+    # Not its key, which every new message of it refers to.
+    query = (
+        sa.select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True, skip_locked=skip_locked)
+    )
     return conn.execute(query).first() is not None
 
 
@@ -116,7 +119,7 @@ def store_try(conn: sa.Connection, message: Row, tried: Tried, jitter: float, no
 
     Returns the newest feed numbers. ``jitter`` from 0 to 1 is core/messages'.
     """
-    _lock_channel(conn, message.channel_id)
+    _lock_channel(conn, message.channel_id)  # before its message, as whoever changes the channel does
     values = _after(message, tried, jitter, now)
     stored = conn.execute(
         sa.update(Message)
