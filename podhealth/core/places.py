@@ -67,7 +67,10 @@ class NodeSight:
 
 
 def why_unreachable(node: NodeSight, now: datetime) -> str | None:
-    """Return why a node counts as unreachable, as a clause; null where it does not."""
+    """Return why a node counts as unreachable, as a clause; null where it does not.
+
+    Each tenant with pods on it is told so: how many others have there is nobody's business.
+    """
     if _is_said_down(node, now):
         return "its provider says that it is down"
     if provider_answers(node, now) or len(node.pods) < FEWEST_PODS or not all(p.is_silent for p in node.pods):
@@ -76,7 +79,7 @@ def why_unreachable(node: NodeSight, now: datetime) -> str | None:
     tenants = {pod.tenant_id for pod in node.pods}
     if len(tenants) < FEWEST_OTHERS and len(kinds) < FEWEST_OTHERS:
         return None
-    return f"its provider does not answer and all {len(node.pods)} pods on it fail"
+    return "its provider does not answer and all pods on it fail"
 
 
 def _is_said_down(node: NodeSight, now: datetime) -> bool:
@@ -120,12 +123,12 @@ def has_references(references: Sequence[ReferenceSight]) -> bool:
 def why_blind(references: Sequence[ReferenceSight], now: datetime) -> str | None:
     """Return why a vantage is blind by its references, as a clause; null where any of them answers, or none is asked.
 
-    Every one of them must have failed twice in a row, and of late.
+    Every one of them must have failed twice in a row, and of late. Which they are is not told: all tenants that are
+    seen from there read this, and some targets are nodes of others.
     """
     if not has_references(references) or not all(_has_failed(one, now) for one in references):
         return None
-    names = ", ".join(sorted(one.target for one in references))
-    return f"none of its {len(references)} reference targets answers ({names})"[:200]
+    return "none of its reference targets answers"
 
 
 def _has_failed(one: ReferenceSight, now: datetime) -> bool:
@@ -174,12 +177,15 @@ def _counted(shares: Iterable[Share]) -> list[Share]:
 
 
 def why_blind_by_pods(shares: Iterable[Share]) -> str | None:
-    """Return why a vantage without references is blind: nearly all pods of several tenants and nodes fail at once."""
+    """Return why a vantage without references is blind: nearly all pods of several tenants and nodes fail at once.
+
+    It says no number, which would tell of the pods of others.
+    """
     counted = _counted(shares)
     pods, failing = sum(one.pods for one in counted), sum(one.failing for one in counted)
     if not pods or failing <= BLIND_ABOVE * pods:
         return None
-    return f"{failing} of {pods} pods on {len({one.node_id for one in counted})} nodes fail at once"
+    return "nearly all pods that it probes, on several nodes, fail at once"
 
 
 def sees_by_pods(shares: Iterable[Share]) -> bool:

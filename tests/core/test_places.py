@@ -20,7 +20,7 @@ from podhealth.core.places import (
 )
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
-SILENT = "its provider does not answer and all 3 pods on it fail"
+SILENT = "its provider does not answer and all pods on it fail"
 
 
 def ago(seconds: float) -> datetime:
@@ -125,10 +125,10 @@ def test_a_vantage_is_blind_when_all_its_references_fail_twice(
     assert (why_blind(references, NOW) is not None) == is_blind
 
 
-def test_the_reason_names_the_targets() -> None:
+def test_the_reason_tells_no_tenant_of_the_nodes_of_another() -> None:
     reason = why_blind([a_reference("10.0.0.2"), a_reference("10.0.0.1")], NOW)
 
-    assert reason == "none of its 2 reference targets answers (10.0.0.1, 10.0.0.2)"
+    assert reason == "none of its reference targets answers"
 
 
 def test_a_vantage_sees_again_by_a_reference_begun_after_it_went_blind() -> None:
