@@ -4,6 +4,7 @@ Moments here are what a clock on the wall shows (naive). What they are in the wo
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -168,8 +169,19 @@ def _walk(starts: datetime, rule: Rule, until: datetime) -> Iterator[datetime]:
     days = [weekday(DAYS.index(day), nth) for nth, day in rule.days] or None
     of_month = list(rule.month_days) or None
     freq = _FREQUENCIES[rule.freq]
+    if freq == DAILY:
+        # It asks for the end at the days that fit alone: where none does it would walk on to the year 9999.
+        every = rrule(DAILY, starts, interval=rule.interval, until=until)
+        return (wall for wall in every if _fits(rule, wall))
     found = rrule(freq, starts, interval=rule.interval, byweekday=days, bymonthday=of_month, until=until)
     return iter(found)
+
+
+def _fits(rule: Rule, wall: datetime) -> bool:
+    if rule.days and all(DAYS[wall.weekday()] != day for _, day in rule.days):
+        return False
+    from_end = wall.day - monthrange(wall.year, wall.month)[1] - 1
+    return not rule.month_days or wall.day in rule.month_days or from_end in rule.month_days
 
 
 def _hurried(starts: datetime, rule: Rule, since: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, time, timedelta
 from itertools import islice
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,23 @@ def test_without_a_rule_there_is_one_begin() -> None:
 
 def test_a_rule_that_no_day_fits_comes_to_an_end() -> None:
     assert first("FREQ=MONTHLY;INTERVAL=12;BYMONTHDAY=31", starts=datetime.fromisoformat("2026-02-01")) == []
+
+
+def test_a_rule_that_no_day_fits_is_not_walked_to_the_end_of_all_years() -> None:
+    begun = process_time()
+    assert first("FREQ=DAILY;INTERVAL=7;BYDAY=TU") == []
+    assert process_time() - begun < 0.25  # a second and more where nobody stops it: pages and the tick ask this
+
+
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ("FREQ=DAILY;BYMONTHDAY=-1,5", "2026-01-05 2026-01-31 2026-02-05"),
+        ("FREQ=DAILY;INTERVAL=2;BYDAY=MO;BYMONTHDAY=-3,19", "2026-01-19 2026-09-28 2027-03-29"),
+    ],
+)
+def test_a_daily_rule_knows_the_days_of_the_month_from_either_end(rule: str, days: str) -> None:
+    assert " ".join(first(rule, 3)) == days
 
 
 rules = st.builds(
