@@ -51,7 +51,7 @@ class WindowRules:
     @property
     def covers(self) -> Covers:
         """Which pods it is about."""
-        return Covers(self.all_pods, self.tags, self.pod_ids, self.node_ids)
+        return Covers(self.all_pods, self.tags, frozenset(self.pod_ids), frozenset(self.node_ids))
 
     def plan(self, skip_until: datetime | None = None, extended_until: datetime | None = None) -> Plan:
         """Return when it is, with what was done to the occurrence under way."""

@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 def covers_of(row: Any) -> Covers:
     """Return which pods a stored window is about."""
-    return Covers(row.all_pods, row.tags, row.pod_ids, row.node_ids)
+    return Covers(row.all_pods, row.tags, frozenset(row.pod_ids), frozenset(row.node_ids))
 
 
 def open_windows(
@@ -74,12 +74,12 @@ def holds_of(
     in_force = (Snooze.pod_id.in_(list(found)), Snooze.ended_at.is_(None), Snooze.until > now)
     for row in conn.execute(snoozes.where(*in_force)):
         found[row.pod_id].append(_snoozed(row))
-    by_tenant: dict[int, list[Row]] = defaultdict(list)
+    by_tenant: dict[int, list[tuple[Row, Covers]]] = defaultdict(list)
     for window in open_windows(conn, (pod.tenant_id for pod in pods), now, is_joining=is_joining):
-        by_tenant[window.tenant_id].append(window)
+        by_tenant[window.tenant_id].append((window, covers_of(window)))
     for pod in pods:
         windows = by_tenant[pod.tenant_id]
-        found[pod.id] += [_in_window(w) for w in windows if concerns(covers_of(w), pod.id, pod.tags, pod.node_id)]
+        found[pod.id] += [_in_window(w) for w, covers in windows if concerns(covers, pod.id, pod.tags, pod.node_id)]
         found[pod.id].sort(key=lambda held: held.until, reverse=True)
     return found
 

@@ -103,3 +103,11 @@ def test_what_is_sent_reads_back_the_same() -> None:
 
     assert parse_window(window_fields(rules)) == rules
     assert window_fields(rules)["podIds"] == [3, 7]
+
+
+def test_many_chosen_pods_are_asked_for_as_a_set() -> None:
+    covers = parse_window(GOOD | {"podIds": list(range(1, 1001)), "nodeIds": [3]}).covers
+
+    # 200 windows of 1,000 pods each are looked through for each pod of a tenant: a list would take minutes.
+    assert isinstance(covers.pod_ids, frozenset)
+    assert isinstance(covers.node_ids, frozenset)
