@@ -22,8 +22,8 @@ from podhealth.healing import act
 from podhealth.healing.ask import ask, ref_of
 from podhealth.healing.providers.base import Task, TaskState
 from podhealth.healing.providers.registry import provider_of
-from podhealth.models import Pod
-from podhealth.store import audit, episodes, healsteps, podstate
+from podhealth.models import Pod, Policy
+from podhealth.store import audit, episodes, healsteps, podstate, policies
 from podhealth.store.db import db_now, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import Gathered, gather
@@ -76,7 +76,8 @@ def _begin(engine: sa.Engine, heal: Row, task: TaskState) -> Published:
         g = gather(conn, heal.pod_id, now)
         if g is None:
             return {}
-        values = _deadlines(g, heal, now) | {"error_message": None if task.is_ok else task.message[:300]}
+        values = _deadlines(_rules_of(conn, g, heal), g, heal, now)
+        values["error_message"] = None if task.is_ok else task.message[:300]
         if not healsteps.store(conn, heal, HealState.VERIFYING, values):
             return {}
         notes = [act.note_of(heal)]
@@ -88,8 +89,15 @@ def _begin(engine: sa.Engine, heal: Row, task: TaskState) -> Published:
         return append(conn, notes)
 
 
-def _deadlines(g: Gathered, heal: Row, now: datetime) -> dict[str, Any]:
-    rules = g.rules or _BY_DEFAULT
+def _rules_of(conn: sa.Connection, g: Gathered, heal: Row) -> PolicyRules:
+    # What runs is followed to its end by the rules it was begun under, whatever governs the pod meanwhile.
+    row = conn.execute(sa.select(Policy.__table__).where(Policy.id == heal.policy_id)).one_or_none()
+    if row is None:
+        return g.rules or _BY_DEFAULT
+    return policies.pinned_rules(conn, row.id, heal.policy_version, policies.rules_of(row)) or _BY_DEFAULT
+
+
+def _deadlines(rules: PolicyRules, g: Gathered, heal: Row, now: datetime) -> dict[str, Any]:
     start_s = g.pod.start_deadline_s or rules.start_deadline_s
     check = _witness(g, heal)
     pace = (check.interval_seconds, rules.healthy_delay_s, check.timeout_seconds) if check is not None else (0, 0, 0)
@@ -124,7 +132,8 @@ def verify(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         check = _witness(g, heal)
         assert check is not None  # _gone has looked
         seen = healsteps.seen_since(conn, check.id, heal.action_ended_at, now)
-        proof = replace(_proof(g, heal, check), start_deadline_at=start_deadline_at, verify_until=verify_until)
+        proof = _proof(_rules_of(conn, g, heal), heal, check)
+        proof = replace(proof, start_deadline_at=start_deadline_at, verify_until=verify_until)
         found = verdict.verdict(proof, seen, now, is_held=_is_held(g))
         if found.state is None:
             look_at = min(found.look_at or now + _SAFETY_NET, now + _SAFETY_NET)
@@ -141,8 +150,7 @@ def _gone(g: Gathered, heal: Row) -> str | None:
     return None if _witness(g, heal) is not None else "the check that started it is gone"
 
 
-def _proof(g: Gathered, heal: Row, check: Row) -> verdict.Proof:
-    rules = g.rules or _BY_DEFAULT
+def _proof(rules: PolicyRules, heal: Row, check: Row) -> verdict.Proof:
     return verdict.Proof(
         action_ended_at=heal.action_ended_at,
         start_deadline_at=heal.start_deadline_at,

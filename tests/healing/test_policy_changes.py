@@ -103,6 +103,17 @@ def test_what_runs_is_followed_to_its_end_and_nothing_comes_after_it(world: Worl
     assert len(world.host.ledger()) == 1
 
 
+def test_what_runs_is_proven_by_the_rules_it_was_begun_under(a_world: Make) -> None:
+    world = a_world(healthy_delay_s=0)
+    world.fall_ill()
+    world.settle()
+    bind_another(world)  # which asks for 30 s of health
+    world.probe("ok", times=2, every_s=1)
+    world.settle(within_s=3)
+
+    assert [row.state for row in world.heals()] == ["succeeded"]
+
+
 @pytest.mark.parametrize("end", [unbind, delete, bind_another], ids=lambda do: do.__name__)
 def test_another_policy_or_none_ends_the_episode(world: World, end) -> None:
     world.fall_ill()
