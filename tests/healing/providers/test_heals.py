@@ -1,6 +1,8 @@
 """Heals from end to end through Proxmox and Podman: judged, called once, followed, verified; killed and adopted."""
 
 import signal
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +11,7 @@ from podhealth.core.words import Action, HealState, ProviderKind
 from podhealth.healing import steps
 from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
+from podhealth.store.limits import hold_limits, limits
 from tests.healing.healer_process import run_healer
 from tests.healing.world import World
 from tests.support.podman import LIVES_ON, Podman
@@ -132,6 +135,16 @@ def test_a_token_that_may_not_act_spends_one_attempt_in_all(engine: sa.Engine, p
     assert world.decisions()[-1].gate == "provider"
 
 
+@pytest.fixture
+def many_migrations() -> Iterator[None]:
+    """More than the one an hour that a tenant has where nobody says otherwise."""
+    before = limits()
+    hold_limits(replace(before, migrations_an_hour=3))
+    yield
+    hold_limits(before)
+
+
+@pytest.mark.usefixtures("many_migrations")
 def test_migrations_never_go_to_a_tried_node_and_end_skipped(engine: sa.Engine, pve: Running) -> None:
     ladder = [{"action": "migrate", "attempts": 3, "graceful": True, "timeoutSeconds": None}]
     world = on_pve(engine, pve, steps=ladder, cooldown_minutes=0, backoff_factor=1.0)
