@@ -14,7 +14,8 @@ from tests.support import rows
 from tests.support.build import a_heal, a_policy
 from tests.support.cast import Caller
 from tests.support.past import DAY, HOUR, MINUTE, a_healthy_pod, an_outage
-from tests.web.test_policy_pages import NEW, acme, adam, vic, zeta  # noqa: F401 - fixtures
+from tests.web.policy_pages.conftest import acme, adam, vic, zeta  # noqa: F401 - fixtures
+from tests.web.policy_pages.typed import NEW
 
 DRAFT = {"name": "draft", "action": "restart", "isDefault": True}
 
