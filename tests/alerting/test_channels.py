@@ -1,6 +1,7 @@
 """Slack, web hooks and Apprise as their receivers see them, and what no text, URL or receiver can make them do."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -186,6 +187,18 @@ def test_a_url_of_apprise_is_read_as_apprise_reads_it(receiver: Receiver, rest: 
         told_by_apprise(receiver, rest=rest)
 
     assert receiver.got == []
+
+
+@pytest.mark.parametrize("url", ["ntfy://tk_dont-show@127.0.0.1:{port}/dont-show", "tgram://dont-show"])
+def test_what_apprise_logs_of_a_channel_is_not_kept(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver.says(403)
+    with pytest.raises(SendError):
+        AppriseChannel(["ntfy", "tgram"]).send({"url": url.format(port=receiver.port)}, MESSAGE)
+
+    assert [record for record in caplog.records if record.name == "apprise"] == []
 
 
 def test_each_service_that_may_be_allowed_calls_by_requests_alone() -> None:

@@ -4,6 +4,7 @@ Apprise opens connections itself. Its services that do so by ``requests`` alone 
 reaches checked addresses only; no other service is allowed, whatever the setting says.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,8 @@ class _Requests:
 
 
 _ours = _Requests()
+# It logs URLs, headers and tokens, a URL that it cannot read even as an error; what failed is said by us.
+logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 
 
 class AppriseChannel:
