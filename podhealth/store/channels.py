@@ -26,6 +26,7 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.messages import begin_message, lock_relay
 from podhealth.store.tenancy import Scope, own
 
+MOST_CHANNELS = 100  # the relay goes through all of them for each notice, and all tenants wait for it
 _SECRET_BYTES = 24
 _LOCK = 0x4348
 
@@ -90,6 +91,7 @@ def create_channel(conn: sa.Connection, scope: Scope, fields: Mapping[str, objec
     rules = parse_channel(fields, platform)
     _lock(conn, scope)
     _refuse_taken_name(conn, scope, rules.name)
+    _refuse_too_many(conn, scope)
     secret = _new_secret() if rules.kind == ChannelKind.WEBHOOK else None
     if secret is not None:
         rules = replace(rules, config={**rules.config, "secret": secret})
@@ -214,6 +216,14 @@ def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:
     query = sa.select(Channel.id).where(own(scope, Channel), Channel.name == name, Channel.deleted_at.is_(None))
     if conn.execute(query).first() is not None:
         raise InputError("name", "is the name of another channel", code="taken")
+
+
+def _refuse_too_many(conn: sa.Connection, scope: Scope) -> None:
+    count = sa.select(sa.func.count()).select_from(Channel).where(own(scope, Channel), Channel.deleted_at.is_(None))
+    if (conn.scalar(count) or 0) >= MOST_CHANNELS:
+        raise InputError(
+            "name", f"there are {MOST_CHANNELS} channels already; delete one that is not used", code="too_many"
+        )
 
 
 def _new_secret() -> str:

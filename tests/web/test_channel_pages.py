@@ -121,6 +121,18 @@ def test_no_secret_comes_back_in_a_form_a_page_or_the_audit_trail(adam: Caller, 
     assert all("secret-part" not in text for text in [*pages, bad.text, trail, str(row.config)])
 
 
+def test_a_tenant_has_so_many_channels_at_most(
+    adam: Caller, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "MOST_CHANNELS", 1)
+    adam.post("/channels", data=SLACK)
+    answer = adam.post("/channels", data=SLACK | {"name": "another"})
+
+    assert answer.status_code == 422
+    assert "there are 1 channels already" in answer.text
+    assert count(engine) == 1
+
+
 def test_an_empty_secret_keeps_the_one_that_is_stored(adam: Caller, engine: sa.Engine) -> None:
     adam.post("/channels", data=SLACK)
     row = only(engine)
