@@ -15,6 +15,7 @@ _COMMANDS = {
     "bench": "podhealth.cli.bench:bench",
     "demo": "podhealth.cli.demo:demo",
     "demo-host": "podhealth.cli.demo_host:demo_host",
+    "healing": "podhealth.cli.healing:healing",
     "migrate": "podhealth.cli.migrate:migrate",
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",

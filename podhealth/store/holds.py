@@ -170,6 +170,12 @@ def _pods_under(conn: sa.Connection, scope: Scope, what: KillScope, pod_id: int 
     return list(conn.execute(query).scalars())
 
 
+def system_switches(conn: sa.Connection, now: datetime) -> Sequence[int]:
+    """Return the ids of the kill switches in force that stop all healing."""
+    query = sa.select(KillSwitch.id).where(*_in_force(KillSwitch, now), KillSwitch.scope == KillScope.SYSTEM)
+    return conn.execute(query.order_by(KillSwitch.id)).scalars().all()
+
+
 def switches_for(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Sequence[Row]:
     """Return the kill switches that stop this pod's heals now: system before tenant before pod."""
     k = KillSwitch

@@ -1,5 +1,6 @@
 """People let heals pass a breaker for a while: with a reason and an end, audited (behaviour §6, Breaker)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,12 @@ def override(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str, un
     after = {"scope": what.value, "key": key, "until": until.isoformat(), "reason": why}
     _finish(conn, scope, "breaker overridden", ScopeKey(what, key), breaker_id, after, held, now)
     return breaker_id
+
+
+def standing(conn: sa.Connection) -> Sequence[Row]:
+    """Return the rows of all breakers that are not closed, or that somebody has overridden. For the operator alone."""
+    is_over = sa.or_(Breaker.state != BreakerState.CLOSED, Breaker.override_until.is_not(None))
+    return conn.execute(sa.select(Breaker.__table__).where(is_over).order_by(Breaker.scope, Breaker.scope_key)).all()
 
 
 def end_override(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str) -> None:
