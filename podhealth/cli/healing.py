@@ -77,9 +77,8 @@ def status(data: str | None) -> None:
     for row in listed:
         passed = row.override_until is not None and row.override_until > now
         more = f", passed until {row.override_until:%H:%M} UTC" if passed else ""
-        click.echo(
-            f"breaker of {row.scope} {row.scope_key}: {row.state.replace('_', '-')}, {row.suspects} of {row.rest} pods{more}"
-        )
+        state = row.state.replace("_", "-")
+        click.echo(f"breaker of {row.scope} {row.scope_key}: {state}, {row.suspects} of {row.rest} pods{more}")
 
 
 def _span(hours: float) -> timedelta:
