@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from podhealth import clock
 from podhealth.core.windows import next_change
@@ -17,6 +18,8 @@ from podhealth.models import Window
 from podhealth.store import maintenance, wider, windows
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
+
+log = structlog.get_logger(__name__)
 
 _TENANTS_A_TICK = 50
 _SECONDS_A_TICK = 4.0
@@ -38,7 +41,12 @@ def due(engine: sa.Engine) -> dict[int, int]:
     for tenant_id in tenants:
         if clock.monotonic() >= ends:
             break
-        published |= _turn(engine, tenant_id, ends)
+        try:
+            published |= _turn(engine, tenant_id, ends)
+        except sa.exc.DBAPIError:
+            raise  # the database is away, or another was faster: the next tick tries again
+        except Exception:  # a loop head: a window that cannot be read must not leave other tenants without theirs
+            log.exception("windows of a tenant not looked at", tenant_id=tenant_id)
     return published
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.words import Actor, FeedKind, Phase, Role, SnoozeHolds, Status
-from podhealth.models import FeedEntry, Node, PhaseChange, PodStatus
+from podhealth.models import FeedEntry, Node, PhaseChange, PodStatus, Window
 from podhealth.store import held, holds, inventory, podstate, windows, windowturns
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
@@ -59,6 +59,17 @@ def shift_to(moment: datetime) -> None:
     """Let it be that moment."""
     clock.shift(timedelta(0))
     clock.shift(moment - clock.utcnow())
+
+
+def test_a_window_that_cannot_be_read_leaves_other_tenants_theirs(engine, scope) -> None:
+    with write(engine) as conn:
+        broken = a_window(conn, scope).id
+        conn.execute(sa.update(Window).where(Window.id == broken).values(zone="Not/There"))
+        other = Scope(build.a_tenant(conn, "other"), Role.ADMIN, Actor.USER, "bob")
+        pod_id = build.a_pod(conn, other.tenant_id)
+    make(engine, other)
+
+    assert phase_of(engine, pod_id) == Phase.MAINTENANCE
 
 
 def test_a_window_that_begins_puts_its_pods_into_maintenance_until_its_end(engine, scope, pod_id) -> None:
