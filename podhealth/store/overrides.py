@@ -1,5 +1,6 @@
 """People let heals pass a breaker for a while: with a reason and an end, audited (behaviour §6, Breaker)."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope
 
 Row = sa.Row[Any]
+
+_NODE_ID = re.compile("[1-9][0-9]{0,17}")  # as breakers are keyed: 007 would be another
 
 
 def override(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str, until: datetime, reason: str) -> int:
@@ -78,7 +81,7 @@ def _check_scope(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str
     if scope.role != Role.PLATFORM:
         raise Forbidden(f"only the platform admin may override the breaker of a {what}")
     if what == BreakerScope.NODE:
-        known = sa.select(Node.id).where(Node.id == (int(key) if key.isdecimal() and len(key) < 19 else 0))
+        known = sa.select(Node.id).where(Node.id == (int(key) if _NODE_ID.fullmatch(key) else 0))
     else:
         known = sa.select(CheckState.check_id).where(CheckState.vantage == key).limit(1)
     if conn.execute(known).first() is None:

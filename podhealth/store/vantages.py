@@ -69,7 +69,8 @@ def targets_of(
 ) -> tuple[str, ...]:
     """Return the vantage's reference targets: the operator's, else the gateways and the nodes of its pods; or none.
 
-    Where only loopback may be probed (a demo) no others are asked than an operator's.
+    A tenant's own node is none where others are seen from there too: its death must not blind them. Where only
+    loopback may be probed (a demo) no others are asked than an operator's.
     """
     chosen = conn.execute(sa.select(Vantage.references).where(Vantage.name == vantage)).scalar_one_or_none()
     if chosen:
@@ -79,7 +80,13 @@ def targets_of(
     is_seen = sa.exists().where(
         Pod.node_id == Node.id, Pod.deleted_at.is_(None), CheckState.pod_id == Pod.id, CheckState.vantage == vantage
     )
-    query = sa.select(Node.address).where(Node.address.is_not(None), Node.deleted_at.is_(None), is_seen)
+    others = sa.exists().where(
+        CheckState.vantage == vantage,
+        CheckState.pod_id == Pod.id,
+        Pod.deleted_at.is_(None),
+        Pod.tenant_id != Node.tenant_id,
+    )
+    query = sa.select(Node.address).where(Node.address.is_not(None), Node.deleted_at.is_(None), is_seen, ~others)
     nodes = conn.execute(query.order_by(Node.tenant_id.is_not(None), Node.id)).scalars()
     return default_references((address for address in nodes if address is not None), gateways, networks)
 

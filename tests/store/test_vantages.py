@@ -230,6 +230,22 @@ def test_the_nodes_of_a_vantages_pods_and_the_gateway_are_its_references(fleet: 
     assert none == ()
 
 
+def test_a_tenants_own_node_is_no_reference_where_others_are_seen_from_too(fleet: Fleet) -> None:
+    acme, zeta = fleet.tenants("acme", "zeta")
+    own = fleet.node("nas", tenant_id=acme, address="10.0.0.6")
+    fleet.pod(acme, own, "a")
+
+    def targets() -> tuple[str, ...]:
+        with read(fleet.engine) as conn:
+            return vantages.targets_of(conn, VANTAGE, ("10.0.0.0/8",), ["10.0.0.1"])
+
+    alone = targets()
+    fleet.pod(zeta, fleet.node("pve1"), "b")
+
+    # One target alone proves nothing: there are none.
+    assert (alone, targets()) == (("10.0.0.1", "10.0.0.6"), ())
+
+
 def test_an_hour_of_calm_changes_nothing(fleet: Fleet) -> None:
     a_wide_fleet(fleet)
     for _ in range(3):
