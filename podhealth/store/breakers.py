@@ -6,7 +6,7 @@ core/breaker's rule.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -29,6 +29,7 @@ Row = sa.Row[Any]
 
 _LOCKS = 0x4252  # the first half of the advisory locks taken here; the other is the scope
 _NEVER = Standing()
+_OTHERS_AFTER = timedelta(seconds=10)
 _TABLE: Any = Breaker.__table__  # by the names of its columns, as its rows are read
 
 
@@ -236,7 +237,9 @@ def _changed(conn: sa.Connection, breaker: Row, suspects: Iterable[int], now: da
     conn.execute(sa.update(Breaker).where(Breaker.id == breaker.id).values(next_trial_at=None))
     in_trouble = sa.select(PodStatus.pod_id).join(Episode, Episode.pod_id == PodStatus.pod_id)
     in_trouble = in_trouble.where(PodStatus.pod_id.in_(list(suspects)), Episode.closed_at.is_(None))
-    podstate.judge_by(conn, {*held, *conn.execute(in_trouble).scalars()}, now)
+    # Half-open, the one whose trial it is is judged by the next count; a thousand others must not be before it.
+    at = now + _OTHERS_AFTER if breaker.state == BreakerState.HALF_OPEN else now
+    podstate.judge_by(conn, {*held, *conn.execute(in_trouble).scalars()}, at)
     return incidents.breaker_changed(conn, breaker, now)
 
 
