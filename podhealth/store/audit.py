@@ -9,11 +9,11 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.models import AuditEntry, AuditHead
 from podhealth.models.base import to_us
 from podhealth.store.db import db_now
+from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope
 
 INSTALLATION = 0
@@ -109,8 +109,7 @@ def _lock_head(conn: sa.Connection, chain: int) -> Link:
     query = sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain).with_for_update()
     head = conn.execute(query).one_or_none()
     if head is None:
-        insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(insert(AuditHead).values(chain=chain, seq=0, hash=START).on_conflict_do_nothing())
+        conn.execute(insert(conn, AuditHead).values(chain=chain, seq=0, hash=START).on_conflict_do_nothing())
         head = conn.execute(query).one()
     return Link(head.seq, head.hash)
 

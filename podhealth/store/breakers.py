@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.breaker import Standing, advance, next_trial_at
 from podhealth.core.facts import BreakerFacts, Facts
@@ -21,6 +20,7 @@ from podhealth.store import incidents, podstate
 from podhealth.store.breakercounts import Counts, ScopeKey, count
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
+from podhealth.store.sql import insert
 
 if TYPE_CHECKING:
     from podhealth.store.healfacts import Gathered
@@ -130,10 +130,9 @@ def keep_holds(conn: sa.Connection, g: "Gathered", is_held: bool) -> None:
         passes = {(one.scope, one.scope_name) for one in g.facts.breakers if one.is_next}
         stays = {row.id for row in rows}
         kept = {row.id for row in rows if (row.scope, name_of(conn, row)) not in passes}
-        insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
         row = {"pod_id": g.pod.pod_id, "tenant_id": g.pod.tenant_id, "since": now}
         for breaker_id in sorted(kept):
-            conn.execute(insert(BreakerHold).values(breaker_id=breaker_id, **row).on_conflict_do_nothing())
+            conn.execute(insert(conn, BreakerHold).values(breaker_id=breaker_id, **row).on_conflict_do_nothing())
     gone = sa.delete(BreakerHold).where(BreakerHold.pod_id == g.pod.pod_id, BreakerHold.breaker_id.not_in(stays))
     conn.execute(gone)
 
@@ -220,8 +219,7 @@ def _move(conn: sa.Connection, scope: ScopeKey, counts: Counts, now: datetime) -
 def _store(conn: sa.Connection, scope: ScopeKey, row: Row | None, values: dict[str, Any]) -> Row:
     key = {"scope": scope.scope, "scope_key": scope.key}
     if row is None:
-        insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(insert(_TABLE).values(**key, **values).on_conflict_do_nothing())
+        conn.execute(insert(conn, _TABLE).values(**key, **values).on_conflict_do_nothing())
     else:
         conn.execute(sa.update(_TABLE).where(Breaker.id == row.id).values(**values))
     stored = _row_of(conn, scope, lock=True)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.check_rules import CheckRules
 from podhealth.core.fields import line, whole_number
@@ -17,6 +16,7 @@ from podhealth.store import checks, feed, podstate
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
+from podhealth.store.sql import insert
 
 MIN_PERIOD_S, MAX_PERIOD_S = 5, 86_400
 AGENT = CheckRules("agent", Kind.AGENT)
@@ -92,8 +92,7 @@ def _store(conn: sa.Connection, pod: Any, known: Any, boot_id: str | None, perio
         values["period_s"] = period_s
     if boot_id is not None and (known is None or boot_id != known.boot_id):
         values |= {"boot_id": boot_id, "previous_boot_id": None if known is None else known.boot_id}
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Heartbeat).values(pod_id=pod.id, tenant_id=pod.tenant_id, **values)
+    statement = insert(conn, Heartbeat).values(pod_id=pod.id, tenant_id=pod.tenant_id, **values)
     conn.execute(statement.on_conflict_do_update(index_elements=[Heartbeat.pod_id], set_=values))
 
 

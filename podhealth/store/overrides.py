@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.breaker import LONGEST_OVERRIDE
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound
@@ -18,6 +17,7 @@ from podhealth.store.breakercounts import ScopeKey
 from podhealth.store.breakers import tenants_in
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
+from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope
 
 Row = sa.Row[Any]
@@ -41,8 +41,7 @@ def override(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str, un
     if not now < until <= now + LONGEST_OVERRIDE:
         raise InputError("until", "must lie within the next 24 hours")
     fresh = {"scope": what, "scope_key": key, "state": BreakerState.CLOSED, "updated_at": now}
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(insert(Breaker).values(**fresh).on_conflict_do_nothing())
+    conn.execute(insert(conn, Breaker).values(**fresh).on_conflict_do_nothing())
     values = {"override_until": until, "override_by": scope.actor_name, "override_reason": why}
     breaker_id = _set(conn, what, key, values, now)
     after = {"scope": what.value, "key": key, "until": until.isoformat(), "reason": why}

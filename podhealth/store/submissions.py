@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.errors import InputError
 from podhealth.models import Submission
 from podhealth.store.db import db_now
+from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope, own
 
 _OP = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -25,10 +25,9 @@ def claim(conn: sa.Connection, scope: Scope, op: str, route: str) -> dict[str, A
     """
     if not _OP.fullmatch(op):
         raise InputError("op", "must be 8 to 64 letters, digits, - or _")
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     row = {"tenant_id": scope.tenant_id, "op": op, "route": route, "answer": {}, "at": db_now(conn)}
     # Not rowcount: psycopg answers -1 to this statement, whether a row was inserted or not.
-    new = insert(Submission).values(**row).on_conflict_do_nothing().returning(Submission.op)
+    new = insert(conn, Submission).values(**row).on_conflict_do_nothing().returning(Submission.op)
     if conn.execute(new).first() is not None:
         return None
     kept = conn.execute(

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.models import TickStep
 from podhealth.store.db import db_now
+from podhealth.store.sql import insert
 
 _LONGEST_ERROR = 200
 _LARGE_LOG_BYTES = 64 * 1024 * 1024
@@ -49,10 +49,9 @@ def take(conn: sa.Connection, names: Iterable[str], holder: str, lease: timedelt
     """Lease those of ``names`` that are still due and free, and return them; who takes none has nothing to do."""
     now = db_now(conn)
     wanted = sorted(names)
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     rows = [{"name": name, "due_at": now} for name in wanted]
     if conn.execute(sa.select(sa.func.count()).where(TickStep.name.in_(wanted))).scalar_one() < len(wanted):
-        conn.execute(insert(TickStep).on_conflict_do_nothing(), rows)
+        conn.execute(insert(conn, TickStep).on_conflict_do_nothing(), rows)
     is_free = sa.or_(TickStep.lease_until.is_(None), TickStep.lease_until <= now)
     free = sa.select(TickStep.name).where(TickStep.name.in_(wanted), TickStep.due_at <= now, is_free)
     taken = conn.execute(free.order_by(TickStep.name).with_for_update(skip_locked=True)).scalars().all()

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.core.places import REFERENCE_EVERY_S, ReferenceSight, has_references
 from podhealth.core.references import default_references, networks_with, parse_references
@@ -17,6 +16,7 @@ from podhealth.models.base import from_us
 from podhealth.store import audit, ticks
 from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import db_now, db_now_us
+from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope
 
 # Who has just asked is left alone: a round is due a little earlier than the next one would begin.
@@ -91,13 +91,9 @@ def targets_of(
     return default_references((address for address in nodes if address is not None), gateways, networks)
 
 
-def _insert(conn: sa.Connection) -> Any:  # noqa: ANN401 - the dialect's own insert
-    return postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-
-
 def ensure(conn: sa.Connection, vantage: str) -> None:
     """See to it that the vantage has a row."""
-    new = _insert(conn)(Vantage).values(name=vantage, references=[], updated_at=db_now(conn))
+    new = insert(conn, Vantage).values(name=vantage, references=[], updated_at=db_now(conn))
     conn.execute(new.on_conflict_do_nothing())
 
 
@@ -113,7 +109,6 @@ def take_turn(conn: sa.Connection, vantage: str, targets: Sequence[str]) -> int 
     Targets that are no longer any are forgotten with what they answered.
     """
     ensure(conn, vantage)
-    insert = _insert(conn)
     now = db_now(conn)
     is_free = sa.or_(Vantage.checked_at.is_(None), Vantage.checked_at <= now - _TURN_AFTER)
     mine = sa.update(Vantage).where(Vantage.name == vantage, is_free).values(checked_at=now, updated_at=now)
@@ -125,7 +120,7 @@ def take_turn(conn: sa.Connection, vantage: str, targets: Sequence[str]) -> int 
         conn.execute(sa.delete(Reference).where(Reference.vantage == vantage, Reference.target.in_(gone)))
     rows = [{"vantage": vantage, "target": target} for target in targets if target not in known]
     if rows:
-        conn.execute(insert(Reference).on_conflict_do_nothing(), rows)
+        conn.execute(insert(conn, Reference).on_conflict_do_nothing(), rows)
     return db_now_us(conn)
 
 

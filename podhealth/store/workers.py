@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from podhealth.models import Worker
 from podhealth.models.base import from_us
 from podhealth.store.claim import DEAD_AFTER_S, SECOND_US
 from podhealth.store.db import db_now, db_now_us
+from podhealth.store.sql import insert
 
 BEAT_EVERY_S = 2.0
 
@@ -38,8 +38,7 @@ def beat(
     now = db_now(conn)
     values = said._asdict() | {"beat_at": now}
     who = {"id": worker_id, "role": role, "vantage": vantage, "host": socket.gethostname()[:253], "pid": os.getpid()}
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Worker).values(**who, started_at=now, **values)
+    statement = insert(conn, Worker).values(**who, started_at=now, **values)
     conn.execute(statement.on_conflict_do_update(index_elements=[Worker.id], set_=values))
 
 
