@@ -16,10 +16,11 @@ from podhealth.models.base import from_us
 from podhealth.store import notices
 from podhealth.store.feed import FeedNote
 from podhealth.store.notices import NoticeRow
+from podhealth.store.sql import among
 
 Row = sa.Row[Any]
 
-_LOOK = sa.text(
+_LOOK = among(
     "SELECT i.id, i.tenant_id, i.cause, i.severity, i.title, i.opened_at, i.cause_ended_at,"
     " sum(CASE WHEN m.left_at IS NULL AND m.healthy_since IS NOT NULL THEN 1 ELSE 0 END) AS settled,"
     " sum(CASE WHEN m.left_at IS NULL AND m.healthy_since IS NULL AND s.phase <> 'maintenance' THEN 1 ELSE 0 END)"
@@ -31,11 +32,11 @@ _LOOK = sa.text(
     " LEFT JOIN pods p ON p.id = m.pod_id LEFT JOIN cloud_pod_health_status s ON s.pod_id = m.pod_id"
     " WHERE i.id IN :ids AND i.recovered_at IS NULL"
     " GROUP BY i.id, i.tenant_id, i.cause, i.severity, i.title, i.opened_at, i.cause_ended_at ORDER BY i.id"
-).bindparams(sa.bindparam("ids", expanding=True))
-_LEFT_LAST = sa.text(
+)
+_LEFT_LAST = among(
     "SELECT incident_id, left_reason FROM incident_members WHERE incident_id IN :ids AND left_at IS NOT NULL"
     " ORDER BY left_at, id"
-).bindparams(sa.bindparam("ids", expanding=True))
+)
 _END = sa.text(
     "UPDATE incidents SET recovered_at = :now, updated_at = :now, close_reason = :reason, bad_since = :bad_since,"
     " check_at = NULL WHERE id = :id AND recovered_at IS NULL"

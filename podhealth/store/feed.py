@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from podhealth.core.words import FeedKind
 from podhealth.models import FeedEntry
 from podhealth.store.db import db_now_us
+from podhealth.store.sql import among
 
 
 class FeedNote(NamedTuple):
@@ -103,5 +104,5 @@ def since(conn: sa.Connection, tenant_id: int, seq: int, limit: int = 500) -> li
 def newest(conn: sa.Connection, tenant_ids: Iterable[int]) -> dict[int, int]:
     """Return the newest number of each of these tenants."""
     ids = list(tenant_ids)
-    query = sa.text("SELECT id, feed_seq FROM tenants WHERE id IN :ids").bindparams(sa.bindparam("ids", expanding=True))
+    query = among("SELECT id, feed_seq FROM tenants WHERE id IN :ids")
     return {int(tenant_id): int(seq) for tenant_id, seq in conn.execute(query, {"ids": ids})} if ids else {}

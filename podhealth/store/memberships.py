@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.words import IncidentCause, Severity
+from podhealth.store.sql import among
 
 
 class MemberRow(NamedTuple):
@@ -52,17 +53,13 @@ class OpenIncident(NamedTuple):
     cause_ended_at: int | None
 
 
-def _among(query: str, *names: str) -> sa.TextClause:
-    return sa.text(query).bindparams(*(sa.bindparam(name, expanding=True) for name in names or ("ids",)))
-
-
-_MEMBERS = _among(
+_MEMBERS = among(
     "SELECT m.pod_id, m.id, m.incident_id, m.told, m.healthy_since, i.cause, i.severity FROM incident_members m"
     " JOIN incidents i ON i.id = m.incident_id WHERE m.left_at IS NULL AND m.pod_id IN :ids"
 )
 _LOCK = "SELECT id FROM incidents WHERE id IN :ids ORDER BY id FOR "
-_LOCK_SHARED, _LOCK_ALONE = _among(_LOCK + "SHARE"), _among(_LOCK + "UPDATE")
-_OPEN = _among(
+_LOCK_SHARED, _LOCK_ALONE = among(_LOCK + "SHARE"), among(_LOCK + "UPDATE")
+_OPEN = among(
     "SELECT id, tenant_id, cause, cause_key, opened_at, cause_ended_at FROM incidents"
     " WHERE recovered_at IS NULL AND tenant_id IN :tenants AND cause_key IN :keys",
     "tenants",

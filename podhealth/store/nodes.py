@@ -24,6 +24,7 @@ from podhealth.models import Node
 from podhealth.models.base import from_us
 from podhealth.store import feed, incidents, podstate, vantages
 from podhealth.store.db import db_now, read, write
+from podhealth.store.sql import among
 
 _PODS_A_TRANSACTION = 100
 _MOST_PODS = 2_000
@@ -40,22 +41,22 @@ _MANY_FAIL = sa.text(
     " WHERE p.node_id IS NOT NULL AND p.deleted_at IS NULL AND h.phase = 'monitored'"
     " GROUP BY p.node_id HAVING COUNT(*) >= :fewest"
 )
-_STAND = sa.text(
+_STAND = among(
     "SELECT DISTINCT p.node_id FROM pods p JOIN cloud_pod_health_status h ON h.pod_id = p.id"
     " WHERE p.node_id IN :ids AND p.deleted_at IS NULL AND h.phase = 'monitored' AND h.status = 'healthy'"
-).bindparams(sa.bindparam("ids", expanding=True))
-_CHECKS = sa.text(
+)
+_CHECKS = among(
     "SELECT p.node_id, p.tenant_id, p.id AS pod_id, c.kind, c.severity, c.failure_threshold, s.vantage, s.failures,"
     " s.last_class, s.bad_since, s.last_outcome, s.last_code, s.last_at FROM pods p"
     " JOIN cloud_pod_health_status h ON h.pod_id = p.id JOIN check_states s ON s.pod_id = p.id"
     " JOIN cloud_pod_health_checks c ON c.id = s.check_id"
     " WHERE p.node_id IN :ids AND p.deleted_at IS NULL AND h.phase = 'monitored' AND c.enabled"
-).bindparams(sa.bindparam("ids", expanding=True))
-_ANSWERED = sa.text(
+)
+_ANSWERED = among(
     "SELECT p.node_id, MAX(s.last_begun_at) FROM pods p JOIN check_states s ON s.pod_id = p.id"
     " JOIN cloud_pod_health_checks c ON c.id = s.check_id WHERE p.node_id IN :ids AND p.deleted_at IS NULL"
     " AND s.last_outcome IN ('ok', 'slow') AND c.kind IN ('ping', 'tcp', 'http') GROUP BY p.node_id"
-).bindparams(sa.bindparam("ids", expanding=True))
+)
 _ON_UNREACHABLE = sa.text(
     "SELECT p.id, n.name, n.unreachable_reason FROM nodes n JOIN pods p ON p.node_id = n.id"
     " JOIN cloud_pod_health_status h ON h.pod_id = p.id WHERE n.unreachable_since IS NOT NULL"

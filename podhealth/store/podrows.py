@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from podhealth.core.in_hand import CheckInHand, PodInHand
 from podhealth.core.words import OPEN_HEAL_STATES
+from podhealth.store.sql import among
 
 
 def _columns(of: type, first: str) -> list[str]:
@@ -71,18 +72,16 @@ _INSERT_RESULT = sa.text(
 )
 
 
-def _among(query: str) -> sa.TextClause:
-    return sa.text(query).bindparams(sa.bindparam("ids", expanding=True))
-
-
-_PODS, _CHECKS = _among(_SELECT_PODS), _among(_SELECT_CHECKS)
-_LOCK_PODS = _among("SELECT pod_id FROM cloud_pod_health_status WHERE pod_id IN :ids ORDER BY pod_id FOR UPDATE")
-_EXISTING = _among("SELECT pod_id FROM cloud_pod_health_status WHERE pod_id IN :ids ORDER BY pod_id")
-_LOCK_CHECKS = _among("SELECT check_id FROM check_states WHERE pod_id IN :ids ORDER BY check_id FOR UPDATE")
-_LOCK_SOME = sa.text(
+_PODS, _CHECKS = among(_SELECT_PODS), among(_SELECT_CHECKS)
+_LOCK_PODS = among("SELECT pod_id FROM cloud_pod_health_status WHERE pod_id IN :ids ORDER BY pod_id FOR UPDATE")
+_EXISTING = among("SELECT pod_id FROM cloud_pod_health_status WHERE pod_id IN :ids ORDER BY pod_id")
+_LOCK_CHECKS = among("SELECT check_id FROM check_states WHERE pod_id IN :ids ORDER BY check_id FOR UPDATE")
+_LOCK_SOME = among(
     "SELECT check_id FROM check_states WHERE pod_id IN :ids AND (check_id IN :own"
-    " OR (status <> 'unknown' AND fresh_until <= :now)) ORDER BY check_id FOR UPDATE"
-).bindparams(sa.bindparam("ids", expanding=True), sa.bindparam("own", expanding=True))
+    " OR (status <> 'unknown' AND fresh_until <= :now)) ORDER BY check_id FOR UPDATE",
+    "ids",
+    "own",
+)
 
 
 def lock(conn: sa.Connection, pod_ids: Iterable[int]) -> list[int]:

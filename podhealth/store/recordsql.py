@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.words import OPEN_HEAL_STATES
+from podhealth.store.sql import among
 
 
 class State(NamedTuple):
@@ -166,10 +167,10 @@ def write_results(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         conn.exec_driver_sql(_LITE_RESULTS[len(some)], tuple(chain.from_iterable(some)))
 
 
-_FALLS = sa.text(
+_FALLS = among(
     "SELECT check_id, COUNT(*) FROM transitions WHERE check_id IN :ids AND at > :after AND to_status = 'unhealthy'"
     " GROUP BY check_id"
-).bindparams(sa.bindparam("ids", expanding=True))
+)
 
 
 def count_falls(conn: sa.Connection, check_ids: Iterable[int], after_us: int) -> dict[int, int]:

@@ -19,15 +19,16 @@ from podhealth.store import causes, endings, memberships, notices
 from podhealth.store.feed import FeedNote
 from podhealth.store.memberships import MemberRow, NewIncident, OpenIncident
 from podhealth.store.notices import NoticeRow
+from podhealth.store.sql import among
 
 _TROUBLES = (NoticeKind.UNHEALTHY, NoticeKind.DEGRADED)
 _POD = IncidentCause.POD.value
 
 # The transition that made each pod what it is: the pod's own newest one.
-_TRANSITIONS = sa.text(
+_TRANSITIONS = among(
     "SELECT t.pod_id, t.id FROM cloud_pod_health_status s JOIN transitions t ON t.pod_id = s.pod_id"
     " AND t.at = s.last_transition_at AND t.check_id IS NULL WHERE s.pod_id IN :ids"
-).bindparams(sa.bindparam("ids", expanding=True))
+)
 
 
 class News(NamedTuple):

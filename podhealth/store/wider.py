@@ -19,6 +19,7 @@ from podhealth.store import endings, feed, memberships, podrows, podstate
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.incidents import MERGED
+from podhealth.store.sql import among
 
 _PODS_AT_ONCE = 500
 _INCIDENTS_AT_ONCE = 20
@@ -48,17 +49,15 @@ _UNREACHABLE = sa.text(
     " AND p.tenant_id = :tenant_id AND p.deleted_at IS NULL AND s.phase = 'unreachable' AND NOT EXISTS (SELECT 1"
     " FROM incident_members m WHERE m.pod_id = s.pod_id AND m.left_at IS NULL) ORDER BY s.pod_id LIMIT :most"
 )
-_STATUS = sa.text(
-    "SELECT pod_id, bad_since, unreachable_since, since FROM cloud_pod_health_status WHERE pod_id IN :ids"
-)
-_REPOINT = sa.text("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL")
-_CLOSE_EMPTY = sa.text(
+_STATUS = among("SELECT pod_id, bad_since, unreachable_since, since FROM cloud_pod_health_status WHERE pod_id IN :ids")
+_REPOINT = among("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL")
+_CLOSE_EMPTY = among(
     "UPDATE incidents SET recovered_at = :now, updated_at = :now, close_reason = :reason, merged_into = :to,"
     " check_at = NULL WHERE id IN :ids AND recovered_at IS NULL AND NOT EXISTS (SELECT 1 FROM incident_members m"
     " WHERE m.incident_id = incidents.id AND m.left_at IS NULL)"
 )
 _AGAIN = sa.text("UPDATE incidents SET check_at = :at WHERE id = :id AND recovered_at IS NULL")
-_BY_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_BEGUN = among("SELECT pod_id, bad_since FROM incident_members WHERE id IN :ids")
 
 
 def tell_due(engine: sa.Engine) -> dict[int, int]:
@@ -163,13 +162,12 @@ def _move(conn: sa.Connection, one: Any, pod_ids: Sequence[int], now: int) -> No
     sources = sorted({member.incident_id for member in left})
     if sources:
         values = {"ids": sources, "to": one.id, "now": now, "reason": MERGED}
-        conn.execute(_CLOSE_EMPTY.bindparams(_BY_IDS), values)
-        conn.execute(_REPOINT.bindparams(_BY_IDS), {"ids": sources, "to": one.id})
+        conn.execute(_CLOSE_EMPTY, values)
+        conn.execute(_REPOINT, {"ids": sources, "to": one.id})
 
 
 def _bad_since(conn: sa.Connection, pod_ids: Sequence[int], left: Sequence[Any]) -> Mapping[int, int]:
-    rows = conn.execute(_STATUS.bindparams(_BY_IDS), {"ids": list(pod_ids)})
+    rows = conn.execute(_STATUS, {"ids": list(pod_ids)})
     begun = {row.pod_id: row.bad_since or row.unreachable_since or row.since for row in rows}
-    query = sa.text("SELECT pod_id, bad_since FROM incident_members WHERE id IN :ids").bindparams(_BY_IDS)
-    known = conn.execute(query, {"ids": [member.member_id for member in left]}) if left else ()
+    known = conn.execute(_BEGUN, {"ids": [member.member_id for member in left]}) if left else ()
     return begun | {pod_id: at for pod_id, at in known if at is not None}
