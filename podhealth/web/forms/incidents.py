@@ -4,52 +4,33 @@ Whether the incident can still be taken on is the store's business.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import replace
+from datetime import datetime, tzinfo
 
 from podhealth.core.errors import InputError
 from podhealth.models.base import from_us, to_us
 from podhealth.store.incidentlog import IncidentRow, Place
 from podhealth.web.api.cursors import decode, encode
+from podhealth.web.forms.act import UNTIL, ActForm, end_of
 
-LENGTHS = {"over": "it is over", "15": "15 min", "60": "1 h", "240": "4 h", "until": "a time"}
-
-
-@dataclass(frozen=True, slots=True)
-class AcknowledgeForm:
-    """The texts in the form's fields, what is wrong with them, and what is wrong with all of it."""
-
-    values: Mapping[str, str] = field(default_factory=lambda: {"length": "over", "until": "", "note": ""})
-    errors: Mapping[str, str] = field(default_factory=dict)
-    refused: str | None = None
-
-    def with_error(self, field_name: str, message: str) -> "AcknowledgeForm":
-        """Return the form with a field refused, or the whole of it where it has no such field."""
-        if field_name in self.values:
-            return replace(self, errors={**self.errors, field_name: message})
-        return replace(self, refused=f"{field_name} {message}")
+_OVER = "over"
+LENGTHS = {_OVER: "it is over", "15": "15 min", "60": "1 h", "240": "4 h", UNTIL: "a time"}
 
 
-def typed(posted: Mapping[str, str]) -> AcknowledgeForm:
-    """Return the form with what was sent, and nothing else."""
-    empty = AcknowledgeForm()
-    return AcknowledgeForm({name: posted.get(name, value).strip() for name, value in empty.values.items()})
+def empty_form() -> ActForm:
+    """Return the form as it is before anybody has typed."""
+    return ActForm("acknowledge", {"length": _OVER, "until": "", "note": ""})
 
 
-def read_until(form: AcknowledgeForm, now: datetime, zone: tzinfo) -> datetime | None:
+def typed(posted: Mapping[str, str]) -> ActForm:
+    """Return the form with what was sent; without a length, for as long as the incident lasts."""
+    form = empty_form().typed(posted)
+    return form if "length" in posted else replace(form, values={**form.values, "length": _OVER})
+
+
+def read_until(form: ActForm, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when the acknowledgement ends, null for with the incident. Raises InputError naming the field."""
-    length = form.values["length"]
-    if length not in LENGTHS:
-        raise InputError("length", "must be one of " + ", ".join(LENGTHS.values()))
-    if length == "over":
-        return None
-    if length != "until":
-        return now + timedelta(minutes=int(length))
-    try:
-        wall = datetime.fromisoformat(form.values["until"])
-    except ValueError:
-        raise InputError("until", "must be a day and a time, such as 2026-11-24T18:00") from None
-    return wall if wall.tzinfo else wall.replace(tzinfo=zone)
+    return None if form.values["length"] == _OVER else end_of(form.values, LENGTHS, now, zone)
 
 
 def place_after(row: IncidentRow) -> str:

@@ -4,34 +4,16 @@ Whether the pod's state allows it is the store's business.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
 from podhealth.core.errors import InputError
 from podhealth.core.fields import line, word
 from podhealth.core.words import SnoozeHolds
+from podhealth.web.forms.act import UNTIL, ActForm, end_of
 
-LENGTHS = {"15": "15 min", "60": "1 h", "240": "4 h", "until": "until"}
+LENGTHS = {"15": "15 min", "60": "1 h", "240": "4 h", UNTIL: "until"}
 _REASON = 200
-
-
-@dataclass(frozen=True, slots=True)
-class PodForm:
-    """One form of a pod's page: the texts in its fields, what is wrong with them, and what is wrong with all of it.
-
-    ``name`` is that of its dialog: ``snooze``, ``heal-now``, ``reset``.
-    """
-
-    name: str
-    values: Mapping[str, str]
-    errors: Mapping[str, str] = field(default_factory=dict)
-    refused: str | None = None
-
-    def with_error(self, field_name: str, message: str) -> "PodForm":
-        """Return the form with a field refused, or the whole of it where it has no such field."""
-        if field_name in self.values:
-            return replace(self, errors={**self.errors, field_name: message})
-        return replace(self, refused=f"{field_name} {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +25,26 @@ class Snoozing:
     holds: SnoozeHolds
 
 
-def empty_forms() -> dict[str, PodForm]:
-    """Return the forms of a pod's page as they are before anybody has typed."""
+def empty_forms() -> dict[str, ActForm]:
+    """Return the forms of a pod's page, by the names of their dialogs, as they are before anybody has typed."""
     return {
-        "snooze": PodForm("snooze", {"length": "60", "until": "", "reason": "", "holds": "heals_and_alerts"}),
-        "heal-now": PodForm("heal-now", {"reason": ""}),
-        "reset": PodForm("reset", {}),
+        "snooze": ActForm("snooze", {"length": "60", "until": "", "reason": "", "holds": "heals_and_alerts"}),
+        "heal-now": ActForm("heal-now", {"reason": ""}),
+        "reset": ActForm("reset", {}),
     }
 
 
-def typed(name: str, posted: Mapping[str, str]) -> PodForm:
-    """Return the form of that name with what was sent, and nothing else."""
-    form = empty_forms()[name]
-    return replace(form, values={key: posted.get(key, "").strip() for key in form.values})
+def typed(name: str, posted: Mapping[str, str]) -> ActForm:
+    """Return the form of that name with what was sent."""
+    return empty_forms()[name].typed(posted)
 
 
-def read_snooze(form: PodForm, now: datetime, zone: tzinfo) -> tuple[Snoozing | None, PodForm]:
+def read_snooze(form: ActForm, now: datetime, zone: tzinfo) -> tuple[Snoozing | None, ActForm]:
     """Return the snooze that the form asks for, null where the returned form says what is wrong with it."""
     found: dict[str, object] = {}
     values = form.values
     for name, read in (
-        ("until", lambda: _until(values, now, zone)),
+        ("until", lambda: end_of(values, LENGTHS, now, zone)),
         ("reason", lambda: line("reason", values["reason"], _REASON)),
         ("holds", lambda: word("holds", values["holds"], SnoozeHolds)),
     ):
@@ -76,19 +57,7 @@ def read_snooze(form: PodForm, now: datetime, zone: tzinfo) -> tuple[Snoozing | 
     return Snoozing(**found), form  # type: ignore[arg-type]
 
 
-def _until(values: Mapping[str, str], now: datetime, zone: tzinfo) -> datetime:
-    if values["length"] not in LENGTHS:
-        raise InputError("length", "must be one of " + ", ".join(LENGTHS.values()))
-    if values["length"] != "until":
-        return now + timedelta(minutes=int(values["length"]))
-    try:
-        wall = datetime.fromisoformat(values["until"])
-    except ValueError:
-        raise InputError("until", "must be a day and a time, such as 2026-11-24T18:00") from None
-    return wall if wall.tzinfo else wall.replace(tzinfo=zone)
-
-
-def read_reason(form: PodForm) -> tuple[str | None, PodForm]:
+def read_reason(form: ActForm) -> tuple[str | None, ActForm]:
     """Return the reason that was typed, null where the returned form says what is wrong with it."""
     try:
         return line("reason", form.values["reason"], _REASON), form

@@ -17,7 +17,8 @@ from podhealth.store.db import db_now, read
 from podhealth.store.incidentlog import zone_of
 from podhealth.web.access import allows
 from podhealth.web.forms import brakes as forms
-from podhealth.web.forms.brakes import BrakeForm, Hold
+from podhealth.web.forms.act import ActForm
+from podhealth.web.forms.brakes import Hold
 from podhealth.web.installed import engine_of
 from podhealth.web.pages.once import once
 from podhealth.web.session import current_scope
@@ -95,7 +96,7 @@ def _do(do: Callable[[sa.Connection], None]) -> ResponseReturnValue:
     return redirect("/brakes", 303)
 
 
-def _page(refused: BrakeForm | None = None, status: int = 200, said: str | None = None) -> ResponseReturnValue:
+def _page(refused: ActForm | None = None, status: int = 200, said: str | None = None) -> ResponseReturnValue:
     scope = current_scope()
     with read(engine_of()) as conn:
         shell = open_shell(conn)

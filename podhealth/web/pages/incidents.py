@@ -12,7 +12,8 @@ from podhealth.store import incidents, submissions
 from podhealth.store.db import db_now, read, write
 from podhealth.store.incidentlog import STATES, Place, Wish, incident_rows, zone_of
 from podhealth.store.incidentpage import incident_page
-from podhealth.web.forms.incidents import LENGTHS, AcknowledgeForm, place_after, place_of, read_until, typed
+from podhealth.web.forms.act import ActForm
+from podhealth.web.forms.incidents import LENGTHS, empty_form, place_after, place_of, read_until, typed
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
@@ -68,7 +69,7 @@ def show_list() -> ResponseReturnValue:
 @pages.get("/incidents/<id:incident_id>")
 def show(incident_id: int) -> ResponseReturnValue:
     """Show the incident."""
-    return _page(incident_id, AcknowledgeForm())
+    return _page(incident_id, empty_form())
 
 
 @pages.post("/incidents/<id:incident_id>/acknowledge")
@@ -97,7 +98,7 @@ def unacknowledge(incident_id: int) -> ResponseReturnValue:
     return redirect(f"/incidents/{incident_id}", 303)
 
 
-def _page(incident_id: int, form: AcknowledgeForm, status: int = 200) -> ResponseReturnValue:
+def _page(incident_id: int, form: ActForm, status: int = 200) -> ResponseReturnValue:
     tenant_id = current_scope().tenant_id
     with read(engine_of()) as conn:
         shell = open_shell(conn)

@@ -20,7 +20,8 @@ from podhealth.store.db import read, write
 from podhealth.store.podevents import KINDS, Place
 from podhealth.store.podpage import PodPage, Wanted
 from podhealth.web.api.cursors import decode, encode
-from podhealth.web.forms.pods import LENGTHS, PodForm, empty_forms, read_reason, read_snooze, typed
+from podhealth.web.forms.act import ActForm
+from podhealth.web.forms.pods import LENGTHS, empty_forms, read_reason, read_snooze, typed
 from podhealth.web.installed import engine_of
 from podhealth.web.pages.pods import pages
 from podhealth.web.session import current_scope
@@ -80,7 +81,7 @@ def reset(pod_id: int) -> ResponseReturnValue:
     return _act(pod_id, typed("reset", request.form), lambda conn: heals.reset(conn, current_scope(), pod_id))
 
 
-def _act(pod_id: int, form: PodForm, do: Callable[[sa.Connection], Any]) -> ResponseReturnValue:
+def _act(pod_id: int, form: ActForm, do: Callable[[sa.Connection], Any]) -> ResponseReturnValue:
     """Do it once for each ``op``, tell the open pages, and answer: the page's panel of healing, or the way to it."""
     scope, op = current_scope(), request.form.get("op", "")
     try:
@@ -91,7 +92,7 @@ def _act(pod_id: int, form: PodForm, do: Callable[[sa.Connection], Any]) -> Resp
     except InputError as refused:
         return _refuse(pod_id, form.with_error(refused.field, refused.message), 422)
     except Conflict as closed:
-        return _refuse(pod_id, PodForm(form.name, form.values, refused=str(closed)), 409)
+        return _refuse(pod_id, ActForm(form.name, form.values, refused=str(closed)), 409)
     tell_browsers()
     if "HX-Request" not in request.headers:
         return redirect(f"/pods/{pod_id}", 303)
@@ -101,14 +102,14 @@ def _act(pod_id: int, form: PodForm, do: Callable[[sa.Connection], Any]) -> Resp
     return _aimed(body, f"#pod-healing-{pod_id}")
 
 
-def _refuse(pod_id: int, form: PodForm, status: int) -> ResponseReturnValue:
+def _refuse(pod_id: int, form: ActForm, status: int) -> ResponseReturnValue:
     if "HX-Request" not in request.headers:
         return _page(pod_id, form, status)
     _, page = _look(pod_id)
     return _aimed(_form(pod_id, form, page), f"#{form.name}-form", status)
 
 
-def _form(pod_id: int, form: PodForm, page: PodPage, is_oob: bool = False) -> str:
+def _form(pod_id: int, form: ActForm, page: PodPage, is_oob: bool = False) -> str:
     return render_template("pages/pods/form.html", form=form, page=page, lengths=LENGTHS, is_oob=is_oob)
 
 
@@ -128,7 +129,7 @@ def _look(pod_id: int, wanted: Wanted = podpage.NEWEST) -> tuple[Shell, PodPage]
     return shell, page
 
 
-def _page(pod_id: int, refused: PodForm | None = None, status: int = 200) -> ResponseReturnValue:
+def _page(pod_id: int, refused: ActForm | None = None, status: int = 200) -> ResponseReturnValue:
     wanted = _wanted()
     shell, page = _look(pod_id, wanted)
     forms = empty_forms() | ({refused.name: refused} if refused else {})
