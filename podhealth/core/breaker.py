@@ -4,13 +4,13 @@ One breaker guards one scope: a tenant, a node or a vantage. Counting is given h
 a scope; where the pods come from, and who is told, is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from podhealth.core.limits import DEFAULT, Limits
-from podhealth.core.words import BreakerState, HealState
+from podhealth.core.words import BreakerScope, BreakerState, HealState
 
 FRESH = timedelta(minutes=15)
 CALM = timedelta(minutes=5)
@@ -84,6 +84,15 @@ class Tally:
         if not self.is_shared:
             return sum(self.suspects_of.values())
         return sum(min(many, (self.limit + 2) // 2) for many in self.suspects_of.values())
+
+
+def is_all_of_a_tenant(scope: BreakerScope, pods: int, in_all: Sequence[int]) -> bool:
+    """Return whether a node or vantage has all pods of one tenant and nothing else: it needs no breaker of its own.
+
+    The tenant's says the same of the same pods: people would be told twice, and override one of two. ``pods`` are in
+    the scope; ``in_all`` is how many each tenant with pods in it has everywhere.
+    """
+    return scope != BreakerScope.TENANT and len(in_all) == 1 and pods == in_all[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,12 +142,24 @@ def _does_something(pod: SimPod) -> bool:
     return policy is not None and any(a != Action.NOTIFY_ONLY for a in (policy.rules.action, *_actions(pod)))
 
 
-def _is_shared(pods: list[SimPod]) -> bool:
-    return len({pod.tenant for pod in pods}) > 1
-
-
 def _actions(pod: SimPod) -> Iterable[Action]:
     return (step.action for step in pod.episode.ladder) if pod.episode is not None else ()
+
+
+def _scopes(pods: list[SimPod]) -> list[Scope]:
+    groups: dict[tuple[BreakerScope, str], list[SimPod]] = {}
+    for pod in pods:
+        keys = [(BreakerScope.TENANT, pod.tenant), (BreakerScope.VANTAGE, pod.vantage)]
+        if pod.machine.node is not None:
+            keys.append((BreakerScope.NODE, pod.machine.node))
+        for key in keys:
+            groups.setdefault(key, []).append(pod)
+    found = []
+    for (kind, name), members in groups.items():
+        in_all = [len(groups[BreakerScope.TENANT, tenant]) for tenant in {pod.tenant for pod in members}]
+        if not breaker.is_all_of_a_tenant(kind, len(members), in_all):
+            found.append(Scope(kind, name, members, is_shared=len(in_all) > 1))
+    return found
 
 
 @dataclass(eq=False)
@@ -164,20 +176,7 @@ class Brakes:
     @classmethod
     def of(cls, pods: list[SimPod]) -> "Brakes":
         """Return the brakes of a fleet."""
-        groups: dict[tuple[BreakerScope, str], list[SimPod]] = {}
-        for pod in pods:
-            keys = [(BreakerScope.TENANT, pod.tenant), (BreakerScope.VANTAGE, pod.vantage)]
-            if pod.machine.node is not None:
-                keys.append((BreakerScope.NODE, pod.machine.node))
-            for key in keys:
-                groups.setdefault(key, []).append(pod)
-        own = {tenant: len(members) for (scope, tenant), members in groups.items() if scope == BreakerScope.TENANT}
-        scopes = [
-            Scope(scope, name, members, _is_shared(members))
-            for (scope, name), members in groups.items()
-            # What is all of a tenant has the tenant's breaker alone.
-            if scope == BreakerScope.TENANT or len(members) != own[members[0].tenant] or _is_shared(members)
-        ]
+        scopes = _scopes(pods)
         of: dict[int, list[Scope]] = {pod.pod_id: [] for pod in pods}
         for scope in scopes:
             for pod in scope.pods:

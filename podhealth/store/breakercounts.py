@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.abilities import can
-from podhealth.core.breaker import FRESH, Member, Part, Tally, part_of
+from podhealth.core.breaker import FRESH, Member, Part, Tally, is_all_of_a_tenant, part_of
 from podhealth.core.fleet_gates import CHRONIC_OVER, CHRONIC_WITHIN
 from podhealth.core.ladder import ladder, strike
 from podhealth.core.policy import Candidate, effective_policy
@@ -110,18 +110,15 @@ def count(conn: sa.Connection, now: datetime) -> Counts:
         s for s, of in parts.items() if sum(p == Part.SUSPECT for p in of.values()) > limits().breaker_least
     }
     totals = _totals(conn, wanted, is_healed)
-    wanted = {scope for scope in wanted if scope in standing or not _is_all_of_a_tenant(scope, totals)}
+    wanted = {scope for scope in wanted if scope in standing or not _is_needless(scope, totals)}
     tallies = {scope: _tally(parts[scope], ill, totals[scope]) for scope in wanted}
     suspects = {s: sorted(p for p, part in parts[s].items() if part == Part.SUSPECT) for s in wanted}
     return Counts(tallies, suspects)
 
 
-def _is_all_of_a_tenant(scope: ScopeKey, totals: Mapping[ScopeKey, "_Total"]) -> bool:
-    # The tenant's own breaker says the same of the same pods: people would be told twice, and override one of two.
-    if scope.scope == BreakerScope.TENANT or len(totals[scope].tenants) != 1:
-        return False
-    (tenant,) = totals[scope].tenants
-    return totals[scope].pods == totals[ScopeKey(BreakerScope.TENANT, str(tenant))].pods
+def _is_needless(scope: ScopeKey, totals: Mapping[ScopeKey, "_Total"]) -> bool:
+    in_all = [totals[ScopeKey(BreakerScope.TENANT, str(tenant))].pods for tenant in totals[scope].tenants]
+    return is_all_of_a_tenant(scope.scope, totals[scope].pods, in_all)
 
 
 def _not_closed() -> Any:

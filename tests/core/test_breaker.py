@@ -7,8 +7,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from podhealth.core.breaker import CALM, FRESH, Member, Part, Standing, Tally, advance, next_trial_at, part_of
-from podhealth.core.words import BreakerState, HealState
+from podhealth.core.breaker import (
+    CALM,
+    FRESH,
+    Member,
+    Part,
+    Standing,
+    Tally,
+    advance,
+    is_all_of_a_tenant,
+    next_trial_at,
+    part_of,
+)
+from podhealth.core.words import BreakerScope, BreakerState, HealState
 from tests.core.healfacts import NOW, ago, ahead
 
 US = timedelta(microseconds=1)
@@ -101,6 +112,21 @@ def test_one_suspect_too_many_begins_the_five_minutes_anew() -> None:
 
     assert stirred.calm_since is None
     assert advance(stirred, Tally({1: 2}, 3), ahead(minutes=1)).state == OPEN
+
+
+@pytest.mark.parametrize(
+    ("scope", "pods", "in_all", "is_needless"),
+    [
+        pytest.param(BreakerScope.NODE, 4, [4], True, id="a node with all pods of its only tenant"),
+        pytest.param(BreakerScope.VANTAGE, 4, [4], True, id="a vantage that sees them all"),
+        pytest.param(BreakerScope.NODE, 3, [4], False, id="a node with a part of them"),
+        pytest.param(BreakerScope.NODE, 4, [2, 2], False, id="a node that tenants share"),
+        pytest.param(BreakerScope.NODE, 0, [], False, id="a node with nobody's pods"),
+        pytest.param(BreakerScope.TENANT, 4, [4], False, id="the tenant itself"),
+    ],
+)
+def test_what_is_all_of_a_tenant_needs_no_breaker_beside_the_tenants(scope, pods, in_all, is_needless) -> None:
+    assert is_all_of_a_tenant(scope, pods, in_all) is is_needless
 
 
 def test_after_a_failed_heal_the_next_waits_15_minutes_and_after_a_good_one_not_at_all() -> None:
