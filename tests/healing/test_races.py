@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.words import Actor, HealState, KillScope, Role
+from podhealth.core.words import HealState, KillScope
 from podhealth.healing import evaluate, steps
 from podhealth.models import KillSwitch
 from podhealth.store import heals, holds, policies
 from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
-from tests.healing.world import World
+from tests.healing.world import World, ann
 from tests.support.invariants import assert_invariants
 
 _RACES = 8
@@ -31,10 +30,6 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result(30) for future in [pool.submit(run, call) for call in calls]]
-
-
-def ann(world: World) -> Scope:
-    return Scope(world.tenant_id, Role.ADMIN, Actor.USER, "ann")
 
 
 def test_many_judgements_at_once_plan_one_heal(world: World) -> None:

@@ -6,20 +6,15 @@ from typing import Any
 import pytest
 
 from podhealth.core.errors import Conflict
-from podhealth.core.words import Actor, HealState, Phase, Role
+from podhealth.core.words import HealState, Phase
 from podhealth.healing import steps
-from podhealth.store import decisions, heals, holds, podstate, windows, windowturns
-from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
-from tests.healing.world import World
+from podhealth.store import heals, holds, podstate, windows, windowturns
+from podhealth.store.db import db_now, write
+from tests.healing.world import World, ann, newest_hold
 from tests.support.wait import wait_for
 from tests.support.windowing import a_window
 
 HOUR_S = 3600
-
-
-def ann(world: World) -> Scope:
-    return Scope(world.tenant_id, Role.ADMIN, Actor.USER, "ann")
 
 
 def tick(world: World) -> None:
@@ -39,11 +34,6 @@ def end_window(world: World, window_id: int) -> None:
     with write(world.engine) as conn:
         windows.end_now(conn, ann(world), window_id)
     tick(world)
-
-
-def newest_hold(world: World) -> Any:
-    with read(world.engine) as conn:
-        return decisions.newest_hold(conn, world.pod_id)
 
 
 def test_a_sick_pod_in_a_window_is_not_healed_and_the_window_is_the_reason(world: World) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ import sqlalchemy as sa
 
 from podhealth import clock, egress
 from podhealth.core.probe import Finding
-from podhealth.core.words import FailClass, Outcome, ProviderKind
+from podhealth.core.words import Actor, FailClass, Outcome, ProviderKind, Role
 from podhealth.healing import evaluate, steps
 from podhealth.models import CheckState, Decision, Episode, Heal, Pod, PodStatus
+from podhealth.store import decisions
 from podhealth.store.claim import claim_due
-from podhealth.store.db import db_now_us, write
+from podhealth.store.db import db_now_us, read, write
 from podhealth.store.record import Found, record
+from podhealth.store.tenancy import Scope
 from tests.support import build
 from tests.support.wait import wait_for
 
@@ -167,6 +170,21 @@ class World:
         self.settle()
         self.probe("ok", times=3)
         self.settle()
+
+
+# Makes a world with a policy of the test's own (the fixture ``a_world``).
+Make = Callable[..., World]
+
+
+def ann(world: World) -> Scope:
+    """An admin of the world's tenant."""
+    return Scope(world.tenant_id, Role.ADMIN, Actor.USER, "ann")
+
+
+def newest_hold(world: World) -> Any:
+    """The hold that stands for the world's pod; null where there is none."""
+    with read(world.engine) as conn:
+        return decisions.newest_hold(conn, world.pod_id)
 
 
 def environment(world: World, crash_at: str = "") -> dict[str, str]:
