@@ -202,6 +202,15 @@ def breaker_key(scope: BreakerScope, scope_key: str) -> str:
     return f"{IncidentCause.BREAKER.value}:{scope.value}:{scope_key}"
 
 
+def is_part_of_tenants(scope: BreakerScope, tenant_id: int, held: Collection[int]) -> bool:
+    """Return whether what a breaker tells a tenant is part of the incident of the tenant's own breaker.
+
+    ``held``: the tenants whose own breaker is not closed. An incident of one of their nodes or vantages would have no
+    pods and say nothing more.
+    """
+    return scope != BreakerScope.TENANT and tenant_id in held
+
+
 def pod_key(pod_id: int) -> str:
     """Return the ``cause_key`` of the incident of a pod that is ill by itself."""
     return f"{IncidentCause.POD.value}:{pod_id}"

@@ -178,18 +178,19 @@ class Telling:
             name = str((self._tenant_ids if scope.scope == BreakerScope.TENANT else self._node_ids)[scope.name])
         key = rules.breaker_key(scope.scope, name)
         state = scope.standing.state
-        if scope.scope == BreakerScope.TENANT:
-            for tenant in tenants if state == BreakerState.OPEN else ():
-                self._take_over_narrower(tenant, now)
-        else:
-            parts = {t for t in tenants if (t, key) not in self._open and self._whole(t) is not None}
-            for tenant in sorted(parts) if state == BreakerState.OPEN else ():
+        new = {t for t in tenants if (t, key) not in self._open}
+        held = {self._tenant_ids[t] for t in new if self._whole(t) is not None}
+        parts = {t for t in new if rules.is_part_of_tenants(scope.scope, self._tenant_ids[t], held)}
+        if state == BreakerState.OPEN:
+            for tenant in sorted(parts):
                 self.inboxes[tenant].tell(_BREAKER[state], self._whole(tenant), now)
-            tenants -= parts
-        self.cause(IncidentCause.BREAKER, key, tenants, _BREAKER[state], now, ends=state == BreakerState.CLOSED)
+            for tenant in tenants if scope.scope == BreakerScope.TENANT else ():
+                self._take_over_narrower(tenant, now)
+        told, is_closed = _BREAKER[state], state == BreakerState.CLOSED
+        self.cause(IncidentCause.BREAKER, key, tenants - parts, told, now, ends=is_closed)
 
     def _whole(self, tenant: str) -> SimIncident | None:
-        """Return the incident of the tenant's own breaker, while that is not closed: its nodes' are part of it."""
+        """Return the incident of the tenant's own breaker, while that is not closed."""
         key = (tenant, rules.breaker_key(BreakerScope.TENANT, str(self._tenant_ids[tenant])))
         cause = self._causes.get(key)
         return self._open.get(key) if cause is not None and cause.ended is None else None

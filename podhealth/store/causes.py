@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.in_hand import PodInHand
-from podhealth.core.incident import Cause, Place, breaker_key, cause_of, keys_of
+from podhealth.core.incident import Cause, Place, breaker_key, cause_of, is_part_of_tenants, keys_of
 from podhealth.core.words import BreakerScope, BreakerState, IncidentCause, Severity
 from podhealth.models import Breaker
 from podhealth.models.base import from_us, to_us
@@ -70,20 +70,17 @@ def _open_breakers(
 ) -> dict[tuple[int, str], OpenIncident]:
     holding = conn.execute(sa.select(Breaker.__table__).where(Breaker.state != BreakerState.CLOSED)).all()
     by_key = {breaker_key(row.scope, row.scope_key): row for row in holding}
-    whole = whole_tenants(holding)
+    held_tenants = tenants_held(holding)
     new = [
         new_of_breaker(conn, by_key[key], tenant_id, now)
         for tenant_id, key in sorted(wanted)
-        if key in by_key and (tenant_id not in whole or by_key[key].scope == BreakerScope.TENANT)
+        if key in by_key and not is_part_of_tenants(by_key[key].scope, tenant_id, held_tenants)
     ]
     return memberships.open_all(conn, new, now)
 
 
-def whole_tenants(breakers: Iterable[Any]) -> set[int]:
-    """Return the tenants whose own breaker is among these that are not closed.
-
-    What happens on one of their nodes is part of that: an incident of its own would have no pods and say nothing more.
-    """
+def tenants_held(breakers: Iterable[Any]) -> set[int]:
+    """Return the tenants whose own breaker is among these that are not closed."""
     return {int(row.scope_key) for row in breakers if row.scope == BreakerScope.TENANT}
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.fields import line
-from podhealth.core.incident import breaker_key
+from podhealth.core.incident import breaker_key, is_part_of_tenants
 from podhealth.core.told import length_in_words
 from podhealth.core.words import BreakerScope, BreakerState, FeedKind, IncidentCause, NoticeKind, Severity
 from podhealth.models import Breaker, Incident
@@ -131,9 +131,10 @@ def _breaker_opened(conn: sa.Connection, breaker: sa.Row[Any], name: str, now: d
     text = f"{name}: {_figures(breaker)}healing is held there."
     cause_key = f"breaker:{breaker.id}:opened:{to_us(breaker.opened_at or now)}"
     facts = {"scope": breaker.scope.value}
-    whole = set() if breaker.scope == BreakerScope.TENANT else _held_whole(conn) & set(tenants)
-    notices.tell_all(conn, [_part_of_whole(conn, tenant, cause_key, text, facts, now) for tenant in sorted(whole)])
-    new = [causes.new_of_breaker(conn, breaker, tenant, to_us(now)) for tenant in tenants if tenant not in whole]
+    held = _tenants_held(conn)
+    parts = [tenant for tenant in tenants if is_part_of_tenants(breaker.scope, tenant, held)]
+    notices.tell_all(conn, [_part_of_tenants(conn, tenant, cause_key, text, facts, now) for tenant in parts])
+    new = [causes.new_of_breaker(conn, breaker, tenant, to_us(now)) for tenant in tenants if tenant not in parts]
     texts, all_facts = dict.fromkeys(tenants, text), dict.fromkeys(tenants, facts)
     notes = _begin(conn, new, NoticeKind.BREAKER_OPEN, texts, all_facts, now, cause_key)
     if breaker.scope == BreakerScope.TENANT:
@@ -141,14 +142,14 @@ def _breaker_opened(conn: sa.Connection, breaker: sa.Row[Any], name: str, now: d
     return notes
 
 
-def _held_whole(conn: sa.Connection) -> set[int]:
+def _tenants_held(conn: sa.Connection) -> set[int]:
     query = sa.select(Breaker.scope, Breaker.scope_key).where(
         Breaker.scope == BreakerScope.TENANT, Breaker.state != BreakerState.CLOSED
     )
-    return causes.whole_tenants(conn.execute(query).all())
+    return causes.tenants_held(conn.execute(query).all())
 
 
-def _part_of_whole(
+def _part_of_tenants(
     conn: sa.Connection, tenant_id: int, cause_key: str, text: str, facts: Mapping[str, Any], now: datetime
 ) -> NoticeRow:
     key = (tenant_id, breaker_key(BreakerScope.TENANT, str(tenant_id)))

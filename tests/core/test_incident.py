@@ -19,6 +19,7 @@ from podhealth.core.incident import (
     Told,
     cause_of,
     is_over,
+    is_part_of_tenants,
     is_wider,
     judge,
     keys_of,
@@ -220,6 +221,20 @@ def test_a_pod_belongs_to_the_first_cause_that_fits(causes: tuple[Cause, ...], f
 
 def test_a_pod_on_no_node_has_no_cause_of_a_node() -> None:
     assert keys_of(Place(1, None, ())) == ("breaker:tenant:1",)
+
+
+@pytest.mark.parametrize(
+    ("scope", "held", "is_part"),
+    [
+        pytest.param(BreakerScope.NODE, {1, 2}, True, id="a node, in a tenant that is held as a whole"),
+        pytest.param(BreakerScope.VANTAGE, {1}, True, id="a vantage, in such a tenant"),
+        pytest.param(BreakerScope.NODE, {2}, False, id="a node, where another tenant is held as a whole"),
+        pytest.param(BreakerScope.NODE, set(), False, id="a node, where no tenant is"),
+        pytest.param(BreakerScope.TENANT, {1}, False, id="the tenant's breaker itself"),
+    ],
+)
+def test_what_a_breaker_tells_a_tenant_is_part_of_the_tenants_own(scope, held, is_part) -> None:
+    assert is_part_of_tenants(scope, 1, held) is is_part
 
 
 def test_each_cause_takes_in_what_comes_after_it_and_nothing_else() -> None:
