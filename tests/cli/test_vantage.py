@@ -1,50 +1,16 @@
 """How an operator chooses a vantage's reference targets, and sees how they answer."""
 
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
-from podhealth.cli import main
 from podhealth.models import AuditEntry, Vantage
 from podhealth.store import vantages
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.vantages import Asked
+from tests.cli.conftest import Run, refused
 from tests.support import build
 
-Run = Callable[..., list[str]]
-
-
-@pytest.fixture(autouse=True)
-def _own_environment() -> Iterator[None]:
-    before = os.environ.copy()
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-@pytest.fixture
-def run(sqlite_engine: sa.Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``podhealth vantage`` on the installation of ``sqlite_engine``; returns what it says."""
-    os.environ.pop("DATABASE_URL", None)
-
-    def call(*words: str) -> list[str]:
-        main(["vantage", words[0], "--data", str(tmp_path), *words[1:]])
-        return capsys.readouterr().out.splitlines()
-
-    return call
-
-
-def refused(run: Run, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        run(*words)
-    said = capsys.readouterr()
-
-    assert (ended.value.code, said.out) == (2, "")
-    (line,) = said.err.splitlines()
-    return line.removeprefix("podhealth: ")
+COMMAND = "vantage"
 
 
 def chosen(engine: sa.Engine) -> list[str]:
