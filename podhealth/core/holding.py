@@ -9,13 +9,13 @@ from typing import Any
 
 from podhealth.core.answers import Closed
 from podhealth.core.decide import Decision
-from podhealth.core.gates import GATES, HA
+from podhealth.core.gates import HA
+from podhealth.core.judging import comes_to
 from podhealth.core.words import Answer, Gate, NoticeKind
 
 HELD_AFTER = timedelta(minutes=15)
 LOCKED_AFTER = timedelta(minutes=60)
 
-_ORDER = [gate for gate, _ in GATES]
 _WORTH_TELLING = frozenset({Gate.KILL_SWITCH, Gate.EVIDENCE, Gate.PROVIDER, Gate.BUDGET})
 
 
@@ -53,7 +53,7 @@ def hold_after(before: Hold | None, judged: Decision, now: datetime) -> Hold | N
 
 def hides(judged: Decision, gate: Gate | None) -> bool:
     """Return whether a judgement was held by settling before it came to ask ``gate``, which comes later."""
-    return judged.gate == Gate.SETTLING and gate is not None and _ORDER.index(gate) > _ORDER.index(Gate.SETTLING)
+    return judged.gate == Gate.SETTLING and gate is not None and not comes_to(judged, gate)
 
 
 def lock_of(judged: Decision) -> str | None:
