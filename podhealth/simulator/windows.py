@@ -7,10 +7,10 @@ from podhealth.core import set_phase
 from podhealth.core.errors import InputError
 from podhealth.core.facts import SnoozeFacts
 from podhealth.core.window_rules import WindowRules, parse_window
-from podhealth.core.windows import next_change, under_way
+from podhealth.core.windows import concerns, next_change, under_way
 from podhealth.core.words import SnoozeHolds
 from podhealth.simulator.engine import Run
-from podhealth.simulator.fleet import SimPod, micros, moment
+from podhealth.simulator.fleet import micros, moment
 
 
 def open_windows(run: Run) -> None:
@@ -27,7 +27,9 @@ def open_windows(run: Run) -> None:
 def _look(run: Run, rules: WindowRules, now: int) -> None:
     plan, at = rules.plan(), moment(now)
     occurrence = under_way(plan, at)
-    for pod in _covered(run, rules):
+    for pod in run.pods:
+        if not concerns(rules.covers, pod.pod_id, pod.tags, None):
+            continue
         if occurrence is not None:
             until = occurrence.until
             pod.snooze = SnoozeFacts(f"window {rules.name}", rules.reason, until)
@@ -41,10 +43,3 @@ def _look(run: Run, rules: WindowRules, now: int) -> None:
     again = next_change(plan, at)
     if again is not None:
         run.later(micros(again), lambda then: _look(run, rules, then))
-
-
-def _covered(run: Run, rules: WindowRules) -> list[SimPod]:
-    covers = rules.covers
-    if covers.all_pods:
-        return run.pods
-    return [pod for pod in run.pods if covers.tags and set(covers.tags) <= set(pod.tags)]
