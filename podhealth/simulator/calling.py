@@ -55,7 +55,7 @@ def _call(healer: "Healer", heal: SimHeal, now: int) -> None:
         return
     else:
         heal.called_at, heal.node = moment(now), was
-        healer.tell(NoticeKind.HEAL_STARTED, heal.pod, heal, now)
+        healer.tell(NoticeKind.HEAL_STARTED, heal.pod, now)
         healer.later(act.ends_at, lambda at: stepping.task_ends(healer, heal, at))
         return
     healer.judge_soon(heal.pod, now)

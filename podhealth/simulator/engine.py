@@ -64,7 +64,7 @@ class Run:
             self.places,
             self.later,
             self.keep,
-            self.telling.heal,
+            self.telling.healing,
             self.telling.breaker,
             self._came_up,
         )

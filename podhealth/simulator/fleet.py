@@ -4,7 +4,7 @@ What is decided about them stands in core; nothing is decided here. Moments are 
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -20,6 +20,9 @@ from podhealth.simulator.world import Machine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_RESULTS = 256
+
+# Has a function called at a moment.
+Later = Callable[[int, Callable[[int], None]], None]
 
 
 def moment(us: int) -> datetime:
@@ -169,7 +172,6 @@ class SimPod:
         """Let the pod in hand know whether something of the healer is open."""
         self.hand.has_open = self.episode is not None or self.heal is not None
         self.hand.has_heal = self.heal is not None
-        self.hand.has_heal = self.heal is not None
 
     def take_over(self) -> None:
         """Store what a change of the pod in hand left behind: transitions, phase changes, fails of its own."""
@@ -234,57 +236,24 @@ class SimTenant:
 
 def new_check(check_id: int, pod_id: int, rules: CheckRules, vantage: str, now: int, first_due: int) -> CheckInHand:
     """Return a check that nobody has probed yet."""
-    return CheckInHand(
-        check_id=check_id,
-        pod_id=pod_id,
-        name=rules.name,
-        kind=rules.kind.value,
-        severity=rules.severity.value,
-        enabled=rules.enabled,
-        heal=rules.heal,
-        interval_s=rules.interval_seconds,
-        timeout_s=rules.timeout_seconds,
-        failure_threshold=rules.failure_threshold,
-        success_threshold=rules.success_threshold,
-        wanted_generation=1,
-        vantage=vantage,
-        next_at=first_due,
-        slot_at=first_due,
-        due_at=None,
-        claim_token=0,
-        worker_id=None,
-        generation=1,
-        status=Status.UNKNOWN.value,
-        since=now,
-        failures=0,
-        successes=0,
-        slow_run=0,
-        bad_since=None,
-        recent_bits=0,
-        recent_count=0,
-        is_flapping=False,
-        was_known=False,
-        fresh_until=None,
-        last_at=None,
-        last_begun_at=None,
-        last_outcome=None,
-        last_class=None,
-        last_code=None,
-        last_error=None,
-        last_latency_ms=None,
-        probe_soon_until=None,
-    )
+    known: dict[str, object] = {"check_id": check_id, "pod_id": pod_id, "name": rules.name, "vantage": vantage}
+    known |= {"kind": rules.kind.value, "severity": rules.severity.value, "enabled": rules.enabled, "heal": rules.heal}
+    known |= {"interval_s": rules.interval_seconds, "timeout_s": rules.timeout_seconds}
+    known |= {"failure_threshold": rules.failure_threshold, "success_threshold": rules.success_threshold}
+    known |= {"wanted_generation": 1, "generation": 1, "next_at": first_due, "slot_at": first_due, "claim_token": 0}
+    known |= {"status": Status.UNKNOWN.value, "since": now, "failures": 0, "successes": 0, "slow_run": 0}
+    known |= {"recent_bits": 0, "recent_count": 0, "is_flapping": False, "was_known": False}
+    return CheckInHand(**(_unset(CheckInHand) | known))  # type: ignore[arg-type]
 
 
 def new_pod(pod_id: int, tenant_id: int, name: str, deadline_s: int | None, now: int) -> PodInHand:
     """Return a pod that was created just now, before it is starting."""
-    none = {f.name: None for f in fields(PodInHand) if f.default is MISSING and f.default_factory is MISSING}
     known: dict[str, object] = {"pod_id": pod_id, "tenant_id": tenant_id, "name": name, "own_deadline_s": deadline_s}
     known |= {"is_deleted": False, "has_open": False, "has_policy": False, "recent_starts": []}
     known |= {"status": Status.UNKNOWN.value, "since": now, "phase": Phase.MONITORED.value, "phase_since": now}
-    return PodInHand(**(none | known))  # type: ignore[arg-type]
+    return PodInHand(**(_unset(PodInHand) | known))  # type: ignore[arg-type]
 
 
-def open_heals(pods: Iterable[SimPod]) -> list[SimHeal]:
-    """Return the heals that are open."""
-    return [pod.heal for pod in pods if pod.heal is not None]
+def _unset(kind: type[CheckInHand | PodInHand]) -> dict[str, object]:
+    """Return all columns that have no default of their own, as a row has them before anything is stored in it."""
+    return {f.name: None for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from podhealth.core.abilities import can
 from podhealth.core.aggregate import CheckView, aggregate
-from podhealth.core.episode import Closing, Course, Previous, TriggerFacts
+from podhealth.core.episode import RELAPSE_WITHIN, Closing, Course, Previous, TriggerFacts
 from podhealth.core.expiry import effective_status
 from podhealth.core.facts import (
     CheckFacts,
@@ -36,7 +36,6 @@ from podhealth.core.words import (
 )
 from podhealth.simulator.fleet import SimEpisode, SimHeal, SimPod, SimPolicy, SimTenant, Switched, Trace, micros, moment
 
-DAY = timedelta(hours=24)
 _WAITED_FOR = (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT)
 _CONCLUSIVE = (Outcome.OK, Outcome.SLOW, Outcome.FAIL)
 _SCOPES = (KillScope.SYSTEM, KillScope.TENANT, KillScope.POD)
@@ -190,7 +189,11 @@ def last_heal(pod: SimPod) -> LastHeal | None:
 def previous(pod: SimPod, now: datetime) -> Previous | None:
     """Return the pod's newest episode with a heal of the last day: what a relapse goes on with."""
     for heal in reversed(pod.heals):
-        if heal.state != HealState.CANCELLED and heal.completed_at is not None and heal.completed_at > now - DAY:
+        if (
+            heal.state != HealState.CANCELLED
+            and heal.completed_at is not None
+            and heal.completed_at > now - RELAPSE_WITHIN
+        ):
             e = heal.episode
             return Previous(e.policy.policy_id, e.version, e.ladder, e.attempts, heal.completed_at)
     return None

@@ -1,37 +1,32 @@
 """The healer over a fleet in memory: the flow of healing/evaluate and healing/steps, on the same rules of core.
 
-Time is passed in; what is due later is asked for through ``at``, the caller's queue of events.
+Time is passed in; what is due later is asked for through ``later``, the caller's queue of events.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from podhealth.core import set_phase
 from podhealth.core.decide import NOTHING, SKIPPED_WHEN_PLANNED, Decision, decide
 from podhealth.core.episode import closing, relapse
 from podhealth.core.facts import CheckFacts, ProviderFacts
 from podhealth.core.judging import comes_to, healthy_spans, may_open, must_ask, triggers
-from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Action, Answer, Gate, HealState, NoticeKind, Outcome, Status
 from podhealth.simulator import calling, gathering, stepping
 from podhealth.simulator.brakes import Brakes, Scope
-from podhealth.simulator.fleet import Said, SimEpisode, SimHeal, SimPod, SimTenant, Switched, micros, moment
+from podhealth.simulator.fleet import Later, Said, SimEpisode, SimHeal, SimPod, SimTenant, Switched, micros, moment
 from podhealth.simulator.gathering import Gathered
 from podhealth.simulator.places import Places
-from podhealth.simulator.watch import Later, Watch
+from podhealth.simulator.watch import Watch
 from podhealth.simulator.world import World
 
-SAFETY_NET = timedelta(seconds=15)
-ASK_AGAIN = timedelta(seconds=5)
-GIVE_UP_AFTER = timedelta(seconds=120)
-_BY_DEFAULT = PolicyRules("none")
 _KEPT_OUT = frozenset({Gate.SETTLING, Gate.PROVIDER})
 
 
 @dataclass(eq=False)
 class Healer:
-    """Judges pods, plans heals, takes their steps. ``later``: call a function at a moment. ``keep``: store a pod."""
+    """Judges pods, plans heals, takes their steps. ``keep``: store a pod."""
 
     world: World
     tenants: dict[str, SimTenant]
@@ -39,7 +34,7 @@ class Healer:
     places: Places
     later: Later
     keep: Callable[[SimPod, int], None]
-    tell: Callable[[NoticeKind, SimPod, SimHeal | None, int], None]
+    tell: Callable[[NoticeKind, SimPod, int], None]
     tell_breaker: Callable[[Scope, int], None]
     came_up: Callable[[SimPod, int], None]
     switches: list[Switched] = field(default_factory=list)
@@ -150,7 +145,7 @@ class Healer:
         if decided.gate == Gate.LADDER and pod.episode is not None and pod.episode.exhausted_at is None:
             pod.episode.exhausted_at = now
             self.brakes.mark(pod)
-            self.tell(NoticeKind.EXHAUSTED, pod, None, now)
+            self.tell(NoticeKind.EXHAUSTED, pod, now)
         at = decided.judge_at
         if pod.heal is not None and pod.heal.state == HealState.VERIFYING:
             self.step_at(pod.heal, g.facts.now)
@@ -202,7 +197,7 @@ class Healer:
         pod.heals.append(heal)
         pod.episode.attempts = rung.attempt
         if tells:
-            self.tell(NoticeKind.NOTIFY_ONLY, pod, heal, now)
+            self.tell(NoticeKind.NOTIFY_ONLY, pod, now)
             return
         pod.heal = heal
         pod.follow_open()
@@ -259,7 +254,7 @@ class Healer:
         self.watch.free_slot(pod, now)
         if state in (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT):
             kind = NoticeKind.HEAL_SUCCEEDED if state == HealState.SUCCEEDED else NoticeKind.HEAL_FAILED
-            self.tell(kind, pod, heal, now)
+            self.tell(kind, pod, now)
 
     def judge_soon(self, pod: SimPod, now: int) -> None:
         """Have the pod judged now."""

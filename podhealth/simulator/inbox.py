@@ -4,7 +4,6 @@ Nothing is delivered; only how many messages would come, and when, is counted.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -20,9 +19,7 @@ from podhealth.core.messages import (
     place_of_new,
 )
 from podhealth.core.words import IncidentCause, MessageKind, NoticeKind
-from podhealth.simulator.fleet import micros, moment
-
-Later = Callable[[int, Callable[[int], None]], None]
+from podhealth.simulator.fleet import Later, micros, moment
 
 
 @dataclass(eq=False, slots=True)
@@ -158,7 +155,7 @@ class Inbox:
                 self.sent.append(Sent(at, MessageKind.REMINDER, 0))
                 self._remind(thread, at)
 
-        self.later(now + micros(moment(0) + REMIND_EVERY), remind)
+        self.later(micros(moment(now) + REMIND_EVERY), remind)
 
     def over(self, incident: SimIncident, now: int) -> None:
         """Take in that an incident is over: with the last of its thread, the end is told at once."""

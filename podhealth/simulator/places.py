@@ -11,7 +11,7 @@ from podhealth.core.facts import Blind, NodeDown, References
 from podhealth.core.places import REFERENCE_EVERY_S, REFERENCE_TIMEOUT_S, ReferenceSight
 from podhealth.core.probe import Finding
 from podhealth.core.words import Outcome
-from podhealth.simulator.fleet import SimPod, moment
+from podhealth.simulator.fleet import SimPod, micros, moment
 from podhealth.simulator.lengths import US
 from podhealth.simulator.world import World
 
@@ -61,8 +61,7 @@ class Places:
         if vantage.blind_since is not None:
             found["blind"] = Blind(vantage.name, moment(vantage.blind_since), "its references do not answer")
         if vantage.references:
-            us = (now - moment(0)).total_seconds() * US
-            found["references"] = References(vantage.name, moment(vantage.good_begun_at(round(us))))
+            found["references"] = References(vantage.name, moment(vantage.good_begun_at(micros(now))))
         return found
 
     def believed(self, pod: SimPod, finding: Finding) -> Finding:

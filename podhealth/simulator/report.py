@@ -6,7 +6,7 @@ Downtime is the product's own measure (core/uptime), not the world's truth.
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from podhealth.core.uptime import Course, Stretch, uptime
@@ -124,11 +124,8 @@ def report(run: Run) -> Report:
         first_heal_us=min((micros(h.triggered_at) for h in calls), default=None),
     )
     first = found.first_heal_us
-    return _with(found, tuple(check(run.scenario.expect, found, None if first is None else first - run.begins)))
-
-
-def _with(found: Report, checked: tuple[Checked, ...]) -> Report:
-    return Report(**{n: getattr(found, n) for n in Report.__dataclass_fields__ if n != "checked"}, checked=checked)
+    first_after = None if first is None else first - run.begins
+    return replace(found, checked=tuple(check(run.scenario.expect, found, first_after)))
 
 
 def _by_action(heals: Iterable[SimHeal]) -> dict[str, dict[str, int]]:

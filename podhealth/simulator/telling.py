@@ -3,13 +3,11 @@
 Mirrors store/incidents as far as scenarios need it: nobody acknowledges, and each tenant has one channel.
 """
 
-from collections.abc import Callable
-
 from podhealth.core import incident as rules
 from podhealth.core.incident import Cause, Member, Place, PodNow
 from podhealth.core.words import BreakerScope, BreakerState, IncidentCause, NoticeKind, Phase, Status
 from podhealth.simulator.brakes import Scope
-from podhealth.simulator.fleet import SimHeal, SimPod, SimTenant
+from podhealth.simulator.fleet import Later, SimPod, SimTenant
 from podhealth.simulator.inbox import Inbox, MemberState, SimIncident
 
 _BREAKER = {
@@ -28,7 +26,7 @@ class Telling:
         tenants: dict[str, SimTenant],
         nodes: list[str],
         pods: list[SimPod],
-        later: Callable[[int, Callable[[int], None]], None],
+        later: Later,
     ) -> None:
         self._later = later
         self._pods = {pod.pod_id: pod for pod in pods}
@@ -128,8 +126,8 @@ class Telling:
         self.inboxes[tenant].tell(NoticeKind.RECOVERED, one, now)
         self.inboxes[tenant].over(one, now)
 
-    def heal(self, kind: NoticeKind, pod: SimPod, heal: SimHeal | None, now: int) -> None:
-        """Tell what became of a heal."""
+    def healing(self, kind: NoticeKind, pod: SimPod, now: int) -> None:
+        """Tell what the healer does to a pod, or no longer does."""
         self.inboxes[pod.tenant].tell(kind, self._of_pod.get(pod.pod_id), now)
 
     def cause(

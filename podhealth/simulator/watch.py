@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from podhealth.core.words import BreakerState, Gate
 from podhealth.simulator.brakes import Brakes, Scope
-from podhealth.simulator.fleet import SimPod, SimTenant, micros, moment
+from podhealth.simulator.fleet import Later, SimPod, SimTenant, micros, moment
 from podhealth.simulator.lengths import US
-
-Later = Callable[[int, Callable[[int], None]], None]
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from podhealth.core.facts import ProviderFacts
 from podhealth.core.probe import Finding
-from podhealth.core.words import Action, ActualState, FailClass, Kind, Outcome
+from podhealth.core.words import Action, ActualState, FailClass, Outcome
 from podhealth.simulator.lengths import US
 from podhealth.simulator.scenario import PodPlan
 
@@ -71,6 +71,7 @@ class World:
     random: Random
     down_nodes: dict[str, str] = field(default_factory=dict)  # what the provider says of them
     cut: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # vantage: the nodes out of reach; empty: all
+    _down_since: dict[str, int] = field(default_factory=dict)
 
     def fall_ill(self, machine: Machine, ailment: Ailment, now: int) -> None:
         """Let a machine stop answering."""
@@ -119,8 +120,6 @@ class World:
         if beat is None or (started_at is not None and beat < started_at):
             return NO_HEARTBEAT if started_at is not None and now > started_at + start_grace_us else WAITING
         return Finding(Outcome.OK) if now - beat <= BEAT_EVERY_US + grace_us else NO_HEARTBEAT
-
-    _down_since: dict[str, int] = field(default_factory=dict)
 
     def node_down(self, node: str, says: str, now: int) -> None:
         """Let a node vanish with all its machines."""
@@ -174,8 +173,3 @@ class World:
     def _target(self, machine: Machine) -> str | None:
         fit = (n for n in self.nodes if n != machine.node and n not in machine.tried and n not in self.down_nodes)
         return next(fit, None)
-
-
-def is_heartbeat(kind: Kind) -> bool:
-    """Return whether a check of this kind is judged by heartbeats."""
-    return kind == Kind.AGENT
