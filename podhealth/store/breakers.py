@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zlib import crc32
 
 import sqlalchemy as sa
 
@@ -16,7 +15,8 @@ from podhealth.core.breaker import Standing, advance, next_trial_at
 from podhealth.core.facts import BreakerFacts, Facts
 from podhealth.core.words import OPEN_HEAL_STATES, BreakerScope, BreakerState, FeedKind, HealState, Kind
 from podhealth.models import Breaker, BreakerHold, Check, CheckState, Episode, Heal, Node, Pod, PodStatus, Tenant
-from podhealth.store import incidents, podstate
+from podhealth.store import advisory, incidents, podstate
+from podhealth.store.advisory import Each
 from podhealth.store.breakercounts import Counts, ScopeKey, count
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Row = sa.Row[Any]
 
-_LOCKS = 0x4252  # the first half of the advisory locks taken here; the other is the scope
 _NEVER = Standing()
 _OTHERS_AFTER = timedelta(seconds=10)
 _TABLE: Any = Breaker.__table__  # by the names of its columns, as its rows are read
@@ -39,7 +38,7 @@ def lock(conn: sa.Connection, pod: Row) -> None:
         return
     keys = [f"{row.scope} {row.scope_key}" for row in _of_pod(conn, pod) if row.state == BreakerState.HALF_OPEN]
     for key in sorted(keys):
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCKS, crc32(key.encode()) % (1 << 31))))
+        advisory.hold(conn, Each.BREAKER, key)
 
 
 def _of_pod(conn: sa.Connection, pod: Row) -> Sequence[Row]:

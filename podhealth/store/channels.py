@@ -19,7 +19,7 @@ from podhealth.core.errors import Conflict, InputError
 from podhealth.core.messages import RouteRule
 from podhealth.core.words import ChannelKind, FeedKind, MessageKind, MessageState, Severity
 from podhealth.models import Channel, Message, Route, Telling
-from podhealth.store import audit, tenancy
+from podhealth.store import advisory, audit, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -28,7 +28,6 @@ from podhealth.store.tenancy import Scope, own
 
 MOST_CHANNELS = 100  # the relay goes through all of them for each notice, and all tenants wait for it
 _SECRET_BYTES = 24
-_LOCK = 0x4348
 
 Row = sa.Row[Any]
 
@@ -89,7 +88,6 @@ def list_channels(conn: sa.Connection, scope: Scope) -> Sequence[Listed]:
 def create_channel(conn: sa.Connection, scope: Scope, fields: Mapping[str, object], platform: Platform) -> Stored:
     """Make a channel. Raises InputError with the field's name for a bad value or a name that is taken."""
     rules = parse_channel(fields, platform)
-    _lock(conn, scope)
     _refuse_taken_name(conn, scope, rules.name)
     _refuse_too_many(conn, scope)
     secret = _new_secret() if rules.kind == ChannelKind.WEBHOOK else None
@@ -205,14 +203,9 @@ def _locked(conn: sa.Connection, scope: Scope, channel_id: int) -> Row:
     return get_channel(conn, scope, channel_id)  # again: another may have been faster
 
 
-def _lock(conn: sa.Connection, scope: Scope) -> None:
-    if conn.dialect.name == "postgresql":
-        # Two that take one name at one moment: the second must see the first, not fail on the unique index.
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, scope.tenant_id % (1 << 31))))
-
-
 def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:
-    _lock(conn, scope)
+    # Two that take one name at one moment: the second must see the first, not fail on the unique index.
+    advisory.hold(conn, advisory.Each.CHANNEL_NAMES, scope.tenant_id)
     query = sa.select(Channel.id).where(own(scope, Channel), Channel.name == name, Channel.deleted_at.is_(None))
     if conn.execute(query).first() is not None:
         raise InputError("name", "is the name of another channel", code="taken")

@@ -26,8 +26,8 @@ from podhealth.core.messages import (
 )
 from podhealth.core.words import DesiredState, MessageKind, MessageState, Phase, Severity
 from podhealth.models import Channel, Incident, IncidentMember, Message, Notice, Pod, PodStatus, Route, Telling
+from podhealth.store import advisory
 
-_LOCK = 0x5045
 _NOTICES_A_TURN = 2_000
 _THREADS_A_TURN = 200
 
@@ -43,8 +43,7 @@ class Line(NamedTuple):
 
 def lock_relay(conn: sa.Connection) -> None:
     """Let no other relay work until this transaction ends; SQLite knows only one writer anyway."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    advisory.hold_whole(conn, advisory.Whole.RELAY)
 
 
 def gather(conn: sa.Connection, now: datetime) -> int:

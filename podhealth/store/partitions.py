@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 import sqlalchemy as sa
 
 from podhealth.models.base import to_us
+from podhealth.store import advisory
 from podhealth.store.db import db_now, write
 
 RESULTS = "cloud_pod_health_results"
 DAYS_AHEAD = 14
 
-_LOCK_KEY = 0x706F_6450_6172  # any number of our own; the same in every process
 _LOCK_TIMEOUT = "2s"
 _KNOWN, _MADE = "podhealth_known_days", "podhealth_made_days"
 
@@ -68,7 +68,7 @@ def ensure_day(conn: sa.Connection, day: date) -> None:
             known.add(day)
         return
     conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+    advisory.hold_whole(conn, advisory.Whole.PARTITIONS)
     if not _exists(conn, day):  # asked again: another process may have made it while we waited
         _make(conn, day)
         made.add(day)

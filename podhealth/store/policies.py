@@ -15,14 +15,13 @@ from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.policy import Bound, Candidate, effective_policy, parse_policy, policy_fields
 from podhealth.core.words import FeedKind, Status
 from podhealth.models import Episode, PodStatus, Policy, PolicyVersion
-from podhealth.store import audit, podstate, tenancy
+from podhealth.store import advisory, audit, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope, own
 
 _POLICY = Policy.__table__
 _RULES = tuple(name for name in PolicyRules.__dataclass_fields__ if name not in ("selector", "steps"))
-_DEFAULTS = 0x504F  # the first half of the advisory locks taken here; the other is the tenant
 
 Row = sa.Row[Any]
 
@@ -130,9 +129,8 @@ def _change(conn: sa.Connection, scope: Scope, row: Row, rules: PolicyRules, now
 
 
 def _take_default(conn: sa.Connection, scope: Scope, but_id: int | None, now: datetime) -> None:
-    if conn.dialect.name == "postgresql":
-        # Two that become the default at one moment: the second must see the first, not fail on the unique index.
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_DEFAULTS, scope.tenant_id % (1 << 31))))
+    # Two that become the default at one moment: the second must see the first, not fail on the unique index.
+    advisory.hold(conn, advisory.Each.DEFAULT_POLICY, scope.tenant_id)
     query = sa.select(_POLICY).where(own(scope, _POLICY), Policy.is_default, Policy.deleted_at.is_(None))
     for row in conn.execute(query).all():
         if row.id != but_id:

@@ -18,11 +18,10 @@ from sqlalchemy import event
 
 from podhealth.core.errors import SetupError
 from podhealth.crashpoints import crashpoint
-from podhealth.store import partitions
+from podhealth.store import advisory, partitions
 from podhealth.store.db import make_engine, write
 from podhealth.store.revision import current, folder, known
 
-_LOCK_KEY = 0x706F_644D_6967
 _WAIT_S = 120  # for another migration to end
 _DDL_WAIT_S = 10  # for those who use a table that must change; they queue behind us meanwhile
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -86,7 +85,7 @@ def _lock(conn: sa.Connection) -> None:
     # On SQLite BEGIN IMMEDIATE is the lock.
     if conn.dialect.name == "postgresql":
         conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+        advisory.hold_whole(conn, advisory.Whole.MIGRATION)
         conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{_DDL_WAIT_S}s'")
 
 

@@ -14,13 +14,13 @@ from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN
 from podhealth.core.turns import Waiting, chosen, share_of
 from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, Phase
 from podhealth.models import Heal, HealSlot, Pod, PodStatus
+from podhealth.store import advisory
+from podhealth.store.advisory import Each
 from podhealth.store.db import db_now, read, write
 from podhealth.store.limits import limits
 
 Row = sa.Row[Any]
 
-# The first halves of the advisory locks taken here; the other is the node, or the tenant.
-_NODES, _TENANTS = 0x4E4F, 0x5445
 _NOT_BEGUN = (HealState.PLANNED, HealState.RUNNING)
 # Written out, so that SQLite knows them for those of its index of open heals.
 _OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
@@ -33,11 +33,9 @@ def lock(conn: sa.Connection, tenant_id: int, node_id: int | None) -> None:
 
     Advisory locks, after the pod's own: the tenant's row is the feed's, which is taken last of all.
     """
-    if conn.dialect.name == "sqlite":
-        return
-    keys = ([(_NODES, node_id)] if node_id is not None else []) + [(_TENANTS, tenant_id)]
-    for kind, key in keys:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(kind, key % (1 << 31))))
+    if node_id is not None:
+        advisory.hold(conn, Each.NODE_PLANS, node_id)
+    advisory.hold(conn, Each.TENANT_PLANS, tenant_id)
 
 
 def take_slot(conn: sa.Connection, node_id: int | None, heal_id: int, pod_id: int, now: datetime) -> None:

@@ -16,7 +16,7 @@ from podhealth.core.window_rules import WindowRules, parse_window, starts_text, 
 from podhealth.core.windows import MAX_MINUTES, Occurrence, Plan, concerns, under_way
 from podhealth.core.words import FeedKind
 from podhealth.models import Node, Pod, Window
-from podhealth.store import audit, tenancy
+from podhealth.store import advisory, audit, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope, own
@@ -25,7 +25,6 @@ MAX_WINDOWS = 200
 _WINDOW = Window.__table__
 _SAME = ("name", "reason", "zone", "minutes", "recurrence", "holds", "all_pods", "enabled")
 _LISTS = ("tags", "pod_ids", "node_ids")
-_NAMES = 0x5749  # the first half of the advisory locks taken here; the other is the tenant
 
 Row = sa.Row[Any]
 
@@ -179,9 +178,8 @@ def _differing(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str,
 
 
 def _lock_names(conn: sa.Connection, scope: Scope) -> None:
-    if conn.dialect.name == "postgresql":
-        # Two of one name at one moment: the second must see the first, not fail on the unique index.
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_NAMES, scope.tenant_id % (1 << 31))))
+    # Two of one name at one moment: the second must see the first, not fail on the unique index.
+    advisory.hold(conn, advisory.Each.WINDOW_NAMES, scope.tenant_id)
 
 
 def _refuse_too_many(conn: sa.Connection, scope: Scope) -> None:
