@@ -4,8 +4,7 @@ Called by podstate.keep, the one place where transitions are stored. Most change
 What follows from what is core/incident's rule; who is told over which channel is unknown.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -40,37 +39,36 @@ class News(NamedTuple):
     wide: OpenIncident | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What follows for some pods, to be stored after they were put back."""
-
-    news: Sequence[News]
-
-
-def judge(conn: sa.Connection, pods: Sequence[PodInHand], now: int) -> Pending | None:
-    """Find out what must be told of these pods, and set when to look at each again; null where there is no news.
+def judge(conn: sa.Connection, pods: Sequence[PodInHand], now: int) -> list[News]:
+    """Find out what must be told of these pods, and set when to look at each again; what follows is stored later.
 
     Called under the pods' locks, before they are put back.
     """
     heard = [pod for pod in pods if _is_news(pod, now)]
     if not heard:
-        return None
+        return []
     members = memberships.of_pods(conn, [pod.pod_id for pod in heard])
-    found = {pod.pod_id: incident.judge(_now_of(pod, members.get(pod.pod_id)), now) for pod in heard}
+    found = _judged(heard, members, {}, now)
     joining = [pod for pod in heard if found[pod.pod_id].joins]
     wide = causes.of_pods(conn, joining, now) if joining else {}
     if _lock_wide(conn, members, found, wide):
         # Whoever ended one of them meanwhile did so without the pods' locks.
         members = memberships.of_pods(conn, [pod.pod_id for pod in heard])
         wide = causes.still_open(conn, wide)
-    held = _holds(conn, heard, members, now)
-    news = []
+        found = _judged(heard, members, {}, now)
+    held = _holds(conn, found, now)
+    found |= _judged([pod for pod in heard if pod.pod_id in held], members, held, now)
     for pod in heard:
-        member = members.get(pod.pod_id)
-        told = incident.judge(replace(_now_of(pod, member), held_until=held.get(pod.pod_id)), now)
-        _take_over(pod, told)
-        news.append(News(pod, told, member, wide.get(pod.pod_id)))
-    return Pending(news)
+        _take_over(pod, found[pod.pod_id])
+    return [News(pod, found[pod.pod_id], members.get(pod.pod_id), wide.get(pod.pod_id)) for pod in heard]
+
+
+def _judged(
+    pods: Iterable[PodInHand], members: Mapping[int, MemberRow], held: Mapping[int, int], now: int
+) -> dict[int, Told]:
+    return {
+        pod.pod_id: incident.judge(_now_of(pod, members.get(pod.pod_id), held.get(pod.pod_id)), now) for pod in pods
+    }
 
 
 def _is_news(pod: PodInHand, now: int) -> bool:
@@ -85,7 +83,7 @@ def _flaps(pod: PodInHand) -> bool:
     return any(check.is_flapping and check.enabled for check in pod.checks)
 
 
-def _now_of(pod: PodInHand, member: MemberRow | None) -> PodNow:
+def _now_of(pod: PodInHand, member: MemberRow | None, held_until: int | None) -> PodNow:
     return PodNow(
         status=Status(pod.status),
         since=pod.since,
@@ -94,6 +92,7 @@ def _now_of(pod: PodInHand, member: MemberRow | None) -> PodNow:
         stopped_reason=pod.stopped_reason,
         is_flapping=_flaps(pod),
         flapping_told_at=pod.flapping_told_at,
+        held_until=held_until,
         member=None
         if member is None
         else Member(
@@ -117,12 +116,8 @@ def _lock_wide(
     return bool(ids)
 
 
-def _holds(
-    conn: sa.Connection, pods: Sequence[PodInHand], members: Mapping[int, MemberRow], now: int
-) -> Mapping[int, int]:
-    asked = [
-        pod.pod_id for pod in pods if incident.needs_hold(incident.judge(_now_of(pod, members.get(pod.pod_id)), now))
-    ]
+def _holds(conn: sa.Connection, found: Mapping[int, Told], now: int) -> Mapping[int, int]:
+    asked = [pod_id for pod_id, told in found.items() if incident.needs_hold(told)]
     return causes.alerts_held(conn, asked, now) if asked else {}
 
 
@@ -132,27 +127,25 @@ def _take_over(pod: PodInHand, told: Told) -> None:
         pod.is_changed = True
 
 
-def store(conn: sa.Connection, pending: Pending | None, now: int) -> list[FeedNote]:
+def store(conn: sa.Connection, news: Sequence[News], now: int) -> list[FeedNote]:
     """Store what follows for the pods, which were put back meanwhile; return the notes for the feed."""
-    if pending is None:
+    if not news:
         return []
     touched: dict[int, FeedNote] = {}
-    incident_of = _join(conn, [one for one in pending.news if one.told.joins and one.member is None], now, touched)
-    _change(conn, pending.news, now, touched)
-    _tell(conn, pending.news, incident_of, now, touched)
-    leaving = [(one.member, one.told.leaves) for one in pending.news if one.member and one.told.leaves]
+    incident_of = _join(conn, [one for one in news if one.told.joins and one.member is None], now, touched)
+    _change(conn, news, now, touched)
+    _tell(conn, news, incident_of, now, touched)
+    leaving = [(one.member, one.told.leaves) for one in news if one.member and one.told.leaves]
     memberships.leave(conn, [(member.member_id, reason) for member, reason in leaving], now)
     to_end = {member.incident_id for member, _ in leaving}
-    to_end |= {one.member.incident_id for one in pending.news if one.member and one.told.is_settled}
+    to_end |= {one.member.incident_id for one in news if one.member and one.told.is_settled}
     for note in endings.end_if_over(conn, to_end, now):
         touched[note.object_id or 0] = note
     return list(touched.values())
 
 
-def _join(
-    conn: sa.Connection, joining: Sequence[News], now: int, touched: dict[int, FeedNote]
-) -> dict[int, tuple[int, str]]:
-    """Put the pods into their incidents, opened where need be; return each pod's incident, and its cause."""
+def _join(conn: sa.Connection, joining: Sequence[News], now: int, touched: dict[int, FeedNote]) -> dict[int, int]:
+    """Put the pods into their incidents, opened where need be; return each pod's incident."""
     own = {
         one.pod.pod_id: NewIncident(
             one.pod.tenant_id,
@@ -166,13 +159,13 @@ def _join(
         if one.wide is None
     }
     opened = memberships.open_all(conn, own.values(), now)
-    places: dict[int, tuple[int, str]] = {}
+    places: dict[int, int] = {}
     rows = []
     for one in joining:
         pod, row = one.pod, own.get(one.pod.pod_id)
         at = one.wide if row is None else opened[row.tenant_id, row.cause_key]
         assert at is not None  # either its own or a wider one
-        places[pod.pod_id] = (at.incident_id, at.cause)
+        places[pod.pod_id] = at.incident_id
         rows.append(
             {
                 "tenant_id": pod.tenant_id,
@@ -224,7 +217,7 @@ def _touch(touched: dict[int, FeedNote], one: News, incident_id: int) -> None:
 def _tell(
     conn: sa.Connection,
     news: Sequence[News],
-    joined: Mapping[int, tuple[int, str]],
+    joined: Mapping[int, int],
     now: int,
     touched: dict[int, FeedNote],
 ) -> None:
@@ -234,8 +227,7 @@ def _tell(
     caused = _transitions(conn, [one.pod.pod_id for one in telling if _trouble_of(one.told)])
     rows = []
     for one in telling:
-        place = joined.get(one.pod.pod_id)
-        incident_id = place[0] if place else one.member.incident_id if one.member else None
+        incident_id = joined.get(one.pod.pod_id, one.member.incident_id if one.member else None)
         rows += [_notice(one.pod, kind, caused, incident_id, now) for kind in one.told.tells]
         if incident_id is not None:
             _touch(touched, one, incident_id)
