@@ -14,7 +14,7 @@ import trustme
 
 from podhealth import egress
 from podhealth.core.address import AddressRefused
-from podhealth.egress import bound
+from podhealth.egress.http import bound
 from podhealth.tls import BY_AUTHORITIES, Pin
 from tests.support.listeners import Listener, closed_port, drip, page, stay_silent
 

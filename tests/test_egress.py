@@ -13,7 +13,8 @@ import trustme
 
 from podhealth import egress
 from podhealth.core.address import AddressRefused, why_refused
-from podhealth.egress import PUBLIC, call, guarded_connect
+from podhealth.egress import PUBLIC, guarded_connect
+from podhealth.egress.http import Session, call
 from tests.support.listeners import Listener, answer, closed_port, drip, endless, page, reset, stay_silent
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -81,7 +82,7 @@ def test_a_redirect_is_answered_not_followed(code: int) -> None:
         Listener(page(code, b"", f"Location: http://127.0.0.1:{elsewhere.port}/")) as far,
     ):
         answered, _body = call("GET", f"http://127.0.0.1:{far.port}/", {}, networks=LOOPBACK)
-        session = egress.session(LOOPBACK)
+        session = Session(LOOPBACK)
         plain = session.get(f"http://127.0.0.1:{far.port}/", allow_redirects=True)
 
     assert answered == plain.status_code == code
@@ -159,7 +160,7 @@ def test_certificates_are_verified(tmp_path: Path) -> None:
 
 def test_a_session_for_libraries_is_guarded_too() -> None:
     with Listener(page()) as far, pytest.raises((ValueError, requests.RequestException)):
-        egress.session().get(f"http://127.0.0.1:{far.port}/")
+        Session(None).get(f"http://127.0.0.1:{far.port}/")
 
     assert far.connections == 0
 
@@ -167,7 +168,7 @@ def test_a_session_for_libraries_is_guarded_too() -> None:
 # Who may open or accept connections at all; everybody else goes through egress.
 _MAY_USE_SOCKETS = (
     "probing/",
-    "egress.py",
+    "egress/",
     "tls.py",
     "live/",
     "web/",

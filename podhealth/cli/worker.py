@@ -22,7 +22,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
 
-from podhealth import clock, logs
+from podhealth import clock, egress, logs
 from podhealth.cli.database import require_ready
 from podhealth.core.errors import InputError
 from podhealth.jobs.parts import Parts, parts
@@ -74,8 +74,6 @@ class PodHealthWorker(SimpleWorker):
         )
         self._here: Parts = parts()
         if {HEAL, TICK, ALERT} & set(names):
-            from podhealth import egress  # not at the top: a prober calls nobody's web hook
-
             # Web hooks and providers lie where their pods do: in private networks that the platform allowed by name.
             egress.open_networks(self._here.settings.pod_networks)
             egress.open_sockets(self._here.settings.docker_sockets)

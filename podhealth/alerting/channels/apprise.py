@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from podhealth import clock, egress
+from podhealth import clock
 from podhealth.alerting.channels.base import TIMEOUT_S, Config, Outgoing, SendError, Sent, judge
 from podhealth.core.channel_fields import APPRISE_SCHEMES, harmful_parameters
 from podhealth.core.words import MessageKind, Severity
+from podhealth.egress import http
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "request")
 _PASSED_ON = ("params", "data", "json", "headers", "auth", "cookies")
@@ -52,7 +53,7 @@ class _Requests:
         kept = {name: options[name] for name in _PASSED_ON if name in options}
         kept |= {"allow_redirects": False, "timeout": left_s}
         try:
-            with requests.Session() as session, egress.bound(session, left_s, most_bytes=egress.MAX_BODY):
+            with requests.Session() as session, http.bound(session, left_s, most_bytes=http.MAX_BODY):
                 session.max_redirects = 1  # none is followed; at 0 the answer that names one would be an error
                 answer = session.request(*args, **kept)
         except (OSError, ValueError) as error:  # a refused address is a ValueError
@@ -117,7 +118,7 @@ def _what_came(is_told: bool, ours: _Call) -> Sent:
     if is_told:
         return Sent(str(last.status_code) if last is not None else "ok")
     if ours.refused:
-        raise SendError(f"the service does not answer: {egress.why(ours.refused[-1])}"[:200])
+        raise SendError(f"the service does not answer: {http.why(ours.refused[-1])}"[:200])
     if last is None:
         raise SendError("the service refused the message", permanent=True)
     headers: Mapping[str, str] = last.headers

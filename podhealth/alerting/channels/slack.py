@@ -5,9 +5,10 @@ Slack knows no id by which it would drop a second copy; the message's stands at 
 
 import json
 
-from podhealth import clock, egress
+from podhealth import clock
 from podhealth.alerting.channels.base import TIMEOUT_S, Config, Outgoing, SendError, Sent, judge
 from podhealth.core.words import MessageKind, Severity
+from podhealth.egress import http
 
 _MOST_TEXT = 2_900
 _MOST_HEADER = 150
@@ -56,7 +57,7 @@ class SlackChannel:
         """Post one message. Raises SendError."""
         headers = {"Content-Type": "application/json"}
         try:
-            answer = egress.exchange("POST", config["url"], headers, body_of(message), timeout_s=TIMEOUT_S)
+            answer = http.exchange("POST", config["url"], headers, body_of(message), timeout_s=TIMEOUT_S)
         except (OSError, ValueError) as error:
             # The URL is a secret: what it leads to may be told, its path never is.
             raise SendError(f"Slack does not answer: {error}".replace(config["url"], "the URL")[:200]) from None

@@ -9,8 +9,9 @@ import json
 from base64 import b64decode, b64encode
 from hashlib import sha256
 
-from podhealth import clock, egress
+from podhealth import clock
 from podhealth.alerting.channels.base import TIMEOUT_S, Config, Outgoing, SendError, Sent, judge
+from podhealth.egress import http
 
 PREFIX = "whsec_"
 
@@ -59,7 +60,7 @@ class WebhookChannel:
             "webhook-signature": signature(config["secret"], message.public_id, timestamp, body),
         }
         try:
-            answer = egress.exchange("POST", config["url"], headers, body, timeout_s=TIMEOUT_S)
+            answer = http.exchange("POST", config["url"], headers, body, timeout_s=TIMEOUT_S)
         except (OSError, ValueError) as error:
             raise SendError(f"the web hook does not answer: {error}"[:200]) from None
         return judge("the web hook", answer.code, answer.headers, now)

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import docker
 from docker.errors import APIError, DockerException
 
-from podhealth import clock, egress
+from podhealth import clock
 from podhealth.core.abilities import can
 from podhealth.core.address import AddressRefused
 from podhealth.core.errors import ActionRefused, ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
+from podhealth.egress import http
 from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
 from podhealth.tls import Pin
 
@@ -71,17 +72,17 @@ def _talk(pod: PodRef) -> Iterator[docker.APIClient]:
     pin = Pin(*(_setting(pod, name) for name in ("ca", "fingerprint", "certificate", "key")))
     try:
         asking = docker.APIClient(base_url=base, version=_OLDEST_API, timeout=_VERSION_S)
-        with egress.bound(asking, _VERSION_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
+        with http.bound(asking, _VERSION_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
             version = str(asking.version(api_version=False)["ApiVersion"])
         client = docker.APIClient(base_url=base, version=version, timeout=_TIMEOUT_S)
-        with egress.bound(client, _TIMEOUT_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
+        with http.bound(client, _TIMEOUT_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
             yield client
     except APIError as error:
         raise _meaning(error) from None
     except AddressRefused as error:
         raise ProviderError(f"the daemon may not be called: {error}"[:200], permanent=True) from None
     except OSError as error:
-        raise ProviderError(f"the daemon does not answer: {egress.why(error)}"[:200]) from None
+        raise ProviderError(f"the daemon does not answer: {http.why(error)}"[:200]) from None
     except (DockerException, ValueError, KeyError, TypeError, RecursionError):
         raise ProviderError("the daemon answered something that is not its JSON") from None
 

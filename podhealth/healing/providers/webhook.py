@@ -11,10 +11,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from podhealth import clock, egress
+from podhealth import clock
 from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
+from podhealth.egress import http
 from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
 
 _TIMEOUT_S = 4.0
@@ -118,7 +119,7 @@ class WebhookProvider:
             "X-PodHealth-Signature": signature(_required(pod, "secret"), key, timestamp, body),
         }
         try:
-            code, content = egress.call(method, url, headers, body, timeout_s=_TIMEOUT_S)
+            code, content = http.call(method, url, headers, body, timeout_s=_TIMEOUT_S)
         except (OSError, ValueError) as error:
             raise ProviderError(f"the web hook does not answer: {error}"[:200]) from None
         return code, _understood(code, content, is_lookup=method == "GET")

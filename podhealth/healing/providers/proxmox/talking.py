@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from proxmoxer.backends.https import JsonSerializer, ProxmoxHTTPApiTokenAuth, ProxmoxHttpSession
 from proxmoxer.core import ProxmoxResource, ResourceException
 
-from podhealth import egress
 from podhealth.core.address import AddressRefused
 from podhealth.core.errors import ActionRefused, ProviderError
+from podhealth.egress import http
 from podhealth.healing.providers.base import PodRef
 from podhealth.healing.providers.proxmox.cluster import Cluster, plain, setting
 from podhealth.tls import Pin
@@ -75,7 +75,7 @@ def talk(pod: PodRef) -> Iterator[Cluster]:
     session.auth = ProxmoxHTTPApiTokenAuth(user, name, token, verify_ssl=True, timeout=_TIMEOUT_S)
     pin = Pin(setting(pod, "ca"), setting(pod, "fingerprint"))
     try:
-        with egress.bound(session, _TIMEOUT_S, most_bytes=_MOST_BYTES, pin=pin):
+        with http.bound(session, _TIMEOUT_S, most_bytes=_MOST_BYTES, pin=pin):
             api = ProxmoxResource(base_url=f"{url}/api2/json", session=session, serializer=_Strict())
             yield Cluster(api, token_id)
     except ResourceException as error:
@@ -83,4 +83,4 @@ def talk(pod: PodRef) -> Iterator[Cluster]:
     except AddressRefused as error:
         raise ProviderError(f"Proxmox may not be called: {error}"[:200], permanent=True) from None
     except (OSError, ValueError) as error:
-        raise ProviderError(f"Proxmox does not answer: {egress.why(error)}"[:200]) from None
+        raise ProviderError(f"Proxmox does not answer: {http.why(error)}"[:200]) from None
