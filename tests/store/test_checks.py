@@ -5,20 +5,13 @@ import sqlalchemy as sa
 
 from podhealth.core.check_rules import RUNNING, parse_check
 from podhealth.core.errors import InputError, NotFound
-from podhealth.core.words import Actor, FeedKind, Role, Status
+from podhealth.core.words import FeedKind, Status
 from podhealth.models import AuditEntry, Check, CheckState, FeedEntry, PodStatus, Transition
 from podhealth.store import audit, checks
 from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
 from tests.support.build import a_check, a_pod, a_tenant
 
 HTTP = {"checkType": "http", "target": "/health"}
-
-
-@pytest.fixture
-def acme(engine):
-    with write(engine) as conn:
-        return Scope(a_tenant(conn), Role.ADMIN, Actor.USER, "ann@acme.example")
 
 
 @pytest.fixture

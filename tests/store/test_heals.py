@@ -21,12 +21,6 @@ def ann(engine: sa.Engine) -> Scope:
 
 
 @pytest.fixture
-def zoe(engine: sa.Engine) -> Scope:
-    with write(engine) as conn:
-        return Scope(build.a_tenant(conn, "zeta"), Role.ADMIN, Actor.USER, "zoe")
-
-
-@pytest.fixture
 def pod_id(engine: sa.Engine, ann: Scope) -> int:
     """A pod that has been unhealthy for ten minutes, on a process host."""
     with write(engine) as conn:

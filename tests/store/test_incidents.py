@@ -1,22 +1,12 @@
 """Incidents follow what pods do, in the same transactions, and each thing is told once (behaviour §7, hazards I6)."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 
 from podhealth.core.episode import STOPPED_BY_POLICY
 from podhealth.core.errors import Conflict, InputError, NotFound
-from podhealth.core.words import (
-    Actor,
-    DesiredState,
-    IncidentCause,
-    NoticeKind,
-    Role,
-    Severity,
-    SnoozeHolds,
-)
+from podhealth.core.words import Actor, DesiredState, IncidentCause, NoticeKind, Role, Severity, SnoozeHolds
 from podhealth.models import AuditEntry, FeedEntry, Transition
 from podhealth.store import holds, incidents, inventory, podstate
 from podhealth.store.db import db_now, write
@@ -25,13 +15,6 @@ from tests.support import build
 from tests.support.told import FAIL, SLOW, Fleet
 
 K = NoticeKind
-
-
-@pytest.fixture
-def fleet(engine: sa.Engine) -> Iterator[Fleet]:
-    fleet = Fleet(engine)
-    yield fleet
-    fleet.close()
 
 
 def ann(fleet: Fleet, role: Role = Role.OPERATOR) -> Scope:

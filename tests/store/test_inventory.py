@@ -4,20 +4,13 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.errors import Conflict, InputError, NotFound
-from podhealth.core.words import Actor, Kind, Phase, ProviderKind, Role, Status
+from podhealth.core.words import Kind, Phase, ProviderKind, Status
 from podhealth.models import AuditEntry, Check, CheckState, FeedEntry, Pod, PodStatus, Tenant
 from podhealth.store import audit, inventory
 from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
 from tests.support.build import a_policy, a_tenant
 
 FIELDS = {"name": "web-1", "address": "10.0.0.1"}
-
-
-@pytest.fixture
-def acme(engine):
-    with write(engine) as conn:
-        return Scope(a_tenant(conn), Role.ADMIN, Actor.USER, "ann@acme.example")
 
 
 def _make(engine, scope, **fields):

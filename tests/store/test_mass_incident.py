@@ -1,7 +1,6 @@
 """A thousand pods of one tenant fall ill at once: one incident, each told once, however many workers there are (§7)."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -18,13 +17,6 @@ PODS = [f"web-{n}" for n in range(1_000)]
 BATCH = 250
 # Measured: 0.15 to 0.4 ms a pod for all that is told of it; this is what a loaded machine may take for everything.
 MOST_S_A_POD = 0.006
-
-
-@pytest.fixture
-def fleet(engine: sa.Engine) -> Iterator[Fleet]:
-    fleet = Fleet(engine)
-    yield fleet
-    fleet.close()
 
 
 def open_breaker(fleet: Fleet, *, is_told: bool = True) -> None:

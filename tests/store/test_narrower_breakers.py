@@ -1,7 +1,5 @@
 """Breakers of nodes inside a tenant whose own breaker is open are part of its trouble, not troubles of their own."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
@@ -13,13 +11,6 @@ from podhealth.store.db import db_now, write
 from tests.support.told import Fleet
 
 PODS = ("web-1", "web-2")
-
-
-@pytest.fixture
-def fleet(engine: sa.Engine) -> Iterator[Fleet]:
-    fleet = Fleet(engine)
-    yield fleet
-    fleet.close()
 
 
 @pytest.fixture

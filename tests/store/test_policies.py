@@ -18,12 +18,6 @@ FIELDS = {"name": "web", "action": "restart", "escalateAfterAttempts": 2, "escal
 
 
 @pytest.fixture
-def scope(engine: sa.Engine) -> Scope:
-    with write(engine) as conn:
-        return Scope(build.a_tenant(conn), Role.ADMIN, Actor.USER, "ann")
-
-
-@pytest.fixture
 def zeta(engine: sa.Engine) -> Scope:
     with write(engine) as conn:
         return Scope(build.a_tenant(conn, "zeta"), Role.ADMIN, Actor.USER, "zoe")

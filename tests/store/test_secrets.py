@@ -6,27 +6,19 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.errors import InputError, ProviderError, SetupError
-from podhealth.core.words import Actor, ProviderKind, Role
+from podhealth.core.words import ProviderKind
 from podhealth.healing.ask import ask, ref_of
 from podhealth.models import AuditEntry, Decision, FeedEntry, Pod
 from podhealth.models.base import Base
 from podhealth.store import inventory, secrets
 from podhealth.store.db import read, write
 from podhealth.store.secrets import seal, seal_all, unseal
-from podhealth.store.tenancy import Scope
 from podhealth.web.api import shapes
-from tests.support.build import a_tenant
 
 CANARY = "canary-4f6a-token"
 CONFIG = {"url": "https://10.0.0.2:8006", "tokenId": "podhealth@pve!heal", "token": CANARY}
 FIELDS = {"name": "web", "address": "10.0.0.1", "provider": "proxmox", "providerRef": "pve1/100"}
 KEY = "a key of the tests, of 32 characters"
-
-
-@pytest.fixture
-def acme(engine):
-    with write(engine) as conn:
-        return Scope(a_tenant(conn), Role.ADMIN, Actor.USER, "ann@acme.example")
 
 
 @pytest.fixture

@@ -12,12 +12,6 @@ from podhealth.store.tenancy import Scope
 from tests.support import build
 
 
-@pytest.fixture
-def scope(engine) -> Scope:
-    with write(engine) as conn:
-        return Scope(build.a_tenant(conn), Role.ADMIN, Actor.USER, "ann")
-
-
 def send(engine, scope, op, answer, route="policies.create"):
     with write(engine) as conn:
         first = submissions.claim(conn, scope, op, route)

@@ -1,8 +1,5 @@
 """Incidents of wider causes: one for each tenant concerned, with the pods that belong to it, until it is over (§7)."""
 
-from collections.abc import Iterator
-
-import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import BreakerScope, BreakerState, IncidentCause, NoticeKind
@@ -12,13 +9,6 @@ from podhealth.store.db import db_now, write
 from tests.support.told import FAIL, Fleet
 
 K = NoticeKind
-
-
-@pytest.fixture
-def fleet(engine: sa.Engine) -> Iterator[Fleet]:
-    fleet = Fleet(engine)
-    yield fleet
-    fleet.close()
 
 
 def on_a_node(fleet: Fleet, *names: str) -> int:

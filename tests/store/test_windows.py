@@ -23,12 +23,6 @@ def scope(engine: sa.Engine) -> Scope:
         return Scope(build.a_tenant(conn), Role.OPERATOR, Actor.USER, "ann")
 
 
-@pytest.fixture
-def zoe(engine: sa.Engine) -> Scope:
-    with write(engine) as conn:
-        return Scope(build.a_tenant(conn, "zeta"), Role.ADMIN, Actor.USER, "zoe")
-
-
 def test_a_window_is_stored_as_it_was_asked_for(engine, scope) -> None:
     with write(engine) as conn:
         row = windows.save_window(conn, scope, SOON | {"starts": "2026-11-24T02:00", "recurrence": "freq=daily"})

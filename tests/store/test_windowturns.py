@@ -21,12 +21,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def scope(engine: sa.Engine) -> Scope:
-    with write(engine) as conn:
-        return Scope(build.a_tenant(conn), Role.ADMIN, Actor.USER, "ann")
-
-
-@pytest.fixture
 def pod_id(engine: sa.Engine, scope: Scope) -> int:
     with write(engine) as conn:
         return build.a_pod(conn, scope.tenant_id, status=Status.UNHEALTHY, tags=["web"])
