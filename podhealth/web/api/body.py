@@ -74,6 +74,14 @@ def refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
             raise InputError(str(name)[:_LONGEST_NAME], "there is no such field", code="unknown_field")
 
 
+def take_number(fields: dict[str, Any], name: str) -> int | None:
+    """Take a whole number out of the fields, null where it is missing; raises InputError naming it."""
+    number = fields.pop(name, None)
+    if number is not None and type(number) is not int:  # true and false are no numbers here
+        raise InputError(name, "must be a whole number")
+    return number
+
+
 def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
     """Return a whole number from the query string; raises InputError naming it out of bounds or given twice."""
     text = query_text(request, name)

@@ -12,7 +12,7 @@ from podhealth.core.words import BreakerScope, KillScope
 from podhealth.store import brakeview, holds, overrides
 from podhealth.store.db import db_now, read, write
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, refuse_unknown
+from podhealth.web.api.body import json_object, refuse_unknown, take_number
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -32,9 +32,7 @@ def switch_off() -> ResponseReturnValue:
     """Switch healing off for a pod, the tenant (admin) or everything (platform), with a reason and an end."""
     fields = json_object(request)
     refuse_unknown(fields, frozenset({"scope", "podId", "until", "reason"}))
-    what, until, pod_id = word("scope", fields.get("scope"), KillScope), _until(fields), fields.get("podId")
-    if pod_id is not None and type(pod_id) is not int:
-        raise InputError("podId", "must be a whole number")
+    what, until, pod_id = word("scope", fields.get("scope"), KillScope), _until(fields), take_number(fields, "podId")
     with write(engine_of(), durable=True) as conn:
         switch_id = holds.set_kill_switch(conn, current_scope(), what, until, fields.get("reason", ""), pod_id)
     tell_browsers()

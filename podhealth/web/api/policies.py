@@ -5,12 +5,11 @@ from typing import Any
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import InputError
 from podhealth.core.words import Action
 from podhealth.store import policies
 from podhealth.store.db import read, write
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object
+from podhealth.web.api.body import json_object, take_number
 from podhealth.web.api.shapes import policy_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -28,11 +27,7 @@ def list_policies() -> ResponseReturnValue:
 def save_policy() -> dict[str, Any]:
     """Make a policy, or change the tenant's own one that ``id`` names; another's or an unknown id is 404."""
     fields = json_object(request)
-    policy_id = fields.pop("id", None)
-    version = fields.pop("version", None)
-    for name, value in (("id", policy_id), ("version", version)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise InputError(name, "must be a whole number")
+    policy_id, version = take_number(fields, "id"), take_number(fields, "version")
     if policy_id is None and fields.get("steps") is None:
         fields.setdefault("action", Action.RESTART.value)  # the seed's default; forms make people choose
     with write(engine_of()) as conn:

@@ -4,13 +4,12 @@ from typing import Any
 
 from flask import request
 
-from podhealth.core.errors import InputError
 from podhealth.core.policy import parse_policy
 from podhealth.models.base import from_us
 from podhealth.store import policies
 from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object
+from podhealth.web.api.body import json_object, take_number
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.replaying import Answer, replayed
@@ -26,9 +25,7 @@ def replay_policy() -> dict[str, Any]:
     The body has a policy's fields; with ``id`` they change that policy, as when it is saved.
     """
     fields = json_object(request)
-    policy_id = fields.pop("id", None)
-    if policy_id is not None and (isinstance(policy_id, bool) or not isinstance(policy_id, int)):
-        raise InputError("id", "must be a whole number")
+    policy_id = take_number(fields, "id")
     existing = None
     if policy_id is not None:
         with read(engine_of()) as conn:

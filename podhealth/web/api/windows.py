@@ -5,11 +5,10 @@ from typing import Any
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import InputError
 from podhealth.store import windows
 from podhealth.store.db import db_now, read, write
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, refuse_unknown
+from podhealth.web.api.body import json_object, refuse_unknown, take_number
 from podhealth.web.api.window_shape import window_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -48,9 +47,7 @@ def change_window(window_id: int) -> dict[str, Any]:
     with read(engine_of()) as conn:
         windows.get_window(conn, current_scope(), window_id)
     fields = json_object(request)
-    version = fields.pop("version", None)
-    if version is not None and type(version) is not int:
-        raise InputError("version", "must be a whole number")
+    version = take_number(fields, "version")
     with write(engine_of(), durable=True) as conn:
         row = windows.save_window(conn, current_scope(), fields, window_id, version)
         now = db_now(conn)
