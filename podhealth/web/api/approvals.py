@@ -2,38 +2,31 @@
 
 from typing import Any
 
-from flask import jsonify, request, url_for
+from flask import request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError
+from podhealth.core.fields import word
 from podhealth.core.words import ApprovalState
 from podhealth.store import approvals
 from podhealth.store.db import read, write
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, query_int, query_text, refuse_unknown
-from podhealth.web.api.cursors import decode, encode
+from podhealth.web.api.body import json_object, query_text, refuse_unknown
+from podhealth.web.api.newest_first import answer_part, asked_part
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 from podhealth.web.telling import tell_browsers
 
-_MOST = 200
-
 
 @api.get("/approvals")
 def list_approvals() -> ResponseReturnValue:
     """Answer the tenant's questions, newest first, as a bare array; the ``Link`` header leads to older ones."""
-    state, limit = _state(query_text(request, "state")), query_int(request, "limit", 50, 1, _MOST)
-    cursor = query_text(request, "cursor")
-    before = None if cursor is None else decode(cursor, 1)[0]
+    named = query_text(request, "state")
+    state, part = None if named is None else word("state", named, ApprovalState), asked_part()
     with read(engine_of()) as conn:
-        rows = list(approvals.listed(conn, current_scope(), state, limit + 1, before))
-    answer = jsonify([_shape(row) for row in rows[:limit]])
-    if len(rows) > limit:
-        more, named = encode(rows[limit - 1].id), state and state.value
-        older = url_for("api.list_approvals", limit=limit, cursor=more, state=named)
-        answer.headers["Link"] = f'<{older}>; rel="next"'
-    return answer
+        rows = list(approvals.listed(conn, current_scope(), state, part.reads, part.before))
+    return answer_part(part, rows, _shape, lambda row: row.id, state=named)
 
 
 @api.post("/approvals/<id:approval_id>/approve")
@@ -59,15 +52,6 @@ def _answer(approval_id: int, is_yes: bool) -> dict[str, Any]:
         row = do(conn, current_scope(), approval_id, note)
     tell_browsers()
     return _shape(row)
-
-
-def _state(text: str | None) -> ApprovalState | None:
-    if text is None:
-        return None
-    try:
-        return ApprovalState(text)
-    except ValueError:
-        raise InputError("state", "must be one of " + ", ".join(one.value for one in ApprovalState)) from None
 
 
 def _shape(row: Any) -> dict[str, Any]:

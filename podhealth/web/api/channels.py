@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from flask import jsonify, request, url_for
+from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import InputError
 from podhealth.core.words import Role
 from podhealth.queues import enqueue
 from podhealth.store import channels, deliveries
@@ -13,15 +12,13 @@ from podhealth.store.channels import told
 from podhealth.store.db import read, write
 from podhealth.web.access import allows
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, query_int, query_text
-from podhealth.web.api.cursors import decode, encode
+from podhealth.web.api.body import json_object, take_number
+from podhealth.web.api.newest_first import answer_part, asked_part
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.platform import platform
 from podhealth.web.session import current_scope
 from podhealth.web.telling import tell_browsers
-
-_MOST = 200
 
 
 @api.get("/channels")
@@ -54,9 +51,7 @@ def get_channel(channel_id: int) -> dict[str, Any]:
 def change_channel(channel_id: int) -> dict[str, Any]:
     """Change the given fields of a channel; with ``version`` only if nobody else has since."""
     fields = json_object(request)
-    version = fields.pop("version", None)
-    if version is not None and type(version) is not int:
-        raise InputError("version", "must be a whole number")
+    version = take_number(fields, "version")
     with write(engine_of(), durable=True) as conn:
         row = channels.update_channel(conn, current_scope(), channel_id, fields, platform(), version)
         answer = _shape(conn, row)
@@ -96,18 +91,11 @@ def rotate_channel_secret(channel_id: int) -> dict[str, Any]:
 @api.get("/channels/<id:channel_id>/deliveries")
 def list_deliveries(channel_id: int) -> ResponseReturnValue:
     """Answer the channel's messages with their tries, newest first, as a bare array; ``Link`` leads to older ones."""
-    limit = query_int(request, "limit", 50, 1, _MOST)
-    cursor = query_text(request, "cursor")
-    before = None if cursor is None else decode(cursor, 1)[0]
+    part = asked_part()
     with read(engine_of()) as conn:
         channels.get_channel(conn, current_scope(), channel_id)
-        rows = deliveries.messages_of(conn, current_scope(), channel_id, before, limit + 1)
-    answer = jsonify([_message_shape(message, tries) for message, tries in rows[:limit]])
-    if len(rows) > limit:
-        place = encode(rows[limit - 1][0].id)
-        older = url_for("api.list_deliveries", channel_id=channel_id, limit=limit, cursor=place)
-        answer.headers["Link"] = f'<{older}>; rel="next"'
-    return answer
+        rows = deliveries.messages_of(conn, current_scope(), channel_id, part.before, part.reads)
+    return answer_part(part, rows, lambda row: _message_shape(*row), lambda row: row[0].id)
 
 
 @api.post("/channels/<id:channel_id>/messages/<id:message_id>/retry")

@@ -14,7 +14,7 @@ from podhealth.store.incidentpage import IncidentPage, incident_page
 from podhealth.web.api import api
 from podhealth.web.api.body import json_object, query_text, refuse_unknown
 from podhealth.web.api.shapes import iso
-from podhealth.web.forms.incidents import place_after, place_of
+from podhealth.web.incident_cursor import place_after, place_of
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 from podhealth.web.telling import tell_browsers

@@ -10,8 +10,8 @@ from podhealth.store import health, overview
 from podhealth.store.db import db_now, read
 from podhealth.web.api import api
 from podhealth.web.api.body import query_text
-from podhealth.web.api.cursors import decode, encode
 from podhealth.web.api.shapes import overview_shape
+from podhealth.web.cursors import decode, encode
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 

@@ -13,8 +13,8 @@ from podhealth.store.db import db_now, read
 from podhealth.store.health import Place
 from podhealth.web.api import api
 from podhealth.web.api.body import query_int, query_text
-from podhealth.web.api.cursors import decode, encode
 from podhealth.web.api.shapes import check_state_shape, iso, pod_shape, result_shape, status_shape
+from podhealth.web.cursors import decode, encode
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 

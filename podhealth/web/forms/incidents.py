@@ -1,4 +1,4 @@
-"""Reads how somebody takes an incident on, and where in their list somebody is. What is refused comes back as typed.
+"""Reads how somebody takes an incident on. What is refused comes back as it was typed.
 
 Whether the incident can still be taken on is the store's business.
 """
@@ -7,10 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from podhealth.core.errors import InputError
-from podhealth.models.base import from_us, to_us
-from podhealth.store.incidentlog import IncidentRow, Place
-from podhealth.web.api.cursors import decode, encode
 from podhealth.web.forms.act import UNTIL, ActForm, end_of
 
 _OVER = "over"
@@ -31,17 +27,3 @@ def typed(posted: Mapping[str, str]) -> ActForm:
 def read_until(form: ActForm, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when the acknowledgement ends, null for with the incident. Raises InputError naming the field."""
     return None if form.values["length"] == _OVER else end_of(form.values, LENGTHS, now, zone)
-
-
-def place_after(row: IncidentRow) -> str:
-    """Return the cursor that goes on after this incident."""
-    return encode(int(row.over_at is not None), to_us(row.opened_at), row.incident_id)
-
-
-def place_of(cursor: str) -> Place:
-    """Return the place that a cursor names. Raises InputError for one that is not ours."""
-    over, at_us, incident_id = decode(cursor, 3)
-    try:
-        return Place(over, from_us(at_us), incident_id)
-    except OverflowError:  # a year that no calendar has
-        raise InputError("cursor", "is none of ours") from None

@@ -13,7 +13,7 @@ from podhealth.models.base import from_us, to_us
 from podhealth.store import shadow
 from podhealth.store.db import read
 from podhealth.store.heallog import RESULTS, Wish, heal_rows, heal_sums
-from podhealth.web.api.cursors import decode, encode
+from podhealth.web.cursors import decode, encode
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell

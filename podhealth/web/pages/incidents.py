@@ -3,18 +3,21 @@
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Severity
-from podhealth.store import incidents, submissions
+from podhealth.store import incidents
 from podhealth.store.db import db_now, read, write
 from podhealth.store.incidentlog import STATES, Place, Wish, incident_rows, zone_of
 from podhealth.store.incidentpage import incident_page
 from podhealth.web.forms.act import ActForm
-from podhealth.web.forms.incidents import LENGTHS, empty_form, place_after, place_of, read_until, typed
+from podhealth.web.forms.incidents import LENGTHS, empty_form, read_until, typed
+from podhealth.web.incident_cursor import place_after, place_of
 from podhealth.web.installed import engine_of
+from podhealth.web.pages.once import Answer, once
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
 from podhealth.web.telling import tell_browsers
@@ -75,17 +78,19 @@ def show(incident_id: int) -> ResponseReturnValue:
 @pages.post("/incidents/<id:incident_id>/acknowledge")
 def acknowledge(incident_id: int) -> ResponseReturnValue:
     """Take the incident on: no reminders until the end that was chosen."""
-    scope, op, form = current_scope(), request.form.get("op", ""), typed(request.form)
+    scope, form = current_scope(), typed(request.form)
+
+    def take_on(conn: sa.Connection) -> Answer:
+        until = read_until(form, db_now(conn), zone_of(conn, scope.tenant_id))
+        incidents.acknowledge(conn, scope, incident_id, until, form.values["note"])
+        return {"incidentId": incident_id}
+
     try:
-        with write(engine_of(), durable=True) as conn:
-            until = read_until(form, db_now(conn), zone_of(conn, scope.tenant_id))
-            if not op or submissions.claim(conn, scope, op, str(request.endpoint)) is None:
-                incidents.acknowledge(conn, scope, incident_id, until, form.values["note"])
+        once(take_on)
     except InputError as refused:
         return _page(incident_id, form.with_error(refused.field, refused.message), 422)
     except Conflict:
         return _page(incident_id, form, 409)
-    tell_browsers()
     return redirect(f"/incidents/{incident_id}", 303)
 
 

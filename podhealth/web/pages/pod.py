@@ -19,7 +19,7 @@ from podhealth.store import heals, holds, podpage, submissions, tenancy
 from podhealth.store.db import read, write
 from podhealth.store.podevents import KINDS, Place
 from podhealth.store.podpage import PodPage, Wanted
-from podhealth.web.api.cursors import decode, encode
+from podhealth.web.cursors import decode, encode
 from podhealth.web.forms.act import ActForm
 from podhealth.web.forms.pods import LENGTHS, empty_forms, read_reason, read_snooze, typed
 from podhealth.web.installed import engine_of

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podhealth.core.errors import InputError
-from podhealth.web.api.cursors import decode, encode
+from podhealth.web.cursors import decode, encode
 
 GARBAGE = [
     "x", "%", "====", "MTIz.", "é", "١", "\0", " ", "None", "-1", "0", "a" * 5_000, "MQ==MQ==", "../..",
