@@ -4,8 +4,6 @@ What a channel may be is core/channel_fields' business; what is told over it the
 admins only.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -19,7 +17,7 @@ from podhealth.web.forms import channels as forms
 from podhealth.web.forms.channels import ChannelForm
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.pages import channel_views as views
-from podhealth.web.pages.once import Answer, differing, once, posted_number
+from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
 from podhealth.web.platform import platform
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
@@ -204,17 +202,9 @@ def _form_page(form: ChannelForm | None, channel_id: int | None, status: int = 2
         rows=forms.route_rows(shown),
         problems=shown.problems(labels),
         meanwhile=differing(stored, shown, labels) if status == 409 else None,
-        version=_version_read(channel, status),
+        version=version_read(channel and channel.version, status),
         platform=platform(),
         kinds=forms.KINDS,
         tags=tags,
     )
     return page, status
-
-
-def _version_read(channel: Any, status: int) -> object:
-    """Return the version that the form on the page has read: what was told of a conflict has been read, too."""
-    if channel is None:
-        return ""
-    posted = request.form.get("version")
-    return channel.version if posted is None or status == 409 else posted

@@ -3,8 +3,6 @@
 What a check may be is core/check_rules' business; what an edit does to its pod the store's.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -17,7 +15,7 @@ from podhealth.store.db import read
 from podhealth.web.forms import checks as forms
 from podhealth.web.forms.checks import KINDS, CheckForm
 from podhealth.web.installed import engine_of
-from podhealth.web.pages.once import Answer, differing, once, posted_number
+from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
 
@@ -185,17 +183,10 @@ def _page(
         labels=labels,
         problems=shown.problems(labels),
         meanwhile=differing(stored, shown, labels) if status == 409 else None,
-        generation=_generation_read(check, status),
+        generation=version_read(check and check.generation, status, "generation"),
         is_unfolded=not is_running and forms.is_unfolded(shown, kind),
     )
     return page, status
-
-
-def _generation_read(check: Any, status: int) -> object:
-    if check is None:
-        return ""
-    posted = request.form.get("generation")
-    return check.generation if posted is None or status == 409 else posted
 
 
 def _free_name(kind: Kind, taken: set[str]) -> str:

@@ -52,6 +52,17 @@ def posted_number(name: str) -> int | None:
     return number
 
 
+def version_read(stored: int | None, status: int, name: str = "version") -> int | str:
+    """Return what the page's hidden field ``name`` holds: the version of what is stored that the form has read.
+
+    ``stored`` null: nothing is stored yet. What was told of a conflict (``status`` 409) has been read, too.
+    """
+    if stored is None:
+        return ""
+    posted = request.form.get(name)
+    return stored if posted is None or status == 409 else posted
+
+
 def differing(stored: EditForm[Any], typed: EditForm[Any], labels: Mapping[str, str]) -> tuple[Differing, ...]:
     """Return how the form as it was typed differs from what somebody else has stored since."""
     return tuple(

@@ -4,7 +4,6 @@ What a pod may be is core/pod_rules' business; what an edit does to it the store
 """
 
 import unicodedata
-from typing import Any
 
 import sqlalchemy as sa
 from flask import redirect, render_template, request
@@ -18,7 +17,7 @@ from podhealth.store.db import read
 from podhealth.web.forms import pod_edit as forms
 from podhealth.web.forms.pod_edit import Networks, PodAsked, PodEditForm
 from podhealth.web.installed import engine_of, installed
-from podhealth.web.pages.once import Answer, differing, once, posted_number
+from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
 from podhealth.web.pages.pods import pages
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
@@ -155,7 +154,7 @@ def _page(form: PodEditForm | None, pod_id: int | None, status: int = 200) -> Re
         labels=forms.LABELS,
         problems=shown.problems(forms.LABELS),
         meanwhile=differing(stored, shown, forms.LABELS) if status == 409 else None,
-        version=_version_read(pod, status),
+        version=version_read(pod and pod.version, status),
         providers=_providers(rules.provider if rules else ProviderKind.NONE),
         kept_secrets=forms.kept_secrets(rules),
         sockets=installed().settings.docker_sockets,
@@ -163,14 +162,6 @@ def _page(form: PodEditForm | None, pod_id: int | None, status: int = 200) -> Re
         networks=installed().settings.pod_networks,
     )
     return page, status
-
-
-def _version_read(pod: Any, status: int) -> object:
-    """Return the version that the form on the page has read: what was told of a conflict has been read, too."""
-    if pod is None:
-        return ""
-    posted = request.form.get("version")
-    return pod.version if posted is None or status == 409 else posted
 
 
 def _providers(current: ProviderKind) -> list[ProviderKind]:

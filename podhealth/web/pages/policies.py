@@ -6,26 +6,27 @@ What a policy may say is core/policy's rule, what it then does core/sentence's w
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import Conflict, InputError
+from podhealth.core.errors import Conflict
 from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Mode, Role
 from podhealth.live.render import fragment
-from podhealth.store import effect, policies, policy_versions, reach, submissions
-from podhealth.store.db import read, write
+from podhealth.store import effect, policies, policy_versions, reach
+from podhealth.store.db import read
 from podhealth.web.access import allows
 from podhealth.web.forms import policies as forms
-from podhealth.web.forms.policies import NEW, PolicyForm, arranged, form_of, read_form, whole_or_text
+from podhealth.web.forms.policies import NEW, PolicyForm, arranged, form_of, read_form
 from podhealth.web.installed import engine_of
 from podhealth.web.pages import effect_views
 from podhealth.web.pages import policy_views as views
+from podhealth.web.pages.once import Answer, once, posted_number, version_read
 from podhealth.web.pages.replay_view import PolicyReplay, replay_view
 from podhealth.web.replaying import replayed
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
-from podhealth.web.telling import tell_browsers
 
 pages = Blueprint("policies", __name__)
 
@@ -71,7 +72,7 @@ def show(policy_id: int) -> ResponseReturnValue:
 @pages.post("/policies/<id:policy_id>")
 def save(policy_id: int) -> ResponseReturnValue:
     """Change a policy, unless somebody else has since it was read."""
-    version = _posted_version()
+    version = posted_number("version")
     with read(engine_of()) as conn:
         existing = policies.rules_of(policies.get_policy(conn, current_scope(), policy_id))
     form = _with_consent(read_form(request.form, existing), existing)
@@ -87,7 +88,7 @@ def save(policy_id: int) -> ResponseReturnValue:
 @pages.post("/policies/preview")
 def preview() -> ResponseReturnValue:
     """Answer what the form would do, as its fragments; to a browser without scripts the page, its steps rearranged."""
-    policy_id, scope = _posted_id(), current_scope()
+    policy_id, scope = posted_number("policyId"), current_scope()
     with read(engine_of()) as conn:
         form = _posted_form(conn, policy_id)
         if "HX-Request" in request.headers:
@@ -101,7 +102,7 @@ def preview() -> ResponseReturnValue:
 @pages.post("/policies/replay")
 def replay() -> ResponseReturnValue:
     """Answer what the form's policy would have done in the last 30 days; without scripts the page with it."""
-    policy_id = _posted_id()
+    policy_id = posted_number("policyId")
     with read(engine_of()) as conn:
         form = _posted_form(conn, policy_id)
     if form.rules is None:
@@ -113,26 +114,12 @@ def replay() -> ResponseReturnValue:
     return _page(form, policy_id, shown=view)
 
 
-def _posted_id() -> int | None:
-    policy_id = whole_or_text(request.form.get("policyId", ""))
-    if isinstance(policy_id, str):
-        raise InputError("policyId", "must be a whole number")
-    return policy_id
-
-
 def _posted_form(conn: Any, policy_id: int | None) -> PolicyForm:
     if policy_id is None:
         return read_form(request.form)
     stored = policies.rules_of(policies.get_policy(conn, current_scope(), policy_id))
     # Who may only read a policy sends none of its fields.
     return read_form(request.form, stored) if "name" in request.form else form_of(stored)
-
-
-def _posted_version() -> int | None:
-    version = whole_or_text(request.form.get("version", ""))
-    if isinstance(version, str):
-        raise InputError("version", "must be a whole number")
-    return version
 
 
 def _with_consent(form: PolicyForm, existing: PolicyRules | None) -> PolicyForm:
@@ -143,19 +130,14 @@ def _with_consent(form: PolicyForm, existing: PolicyRules | None) -> PolicyForm:
     return form.refused("understood", "tick this to let the policy act, or choose another mode")
 
 
-def _store(form: PolicyForm, policy_id: int | None, version: int | None) -> dict[str, Any]:
+def _store(form: PolicyForm, policy_id: int | None, version: int | None) -> Answer:
     """Store what the form asks for, once for each ``op``, and return which policy and version that is."""
-    scope, op = current_scope(), request.form.get("op", "")
-    with write(engine_of()) as conn:
-        done = submissions.claim(conn, scope, op, str(request.endpoint)) if op else None
-        if done is not None:
-            return done
-        row = policies.save_policy(conn, scope, form.fields, policy_id, version)
-        saved = {"policyId": row.id, "version": row.version}
-        if op:
-            submissions.keep(conn, scope, op, saved)
-    tell_browsers()
-    return saved
+
+    def store(conn: sa.Connection) -> Answer:
+        row = policies.save_policy(conn, current_scope(), form.fields, policy_id, version)
+        return {"policyId": row.id, "version": row.version}
+
+    return once(store)
 
 
 def _page(
@@ -184,7 +166,7 @@ def _page(
         labels=forms.LABELS,
         next_step=forms.NEXT_STEP,
         meanwhile=meanwhile,
-        version=_version_read(row, status),
+        version=version_read(row and row.version, status),
         is_consented=bool(request.form.get("understood")),
         was_auto=stored is not None and stored.effective_mode == Mode.AUTO,
         saved=row is not None and request.args.get("saved") == str(row.version),
@@ -199,14 +181,6 @@ def _came_to(conn: Any, policy_id: int, now: datetime) -> effect_views.EffectVie
     return effect_views.effect_view(found.get(policy_id, effect.NOTHING))
 
 
-def _version_read(row: Any, status: int) -> object:
-    """Return the version that the form on the page has read: what was told of a conflict has been read, too."""
-    if row is None:
-        return ""
-    posted = request.form.get("version")
-    return row.version if posted is None or status == 409 else posted
-
-
 def _effect(form: PolicyForm, reached: reach.Reach | None) -> dict[str, Any]:
     return {
         "policy_sentence": views.sentence_view(form, reached),
@@ -216,7 +190,7 @@ def _effect(form: PolicyForm, reached: reach.Reach | None) -> dict[str, Any]:
 
 
 def _meanwhile(conn: Any, row: Any) -> views.Meanwhile | None:
-    scope, was = current_scope(), _posted_version()
+    scope, was = current_scope(), posted_number("version")
     now = policy_versions.get_version(conn, scope, row.id, row.version)
     then = None if was is None else policy_versions.get_version(conn, scope, row.id, was)
     return None if now is None else views.meanwhile(then, now)

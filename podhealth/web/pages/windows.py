@@ -24,7 +24,7 @@ from podhealth.web.forms import windows as forms
 from podhealth.web.forms.windows import WindowForm
 from podhealth.web.installed import engine_of
 from podhealth.web.pages import window_views as views
-from podhealth.web.pages.once import Answer, differing, once, posted_number
+from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
 
@@ -208,7 +208,7 @@ def _page(form: WindowForm | None, window_id: int | None, status: int = 200) -> 
         labels=forms.LABELS,
         problems=shown.problems(forms.LABELS),
         meanwhile=differing(stored, shown, _compared(stored)) if status == 409 else None,
-        version=_version_read(row, status),
+        version=version_read(row and row.version, status),
         effect=effect,
         state=state,
         until=until,
@@ -233,10 +233,3 @@ def _stored(conn: sa.Connection, row: Any, now: Any, nodes: list[int]) -> Window
 
 def _compared(stored: WindowForm) -> dict[str, str]:
     return {name: label for name, label in forms.LABELS.items() if name in stored.values}
-
-
-def _version_read(row: Any, status: int) -> object:
-    if row is None:
-        return ""
-    posted = request.form.get("version")
-    return row.version if posted is None or status == 409 else posted
