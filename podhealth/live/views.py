@@ -22,11 +22,11 @@ Part = Literal["nav", "counts", "card", "row", "page", "open", "incident_row", "
 class Key(NamedTuple):
     """One thing that may stand on a screen: the navigation's or overview's counts, a pod or incident as row or page.
 
-    ``pod_id``: of the pod, or of the incident.
+    ``object_id``: of the pod or the incident, 0 for what there is one of.
     """
 
     part: Part
-    pod_id: int
+    object_id: int
 
 
 NAV = Key("nav", 0)
@@ -98,22 +98,22 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
     if NAV in keys or COUNTS in keys:
         counts = overview.counts(conn, tenant_id, now)
         elements |= {NAV: (_piece("nav_counts", counts),), COUNTS: (_piece("overview_counts", counts),)}
-    listed = sorted({key.pod_id for key in keys if key.part in ("card", "row")})
+    listed = sorted({key.object_id for key in keys if key.part in ("card", "row")})
     cards = {card.pod_id: card for card in overview.pod_cards(conn, tenant_id, now, listed)} if listed else {}
     elements |= _incidents(conn, tenant_id, keys, now)
     for key in keys:
         if key.part in ("card", "row"):
-            if key.pod_id in cards:
-                elements[key] = (_piece(f"pod_{key.part}", cards[key.pod_id]),)
+            if key.object_id in cards:
+                elements[key] = (_piece(f"pod_{key.part}", cards[key.object_id]),)
             else:
-                gone[key] = (f"pod-{key.part}-{key.pod_id}",)
+                gone[key] = (f"pod-{key.part}-{key.object_id}",)
         elif key.part == "page":
-            elements[key], gone[key] = _page(conn, tenant_id, key.pod_id, now)
+            elements[key], gone[key] = _page(conn, tenant_id, key.object_id, now)
     return Rendered({key: elements[key] for key in keys if key in elements}, gone)
 
 
 def _incidents(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: datetime) -> dict[Key, tuple[str, ...]]:
-    listed = sorted({key.pod_id for key in keys if key.part == "incident_row"})
+    listed = sorted({key.object_id for key in keys if key.part == "incident_row"})
     rows = incidentlog.incidents_of(conn, tenant_id, listed, now)
     found: dict[Key, tuple[str, ...]] = {
         Key("incident_row", incident_id): (_piece("incident_row", row),) for incident_id, row in rows.items()
@@ -121,7 +121,7 @@ def _incidents(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: 
     if OPEN in keys:
         found[OPEN] = (_piece("nav_incidents", incidentlog.count_open(conn, tenant_id)),)
     for key in keys:
-        page = incidentpage.incident_page(conn, tenant_id, key.pod_id, now) if key.part == "incident" else None
+        page = incidentpage.incident_page(conn, tenant_id, key.object_id, now) if key.part == "incident" else None
         if page is not None:
             found[key] = tuple(_piece(name, view) for name, view in page.fragments())
     return found
