@@ -1,6 +1,6 @@
 """Begins the heals of a fleet in memory: judged once more, then the provider is called, as healing/act does.
 
-What follows a call that was heard is in ``stepping``.
+What follows a call that was heard is in ``verifying``.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from podhealth.core.decide import SKIPPED_WHEN_PLANNED, decide
 from podhealth.core.facts import Facts
 from podhealth.core.words import Answer, HealState, NoticeKind
-from podhealth.simulator import stepping
+from podhealth.simulator import verifying
 from podhealth.simulator.fleet import SimHeal, moment
 from podhealth.simulator.gathering import Gathered
 from podhealth.simulator.lengths import US
@@ -56,7 +56,7 @@ def _call(healer: "Healer", heal: SimHeal, now: int) -> None:
     else:
         heal.called_at, heal.node = moment(now), was
         healer.tell(NoticeKind.HEAL_STARTED, heal.pod, now)
-        healer.later(act.ends_at, lambda at: stepping.task_ends(healer, heal, at))
+        healer.later(act.ends_at, lambda at: verifying.task_ends(healer, heal, at))
         return
     healer.judge_soon(heal.pod, now)
 

@@ -22,7 +22,8 @@ from podhealth.simulator.fleet import SimPod, SimPolicy, SimTenant, Trace, micro
 from podhealth.simulator.healer import Healer
 from podhealth.simulator.lengths import US
 from podhealth.simulator.places import Places, SimVantage
-from podhealth.simulator.scenario import PodPlan, Scenario
+from podhealth.simulator.plans import PodPlan
+from podhealth.simulator.scenario import Scenario
 from podhealth.simulator.telling import Telling
 from podhealth.simulator.world import Machine, World
 

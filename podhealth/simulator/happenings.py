@@ -4,14 +4,15 @@ Nothing here knows how the healer will take it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from podhealth.core import set_phase
 from podhealth.core.policy import parse_policy
 from podhealth.core.words import Action, ActualState
-from podhealth.simulator import scenario as plans
+from podhealth.simulator import faults
 from podhealth.simulator.engine import Run
 from podhealth.simulator.fleet import SimPod, Switched
-from podhealth.simulator.places_flow import cut_begins, cut_ends, node_dies, node_returns
+from podhealth.simulator.outages import cut_begins, cut_ends, node_dies, node_returns
 from podhealth.simulator.windows import open_windows
 from podhealth.simulator.world import Ailment
 
@@ -26,7 +27,7 @@ def arrange(run: Run) -> None:
     open_windows(run)
 
 
-_Timed = plans.Fault | plans.NodeDies | plans.Partition
+_Timed = faults.Fault | faults.NodeDies | faults.Partition
 
 
 def _at(run: Run, fault: _Timed, do: Callable[[int], None], undo: Callable[[int], None]) -> None:
@@ -35,13 +36,24 @@ def _at(run: Run, fault: _Timed, do: Callable[[int], None], undo: Callable[[int]
         run.later(run.begins + fault.until, undo)
 
 
-def _spread(run: Run, pods: list[SimPod], spread: int, do: Callable[[SimPod, int], None], now: int) -> None:
+_Does = Callable[[SimPod, int], None]
+
+
+def _to_each(run: Run, fault: faults.Fault, do: _Does, undo: _Does) -> None:
+    def to_each(what: _Does, now: int) -> None:
+        for pod in run.named(fault.pods):
+            what(pod, now)
+
+    _at(run, fault, partial(to_each, do), partial(to_each, undo))
+
+
+def _spread(run: Run, pods: list[SimPod], spread: int, do: _Does, now: int) -> None:
     for number, pod in enumerate(pods):
         when = now + spread * number // max(1, len(pods))
         run.later(when, lambda at, pod=pod: do(pod, at))  # type: ignore[misc]
 
 
-def _dies(run: Run, fault: plans.Dies) -> None:
+def _dies(run: Run, fault: faults.Dies) -> None:
     cures = frozenset(fault.cured_by)
 
     def die(pod: SimPod, now: int) -> None:
@@ -58,19 +70,14 @@ def _dies(run: Run, fault: plans.Dies) -> None:
     run.later(run.begins + fault.at, begin)
 
 
-def _dies_after_start(run: Run, fault: plans.DiesAfterStart) -> None:
+def _dies_after_start(run: Run, fault: faults.DiesAfterStart) -> None:
     rule = (fault.after, frozenset(fault.cured_by))
 
-    def begin(now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.dies_again.append(rule)
-            dies_again(run, pod, now)
+    def begin(pod: SimPod, now: int) -> None:
+        pod.machine.dies_again.append(rule)
+        dies_again(run, pod, now)
 
-    def end(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.dies_again.remove(rule)
-
-    _at(run, fault, begin, end)
+    _to_each(run, fault, begin, lambda pod, _now: pod.machine.dies_again.remove(rule))
 
 
 def dies_again(run: Run, pod: SimPod, now: int) -> None:
@@ -86,7 +93,7 @@ def dies_again(run: Run, pod: SimPod, now: int) -> None:
         run.later(max(now, up_at) + after, die)
 
 
-def _flaps(run: Run, fault: plans.Flaps) -> None:
+def _flaps(run: Run, fault: faults.Flaps) -> None:
     ends = _FOR_EVER if fault.until is None else run.begins + fault.until
 
     def down(pod: SimPod, now: int) -> None:
@@ -108,19 +115,17 @@ def _flaps(run: Run, fault: plans.Flaps) -> None:
     run.later(run.begins + fault.at, begin)
 
 
-def _slow_boot(run: Run, fault: plans.SlowBoot) -> None:
-    def begin(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.boot_us = fault.boot
+def _slow_boot(run: Run, fault: faults.SlowBoot) -> None:
+    def begin(pod: SimPod, _now: int) -> None:
+        pod.machine.boot_us = fault.boot
 
-    def end(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.boot_us = pod.machine.plan.boot
+    def end(pod: SimPod, _now: int) -> None:
+        pod.machine.boot_us = pod.machine.plan.boot
 
-    _at(run, fault, begin, end)
+    _to_each(run, fault, begin, end)
 
 
-def _bad_deploy(run: Run, fault: plans.BadDeploy) -> None:
+def _bad_deploy(run: Run, fault: faults.BadDeploy) -> None:
     def begin(now: int) -> None:
         _spread(run, run.named(fault.pods), fault.spread, die, now)
 
@@ -133,11 +138,11 @@ def _bad_deploy(run: Run, fault: plans.BadDeploy) -> None:
     run.later(run.begins + fault.at, begin)
 
 
-def _node_dies(run: Run, fault: plans.NodeDies) -> None:
+def _node_dies(run: Run, fault: faults.NodeDies) -> None:
     _at(run, fault, lambda now: node_dies(run, fault, now), lambda now: node_returns(run, fault, now))
 
 
-def _partition(run: Run, fault: plans.Partition) -> None:
+def _partition(run: Run, fault: faults.Partition) -> None:
     nodes = frozenset(fault.nodes)
     _at(
         run,
@@ -147,31 +152,21 @@ def _partition(run: Run, fault: plans.Partition) -> None:
     )
 
 
-def _locked(run: Run, fault: plans.Locked) -> None:
-    def begin(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.locks.append(fault.lock)
+def _locked(run: Run, fault: faults.Locked) -> None:
+    def begin(pod: SimPod, _now: int) -> None:
+        pod.machine.locks.append(fault.lock)
 
-    def end(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.locks.remove(fault.lock)
-
-    _at(run, fault, begin, end)
+    _to_each(run, fault, begin, lambda pod, _now: pod.machine.locks.remove(fault.lock))
 
 
-def _refuses(run: Run, fault: plans.Refuses) -> None:
-    def begin(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.refusals.append(fault.permanent)
+def _refuses(run: Run, fault: faults.Refuses) -> None:
+    def begin(pod: SimPod, _now: int) -> None:
+        pod.machine.refusals.append(fault.permanent)
 
-    def end(_now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.refusals.remove(fault.permanent)
-
-    _at(run, fault, begin, end)
+    _to_each(run, fault, begin, lambda pod, _now: pod.machine.refusals.remove(fault.permanent))
 
 
-def _edits_policy(run: Run, fault: plans.EditsPolicy) -> None:
+def _edits_policy(run: Run, fault: faults.EditsPolicy) -> None:
     tenant = run.tenants[fault.tenant]
     policy = next(p for p in tenant.policies if p.rules.name == fault.policy)
 
@@ -188,7 +183,7 @@ def _edits_policy(run: Run, fault: plans.EditsPolicy) -> None:
     run.later(run.begins + fault.at, edit)
 
 
-def _kill_switch(run: Run, fault: plans.KillSwitch) -> None:
+def _kill_switch(run: Run, fault: faults.KillSwitch) -> None:
     since, until = run.begins + fault.at, run.begins + fault.until
 
     def begin(now: int) -> None:
@@ -200,34 +195,32 @@ def _kill_switch(run: Run, fault: plans.KillSwitch) -> None:
     run.later(since, begin)
 
 
-def _stops(run: Run, fault: plans.Stops) -> None:
-    def begin(now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.machine.actual = ActualState.STOPPED
-            run.healer.stop(pod, now, "stopped by a person")
-            run.healer.judge_soon(pod, now)
+def _stops(run: Run, fault: faults.Stops) -> None:
+    def begin(pod: SimPod, now: int) -> None:
+        pod.machine.actual = ActualState.STOPPED
+        run.healer.stop(pod, now, "stopped by a person")
+        run.healer.judge_soon(pod, now)
 
-    def end(now: int) -> None:
-        for pod in run.named(fault.pods):
-            pod.is_wanted, pod.machine.actual = True, ActualState.RUNNING
-            pod.machine.answers_from, pod.machine.silent_since = now + pod.machine.boot_us, None
-            set_phase.want_running(pod.hand, now, None)
-            run.keep(pod, now)
+    def end(pod: SimPod, now: int) -> None:
+        pod.is_wanted, pod.machine.actual = True, ActualState.RUNNING
+        pod.machine.answers_from, pod.machine.silent_since = now + pod.machine.boot_us, None
+        set_phase.want_running(pod.hand, now, None)
+        run.keep(pod, now)
 
-    _at(run, fault, begin, end)
+    _to_each(run, fault, begin, end)
 
 
 _ARRANGE: dict[type, Callable[..., None]] = {
-    plans.Dies: _dies,
-    plans.DiesAfterStart: _dies_after_start,
-    plans.Flaps: _flaps,
-    plans.SlowBoot: _slow_boot,
-    plans.BadDeploy: _bad_deploy,
-    plans.NodeDies: _node_dies,
-    plans.Partition: _partition,
-    plans.Locked: _locked,
-    plans.Refuses: _refuses,
-    plans.EditsPolicy: _edits_policy,
-    plans.KillSwitch: _kill_switch,
-    plans.Stops: _stops,
+    faults.Dies: _dies,
+    faults.DiesAfterStart: _dies_after_start,
+    faults.Flaps: _flaps,
+    faults.SlowBoot: _slow_boot,
+    faults.BadDeploy: _bad_deploy,
+    faults.NodeDies: _node_dies,
+    faults.Partition: _partition,
+    faults.Locked: _locked,
+    faults.Refuses: _refuses,
+    faults.EditsPolicy: _edits_policy,
+    faults.KillSwitch: _kill_switch,
+    faults.Stops: _stops,
 }

@@ -13,7 +13,7 @@ from podhealth.core.episode import closing, relapse
 from podhealth.core.facts import CheckFacts, ProviderFacts
 from podhealth.core.judging import comes_to, healthy_spans, may_open, must_ask, triggers
 from podhealth.core.words import Action, Answer, Gate, HealState, NoticeKind, Outcome, Status
-from podhealth.simulator import calling, gathering, stepping
+from podhealth.simulator import calling, gathering, verifying
 from podhealth.simulator.brakes import Brakes, Scope
 from podhealth.simulator.fleet import Later, Said, SimEpisode, SimHeal, SimPod, SimTenant, Switched, micros, moment
 from podhealth.simulator.gathering import Gathered
@@ -224,7 +224,7 @@ class Healer:
         def step(now: int) -> None:
             if heal.next_step_at == us and heal.state == HealState.VERIFYING:
                 heal.next_step_at = None
-                stepping.verify(self, heal, now)
+                verifying.verify(self, heal, now)
 
         self.later(us, step)
 
@@ -237,7 +237,7 @@ class Healer:
     def close(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:
         """Close a heal that was verified, and have the pod judged."""
         self.end(heal, state, reason, now)
-        stepping.probe_soon(heal.pod, None, now)
+        verifying.probe_soon(heal.pod, None, now)
         self.judge_soon(heal.pod, now)
 
     def end(self, heal: SimHeal, state: HealState, reason: str, now: int) -> None:

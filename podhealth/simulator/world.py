@@ -11,7 +11,7 @@ from podhealth.core.facts import ProviderFacts
 from podhealth.core.probe import Finding
 from podhealth.core.words import Action, ActualState, FailClass, Outcome
 from podhealth.simulator.lengths import US
-from podhealth.simulator.scenario import PodPlan
+from podhealth.simulator.plans import PodPlan
 
 REFUSED = Finding(Outcome.FAIL, FailClass.DOWN, "refused", error="connection refused")
 NO_ANSWER = Finding(Outcome.FAIL, FailClass.DOWN, "timeout", error="no answer in time")

@@ -15,10 +15,10 @@ from podhealth.core.places import (
 )
 from podhealth.core.words import IncidentCause, NoticeKind, Phase, Severity
 from podhealth.simulator.engine import Run
+from podhealth.simulator.faults import NodeDies
 from podhealth.simulator.fleet import SimPod, moment
 from podhealth.simulator.lengths import US
 from podhealth.simulator.places import REFERENCE_EVERY_US, SimVantage
-from podhealth.simulator.scenario import NodeDies
 
 ASK_NODES_EVERY_US = 10 * US  # as often as the check running asks
 
