@@ -5,7 +5,6 @@ What the provider says is only the beginning: a heal has succeeded when the chec
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,8 +131,7 @@ def verify(engine: sa.Engine, heal: Row, pod: Row) -> Published:
         check = _witness(g, heal)
         assert check is not None  # _gone has looked
         seen = healsteps.seen_since(conn, check.id, heal.action_ended_at, now)
-        proof = _proof(_rules_of(conn, g, heal), heal, check)
-        proof = replace(proof, start_deadline_at=start_deadline_at, verify_until=verify_until)
+        proof = _proof(_rules_of(conn, g, heal), heal, check, start_deadline_at, verify_until)
         found = verdict.verdict(proof, seen, now, is_held=_is_held(g))
         if found.state is None:
             look_at = min(found.look_at or now + _SAFETY_NET, now + _SAFETY_NET)
@@ -150,11 +148,13 @@ def _gone(g: Gathered, heal: Row) -> str | None:
     return None if _witness(g, heal) is not None else "the check that started it is gone"
 
 
-def _proof(rules: PolicyRules, heal: Row, check: Row) -> verdict.Proof:
+def _proof(
+    rules: PolicyRules, heal: Row, check: Row, start_deadline_at: datetime, verify_until: datetime
+) -> verdict.Proof:
     return verdict.Proof(
         action_ended_at=heal.action_ended_at,
-        start_deadline_at=heal.start_deadline_at,
-        verify_until=heal.verify_until,
+        start_deadline_at=start_deadline_at,
+        verify_until=verify_until,
         success_threshold=check.success_threshold,
         failure_threshold=check.failure_threshold,
         healthy_delay_s=rules.healthy_delay_s,
