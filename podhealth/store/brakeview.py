@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import OPEN_HEAL_STATES, Action, BreakerScope, BreakerState, HealState, KillScope
 from podhealth.models import Breaker, BreakerHold, CheckState, Heal, KillSwitch, Pod
-from podhealth.store import brakes, breakers, turns
+from podhealth.store import brakes, breakers, holds, turns
 from podhealth.store.limits import limits
 from podhealth.store.tenancy import Scope
 
@@ -95,12 +95,11 @@ def brakes_view(conn: sa.Connection, scope: Scope, now: datetime) -> BrakesView:
 def _switches(conn: sa.Connection, scope: Scope, now: datetime) -> tuple[SwitchLine, ...]:
     k = KillSwitch
     concerns = sa.or_(k.scope == KillScope.SYSTEM, k.tenant_id == scope.tenant_id)
-    widest_first = sa.case((k.scope == KillScope.SYSTEM, 0), (k.scope == KillScope.TENANT, 1), else_=2)
     query = (
         sa.select(k.__table__, Pod.name.label("pod"))
         .outerjoin(Pod, Pod.id == k.pod_id)
         .where(k.ended_at.is_(None), k.until > now, concerns, Pod.deleted_at.is_(None))
-        .order_by(widest_first, k.until.desc())
+        .order_by(*holds.widest_first())
         .limit(_MOST)
     )
     return tuple(

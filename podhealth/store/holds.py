@@ -184,7 +184,10 @@ def switches_for(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime
         sa.and_(k.scope == KillScope.TENANT, k.tenant_id == tenant_id),
         sa.and_(k.scope == KillScope.POD, k.tenant_id == tenant_id, k.pod_id == pod_id),
     )
-    widest_first = sa.case((k.scope == KillScope.SYSTEM, 0), (k.scope == KillScope.TENANT, 1), else_=2)
-    return conn.execute(
-        sa.select(k.__table__).where(*_in_force(k, now), concerns).order_by(widest_first, k.until.desc())
-    ).all()
+    return conn.execute(sa.select(k.__table__).where(*_in_force(k, now), concerns).order_by(*widest_first())).all()
+
+
+def widest_first() -> tuple[Any, ...]:
+    """Return the order of kill switches: system before tenant before pod, and of each the longest first."""
+    k = KillSwitch
+    return sa.case((k.scope == KillScope.SYSTEM, 0), (k.scope == KillScope.TENANT, 1), else_=2), k.until.desc()
