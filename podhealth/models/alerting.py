@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import ChannelKind, IncidentCause, MessageKind, MessageState, NoticeKind, Severity
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
-_OPEN = sa.text("recovered_at IS NULL")
-_STILL_IN = sa.text("left_at IS NULL")
-_WAITING = sa.text("state = 'waiting'")
-_NOT_GROUPED = sa.text("grouped_at IS NULL")
-_GATHERING = sa.text("state = 'gathering'")
-_NOT_ENDED = sa.text("ended_at IS NULL")
+_OPEN = only_where("recovered_at IS NULL")
+_STILL_IN = only_where("left_at IS NULL")
+_WAITING = only_where("state = 'waiting'")
+_NOT_GROUPED = only_where("grouped_at IS NULL")
+_GATHERING = only_where("state = 'gathering'")
+_NOT_ENDED = only_where("ended_at IS NULL")
 
 
 class Incident(Base):
@@ -23,16 +23,9 @@ class Incident(Base):
     __tablename__ = "incidents"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "id"),
-        sa.Index(
-            "uq_incidents_open", "tenant_id", "cause_key", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
-        ),
+        sa.Index("uq_incidents_open", "tenant_id", "cause_key", unique=True, **_OPEN),
         sa.Index("ix_incidents_tenant_opened", "tenant_id", "opened_at"),
-        sa.Index(
-            "ix_incidents_check_at",
-            "check_at",
-            sqlite_where=sa.text("check_at IS NOT NULL"),
-            postgresql_where=sa.text("check_at IS NOT NULL"),
-        ),
+        sa.Index("ix_incidents_check_at", "check_at", **only_where("check_at IS NOT NULL")),
     )
 
     id: Mapped[int] = big_id()
@@ -62,7 +55,7 @@ class IncidentMember(Base):
     __table_args__ = (
         owned_by_pod(),
         sa.ForeignKeyConstraint(["tenant_id", "incident_id"], ["incidents.tenant_id", "incidents.id"]),
-        sa.Index("uq_incident_members_in", "pod_id", unique=True, sqlite_where=_STILL_IN, postgresql_where=_STILL_IN),
+        sa.Index("uq_incident_members_in", "pod_id", unique=True, **_STILL_IN),
         sa.Index("ix_incident_members_incident", "incident_id"),
     )
 
@@ -87,7 +80,7 @@ class Notice(Base):
     __tablename__ = "notices"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "cause_key"),
-        sa.Index("ix_notices_new", "id", sqlite_where=_NOT_GROUPED, postgresql_where=_NOT_GROUPED),
+        sa.Index("ix_notices_new", "id", **_NOT_GROUPED),
         sa.Index("ix_notices_incident", "incident_id"),
         sa.Index("ix_notices_at", "at"),
     )
@@ -111,14 +104,7 @@ class Channel(Base):
     __tablename__ = "channels"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "id"),
-        sa.Index(
-            "uq_channels_tenant_name",
-            "tenant_id",
-            "name",
-            unique=True,
-            sqlite_where=sa.text("deleted_at IS NULL"),
-            postgresql_where=sa.text("deleted_at IS NULL"),
-        ),
+        sa.Index("uq_channels_tenant_name", "tenant_id", "name", unique=True, **only_where("deleted_at IS NULL")),
     )
 
     id: Mapped[int] = big_id()
@@ -166,10 +152,10 @@ class Message(Base):
     __table_args__ = (
         sa.ForeignKeyConstraint(["tenant_id", "channel_id"], ["channels.tenant_id", "channels.id"]),
         sa.UniqueConstraint("public_id"),
-        sa.Index("ix_messages_due", "due_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        sa.Index("ix_messages_due", "due_at", **_WAITING),
         sa.Index("ix_messages_channel", "channel_id", "created_at"),
         sa.Index("ix_messages_incident", "incident_id"),
-        sa.Index("ix_messages_gathering", "due_at", sqlite_where=_GATHERING, postgresql_where=_GATHERING),
+        sa.Index("ix_messages_gathering", "due_at", **_GATHERING),
         sa.Index("ix_messages_thread", "thread_id"),
     )
 
@@ -203,7 +189,7 @@ class Telling(Base):
         sa.ForeignKeyConstraint(["tenant_id", "incident_id"], ["incidents.tenant_id", "incidents.id"]),
         sa.Index("ix_tellings_incident", "incident_id"),
         sa.Index("ix_tellings_thread", "thread_id"),
-        sa.Index("ix_tellings_open", "told_at", sqlite_where=_NOT_ENDED, postgresql_where=_NOT_ENDED),
+        sa.Index("ix_tellings_open", "told_at", **_NOT_ENDED),
     )
 
     channel_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)

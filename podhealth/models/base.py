@@ -88,6 +88,11 @@ def big_id() -> Mapped[int]:
     return mapped_column(BigId, primary_key=True, autoincrement=True)
 
 
+def only_where(condition: str) -> dict[str, Any]:
+    """Return what makes an index one of those rows only for which the condition holds, on both databases."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
 def owned_by_pod() -> sa.ForeignKeyConstraint:
     """Return a foreign key that also holds both ends to one tenant (seed-faults D80)."""
     return sa.ForeignKeyConstraint(["tenant_id", "pod_id"], ["pods.tenant_id", "pods.id"])

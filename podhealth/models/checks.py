@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import FailClass, HealOn, Kind, Outcome, Severity, Status
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
-_FAILING = sa.text("bad_since IS NOT NULL")
+_FAILING = only_where("bad_since IS NOT NULL")
 
 
 class Check(Base):
@@ -62,7 +62,7 @@ class CheckState(Base):
         sa.Index("ix_check_states_due", "vantage", "next_at"),
         sa.Index("ix_check_states_pod", "pod_id"),
         sa.Index("ix_check_states_fresh", "tenant_id", "fresh_until"),
-        sa.Index("ix_check_states_failing", "bad_since", sqlite_where=_FAILING, postgresql_where=_FAILING),
+        sa.Index("ix_check_states_failing", "bad_since", **_FAILING),
         sa.CheckConstraint("failures >= 0 AND successes >= 0", name="counters"),
     )
 

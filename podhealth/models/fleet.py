@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import Action, ApprovalState, BreakerScope, BreakerState, SnoozeHolds
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
-_WANTED = sa.text("state = 'wanted'")
+_WANTED = only_where("state = 'wanted'")
 
 
 class Breaker(Base):
@@ -92,14 +92,7 @@ class Window(Base):
     __tablename__ = "maintenance_windows"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "id"),
-        sa.Index(
-            "uq_windows_tenant_name",
-            "tenant_id",
-            "name",
-            unique=True,
-            sqlite_where=sa.text("deleted_at IS NULL"),
-            postgresql_where=sa.text("deleted_at IS NULL"),
-        ),
+        sa.Index("uq_windows_tenant_name", "tenant_id", "name", unique=True, **only_where("deleted_at IS NULL")),
         sa.Index("ix_windows_next", "next_change_at"),
     )
 
@@ -134,7 +127,7 @@ class Approval(Base):
     __tablename__ = "approvals"
     __table_args__ = (
         owned_by_pod(),
-        sa.Index("uq_approvals_wanted", "pod_id", unique=True, sqlite_where=_WANTED, postgresql_where=_WANTED),
+        sa.Index("uq_approvals_wanted", "pod_id", unique=True, **_WANTED),
         sa.Index("ix_approvals_pod", "pod_id", "wanted_at"),
     )
 

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, KillScope, Mode, SnoozeHolds
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
-_OPEN = sa.text("state IN (" + ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES) + ")")
-_NOT_CLOSED = sa.text("closed_at IS NULL")
+_OPEN = only_where("state IN (" + ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES) + ")")
+_NOT_CLOSED = only_where("closed_at IS NULL")
 
 
 class Policy(Base):
@@ -19,13 +19,7 @@ class Policy(Base):
     __tablename__ = "cloud_pod_auto_heal_policies"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "id"),
-        sa.Index(
-            "uq_policies_default",
-            "tenant_id",
-            unique=True,
-            sqlite_where=sa.text("is_default AND deleted_at IS NULL"),
-            postgresql_where=sa.text("is_default AND deleted_at IS NULL"),
-        ),
+        sa.Index("uq_policies_default", "tenant_id", unique=True, **only_where("is_default AND deleted_at IS NULL")),
     )
 
     id: Mapped[int] = big_id()
@@ -76,13 +70,7 @@ class Episode(Base):
     __tablename__ = "episodes"
     __table_args__ = (
         owned_by_pod(),
-        sa.Index(
-            "uq_episodes_open",
-            "pod_id",
-            unique=True,
-            sqlite_where=_NOT_CLOSED,
-            postgresql_where=_NOT_CLOSED,
-        ),
+        sa.Index("uq_episodes_open", "pod_id", unique=True, **_NOT_CLOSED),
         sa.Index("ix_episodes_pod_opened", "pod_id", "opened_at"),
     )
 
@@ -112,10 +100,10 @@ class Heal(Base):
     __tablename__ = "cloud_pod_auto_heal_events"
     __table_args__ = (
         owned_by_pod(),
-        sa.Index("uq_heals_open", "pod_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+        sa.Index("uq_heals_open", "pod_id", unique=True, **_OPEN),
         sa.Index("ix_heals_pod_triggered", "pod_id", "triggered_at"),
         sa.Index("ix_heals_tenant_triggered", "tenant_id", "triggered_at"),
-        sa.Index("ix_heals_step", "next_step_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        sa.Index("ix_heals_step", "next_step_at", **_OPEN),
         sa.UniqueConstraint("idempotency_key"),
     )
 

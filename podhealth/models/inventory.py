@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import ActualState, DesiredState, Gate, Phase, ProviderKind, Status
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
 
 class Tenant(Base):
@@ -48,14 +48,7 @@ class Pod(Base):
     __tablename__ = "pods"
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "id"),
-        sa.Index(
-            "uq_pods_tenant_name",
-            "tenant_id",
-            "name",
-            unique=True,
-            sqlite_where=sa.text("deleted_at IS NULL"),
-            postgresql_where=sa.text("deleted_at IS NULL"),
-        ),
+        sa.Index("uq_pods_tenant_name", "tenant_id", "name", unique=True, **only_where("deleted_at IS NULL")),
     )
 
     id: Mapped[int] = big_id()
@@ -90,30 +83,10 @@ class PodStatus(Base):
     __table_args__ = (
         owned_by_pod(),
         sa.Index("ix_pod_status_tenant_status", "tenant_id", "status"),
-        sa.Index(
-            "ix_pod_status_tell_at",
-            "tell_at",
-            sqlite_where=sa.text("tell_at IS NOT NULL"),
-            postgresql_where=sa.text("tell_at IS NOT NULL"),
-        ),
-        sa.Index(
-            "ix_pod_status_unreachable",
-            "unreachable_since",
-            sqlite_where=sa.text("unreachable_since IS NOT NULL"),
-            postgresql_where=sa.text("unreachable_since IS NOT NULL"),
-        ),
-        sa.Index(
-            "ix_pod_status_wanted",
-            "heal_wanted_since",
-            sqlite_where=sa.text("heal_wanted_since IS NOT NULL"),
-            postgresql_where=sa.text("heal_wanted_since IS NOT NULL"),
-        ),
-        sa.Index(
-            "ix_pod_status_judge_at",
-            "judge_at",
-            sqlite_where=sa.text("judge_at IS NOT NULL"),
-            postgresql_where=sa.text("judge_at IS NOT NULL"),
-        ),
+        sa.Index("ix_pod_status_tell_at", "tell_at", **only_where("tell_at IS NOT NULL")),
+        sa.Index("ix_pod_status_unreachable", "unreachable_since", **only_where("unreachable_since IS NOT NULL")),
+        sa.Index("ix_pod_status_wanted", "heal_wanted_since", **only_where("heal_wanted_since IS NOT NULL")),
+        sa.Index("ix_pod_status_judge_at", "judge_at", **only_where("judge_at IS NOT NULL")),
     )
 
     pod_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
