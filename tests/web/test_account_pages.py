@@ -11,18 +11,12 @@ from podhealth.core.words import Role
 from podhealth.models import AuditEntry, Session, User
 from podhealth.store import accounts, audit
 from podhealth.store.db import read, write
-from tests.support.build import a_tenant, a_user
+from tests.support.build import a_user
 from tests.support.cast import Caller
 from tests.web.conftest import SignedIn
 
 GOOD = "correct horse battery"
 _CSRF = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
-
-
-@pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
 
 
 @pytest.fixture

@@ -6,36 +6,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.words import ApprovalState, Role
+from podhealth.core.words import ApprovalState
 from podhealth.logs import clean_text
 from podhealth.models import Approval, AuditEntry, PodStatus
 from podhealth.store import approval_links
 from podhealth.store.db import db_now, read, write
-from tests.support.build import a_pod, a_policy, a_tenant, a_user, an_approval, an_episode
+from tests.support.build import a_pod, a_policy, an_approval, an_episode
 from tests.support.cast import Caller
-from tests.web.conftest import SignedIn
-
-
-@pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
-
-
-@pytest.fixture
-def ann(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
-    """An operator."""
-    with write(engine) as conn:
-        user_id = a_user(conn, tenant, "ann", Role.OPERATOR, email="ann@acme.example")
-    return signed_in(user_id)
-
-
-@pytest.fixture
-def zoe(engine: sa.Engine, signed_in: SignedIn) -> Caller:
-    """Another tenant's admin."""
-    with write(engine) as conn:
-        user_id = a_user(conn, a_tenant(conn, "zeta"), "zoe", Role.ADMIN)
-    return signed_in(user_id)
 
 
 @pytest.fixture
@@ -205,9 +182,10 @@ def test_a_link_is_worth_nothing_after_its_hour(engine, reader: Caller, asked: i
     assert question(engine, asked).state == ApprovalState.WANTED
 
 
-def test_a_link_to_a_pod_that_is_gone_says_so(engine, reader: Caller, asked: int):
+@pytest.mark.parametrize("gone", ["pods", "tenants"])
+def test_a_link_to_a_pod_that_is_gone_or_whose_tenant_is_says_so(engine, reader: Caller, asked: int, gone: str):
     with write(engine) as conn:
-        conn.execute(sa.text("UPDATE pods SET deleted_at = :now"), {"now": 1})
+        conn.execute(sa.text(f"UPDATE {gone} SET deleted_at = :now"), {"now": 1})
     pages = [reader.get(path_of(asked)), reader.post(path_of(asked))]
 
     assert [page.status_code for page in pages] == [410, 410]

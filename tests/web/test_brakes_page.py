@@ -20,12 +20,6 @@ STOP = {"scope": "tenant", "pod": "", "length": "60", "until": "", "reason": "st
 
 
 @pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
-
-
-@pytest.fixture
 def people(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> dict[str, Caller]:
     """Vic looks, ann operates, adam is admin; zoe is another tenant's admin."""
     with write(engine) as conn:

@@ -6,27 +6,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.words import Action, HealState, Role
+from podhealth.core.words import Action, HealState
 from podhealth.store.db import db_now, read, write
 from podhealth.store.heallog import HealSums, heal_sums
-from tests.support.build import a_heal, a_pod, a_policy, a_tenant, a_user
+from tests.support.build import a_heal, a_pod, a_policy, a_tenant
 from tests.support.cast import Caller
 from tests.support.past import DAY, HOUR, MINUTE
-from tests.web.conftest import SignedIn
-
-
-@pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
-
-
-@pytest.fixture
-def vic(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
-    """A viewer: reading the log needs no more."""
-    with write(engine) as conn:
-        user_id = a_user(conn, tenant, "vic", Role.VIEWER)
-    return signed_in(user_id)
 
 
 def a_log(engine: sa.Engine, tenant_id: int, *heals: tuple[str, str, str, timedelta], took: timedelta = MINUTE) -> None:

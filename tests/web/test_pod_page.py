@@ -6,46 +6,15 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.words import HealState, ProviderKind, Role
+from podhealth.core.words import HealState, ProviderKind
 from podhealth.models import AuditEntry, Episode, Heal, PodStatus, Snooze
 from podhealth.store.db import db_now, read, write
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant, a_user, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, an_episode
 from tests.support.cast import Caller
 from tests.support.past import HOUR, a_healthy_pod, a_sick_pod
-from tests.web.conftest import SignedIn
 
 HTMX = {"HX-Request": "true"}
 SNOOZE = {"length": "60", "reason": "disk", "holds": "heals_and_alerts"}
-
-
-@pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
-
-
-@pytest.fixture
-def ann(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
-    """An operator."""
-    with write(engine) as conn:
-        user_id = a_user(conn, tenant, "ann", Role.OPERATOR, email="ann@acme.example")
-    return signed_in(user_id)
-
-
-@pytest.fixture
-def vic(engine: sa.Engine, tenant: int, signed_in: SignedIn) -> Caller:
-    """A viewer."""
-    with write(engine) as conn:
-        user_id = a_user(conn, tenant, "vic", Role.VIEWER)
-    return signed_in(user_id)
-
-
-@pytest.fixture
-def zoe(engine: sa.Engine, signed_in: SignedIn) -> Caller:
-    """Another tenant's admin."""
-    with write(engine) as conn:
-        user_id = a_user(conn, a_tenant(conn, "zeta"), "zoe", Role.ADMIN)
-    return signed_in(user_id)
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ import sqlalchemy as sa
 from podhealth.core.words import Role
 from podhealth.store.db import write
 from tests.conftest import CountQueries
-from tests.support.build import a_check, a_heal, a_pod, a_tenant, a_user
+from tests.support.build import a_check, a_heal, a_pod, a_user
 from tests.support.cast import Caller
 from tests.web.conftest import SignedIn
-
-
-@pytest.fixture
-def tenant(engine: sa.Engine) -> int:
-    with write(engine) as conn:
-        return a_tenant(conn)
 
 
 @pytest.fixture

@@ -39,14 +39,10 @@ def test_all_of_it_is_audited(engine, acme, adam, pod_id) -> None:
     ]
 
 
-def test_the_browsers_are_told_after_the_commit(adam, pod_id, redis_server) -> None:
-    ear = redis_server.pubsub(ignore_subscribe_messages=True)
-    ear.psubscribe("*")
-    ear.get_message(timeout=1)
+def test_the_browsers_are_told_after_the_commit(adam, pod_id, ear) -> None:
     adam.post(f"/pods/{pod_id}/checks/new", data=HTTP)
 
     assert ear.get_message(timeout=5)
-    ear.close()
 
 
 def test_what_people_typed_is_text_on_every_page(engine, acme, adam, pod_id) -> None:

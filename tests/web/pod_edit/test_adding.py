@@ -48,14 +48,10 @@ def test_adding_editing_and_deleting_is_audited_and_told(engine, acme, adam) -> 
         assert "inventory" in set(conn.scalars(sa.select(FeedEntry.kind)))
 
 
-def test_the_browsers_are_told_after_the_commit(adam, redis_server) -> None:
-    ear = redis_server.pubsub(ignore_subscribe_messages=True)
-    ear.psubscribe("*")
-    ear.get_message(timeout=1)
+def test_the_browsers_are_told_after_the_commit(adam, ear) -> None:
     adam.post("/pods", data=NEW)
 
     assert ear.get_message(timeout=5)
-    ear.close()
 
 
 BAD = [

@@ -55,14 +55,10 @@ def test_making_and_changing_is_audited_with_the_person_and_told(engine, acme, a
     assert told == ["policy", "policy"]
 
 
-def test_the_browsers_are_told_after_the_commit(adam, redis_server) -> None:
-    ear = redis_server.pubsub(ignore_subscribe_messages=True)
-    ear.psubscribe("*")
-    ear.get_message(timeout=1)
+def test_the_browsers_are_told_after_the_commit(adam, ear) -> None:
     adam.post("/policies", data=NEW)
 
     assert ear.get_message(timeout=5)
-    ear.close()
 
 
 # Refused values: each field, what is refused, and what stays
