@@ -12,21 +12,9 @@ from podhealth.core.words import MessageState
 from podhealth.store import channels, deliveries
 from podhealth.store.db import write
 from tests.alerting.receiver import Receiver
-from tests.alerting.world import PLATFORM, World
+from tests.alerting.world import PLATFORM, World, one_told, state
 
 HOUR = 3600.0
-
-
-def one_told(world: World) -> int:
-    """One incident whose first message is due."""
-    incident = world.trouble()
-    world.relay()
-    world.relay(after_s=11)
-    return incident
-
-
-def state(world: World) -> list[str]:
-    return [message.state.value for message in world.messages()]
 
 
 def test_a_message_is_told_once(world: World, receiver: Receiver) -> None:

@@ -15,22 +15,10 @@ from podhealth.store import channels, deliveries, retention
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now, read, write
 from tests.alerting.receiver import Receiver
-from tests.alerting.world import World
+from tests.alerting.world import World, one_told, state
 from tests.support.wait import wait_for
 
 HOUR = 3600.0
-
-
-def one_told(world: World) -> int:
-    """One incident whose first message is due."""
-    incident = world.trouble()
-    world.relay()
-    world.relay(after_s=11)
-    return incident
-
-
-def state(world: World) -> list[str]:
-    return [message.state.value for message in world.messages()]
 
 
 def test_one_message_of_a_channel_is_in_hand_at_a_time_and_in_order(world: World, receiver: Receiver) -> None:
@@ -87,6 +75,51 @@ def test_who_has_lost_the_lease_stores_nothing(world: World, receiver: Receiver)
     assert state(world) == ["sent"]
     assert len(set(receiver.ids)) == 1
     assert [row.ok for row in world.tries()] == [True]
+
+
+def test_who_has_lost_the_lease_stores_nothing_while_the_other_is_at_it(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    one_told(world)
+    slow, fast = world.deliverer(), world.deliverer()
+    held = slow.take()
+    world.advance(31)
+    taken = fast.take()
+    slow.tell(held)
+    meanwhile = (state(world), world.tries())
+    fast.tell(taken)
+
+    assert meanwhile == (["waiting"], [])
+    assert (state(world), [row.ok for row in world.tries()]) == (["sent"], [True])
+    assert len(set(receiver.ids)) == 1
+
+
+def test_what_comes_later_in_a_thread_waits_for_one_that_is_tried_again_by_hand(
+    world: World, receiver: Receiver
+) -> None:
+    channel = world.channel(receiver.url)
+    incident = one_told(world)
+    world.deliver()
+    world.notice("heal_failed", incident)
+    receiver.says(403)
+    world.relay()
+    world.turn(after_s=301)
+    world.recover(incident)
+    receiver.says((503, {"Retry-After": "600"}))
+    world.relay()
+    world.turn(after_s=301)
+    dead, last = world.messages()[1:]
+    with write(world.engine) as conn:
+        deliveries.revive(conn, world.scope, channel, dead.id)
+    receiver.says((503, {"Retry-After": "7200"}))
+    world.deliver()
+    before = state(world)
+    receiver.got.clear()
+    receiver.says(200)
+    early = world.deliver(after_s=HOUR)
+    world.deliver(after_s=2 * HOUR)
+
+    assert (before, early) == (["sent", "waiting", "waiting"], 0)
+    assert receiver.ids == [dead.public_id, last.public_id]
 
 
 def test_a_channel_that_fails_is_left_alone_by_hands_kept_for_the_others(world: World, receiver: Receiver) -> None:

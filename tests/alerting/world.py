@@ -197,3 +197,16 @@ class World:
     def row(self, channel_id: int) -> sa.Row[Any]:
         with read(self.engine) as conn:
             return conn.execute(sa.select(Channel.__table__).where(Channel.id == channel_id)).one()
+
+
+def one_told(world: World) -> int:
+    """One incident whose first message is due."""
+    incident = world.trouble()
+    world.relay()
+    world.relay(after_s=11)
+    return incident
+
+
+def state(world: World) -> list[str]:
+    """How each message stands, in order."""
+    return [message.state.value for message in world.messages()]

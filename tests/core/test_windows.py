@@ -121,6 +121,12 @@ def test_one_that_was_ended_early_is_over_and_the_next_comes() -> None:
     assert next_change(ended, utc("2026-03-28T01:50")) == utc("2026-03-29T01:00")
 
 
+def test_one_that_was_ended_in_the_moment_of_its_begin_is_over() -> None:
+    ended = NIGHTLY._replace(skip_until=utc("2026-03-28T01:30"))
+
+    assert under_way(ended, utc("2026-03-28T01:50")) is None
+
+
 def test_one_that_was_lengthened_lasts_as_long_and_the_next_is_as_ever() -> None:
     longer = NIGHTLY._replace(extended_until=utc("2026-03-28T05:00"))
 

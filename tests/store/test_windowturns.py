@@ -240,6 +240,35 @@ def test_lengthening_an_open_window_prolongs_the_maintenance(engine, scope, pod_
     assert phase_of(engine, pod_id) == Phase.STARTING
 
 
+def test_of_a_window_that_is_over_no_lengthening_is_left(engine, scope, pod_id) -> None:
+    window_id = make(engine, scope)
+    with write(engine) as conn:
+        windows.extend(conn, scope, window_id, 30)
+    tick(engine)
+    clock.shift(HOUR + timedelta(minutes=31))
+    tick(engine)
+
+    with read(engine) as conn:
+        assert windows.get_window(conn, scope, window_id).extended_until is None
+
+
+def test_a_window_that_somebody_changes_while_it_opens_is_due_anew(engine, scope, pod_id, monkeypatch) -> None:
+    with write(engine) as conn:
+        window_id = a_window(conn, scope).id
+    find = windowturns.maintenance.unsettled
+
+    def find_slowly(*asked) -> list[int]:
+        with write(engine) as conn:
+            windows.extend(conn, scope, window_id, 30)
+        return find(*asked)
+
+    monkeypatch.setattr(windowturns.maintenance, "unsettled", find_slowly)
+    windowturns.due(engine)
+
+    with read(engine) as conn:
+        assert windows.get_window(conn, scope, window_id).next_change_at <= db_now(conn)
+
+
 def test_a_pod_that_is_made_during_a_window_joins_it(engine, scope) -> None:
     make(engine, scope)
     with write(engine) as conn:
