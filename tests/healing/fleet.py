@@ -15,10 +15,9 @@ from podhealth.core.words import FailClass, Outcome
 from podhealth.healing import evaluate, steps
 from podhealth.models import Breaker, Decision, Heal, HealSlot, Node, PodStatus
 from podhealth.store import breakers, turns
-from podhealth.store.claim import claim_due
 from podhealth.store.db import db_now, db_now_us, write
 from podhealth.store.record import Found, record
-from tests.healing.world import ProcessHost
+from tests.healing.world import ProcessHost, claim_all
 from tests.support import build
 
 OK = Finding(Outcome.OK)
@@ -67,9 +66,7 @@ class Fleet:
         for _ in range(times):
             self.advance(every_s)
             with write(self.engine) as conn:
-                now = db_now_us(conn)
-                conn.execute(sa.text("UPDATE check_states SET next_at = :n WHERE vantage = 'local'"), {"n": now})
-                claims = claim_due(conn, "local", "tester", 500)
+                claims = claim_all(conn)
                 begun = db_now_us(conn)
                 pod_of = dict(conn.execute(sa.text("SELECT check_id, pod_id FROM check_states")).all())
                 found = [

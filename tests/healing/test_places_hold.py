@@ -235,13 +235,18 @@ def test_a_provider_that_does_not_answer_is_told_after_a_quarter_of_an_hour_once
     assert [text[:42] for text in notices(hooked, NoticeKind.HELD)] == ["web is not healed: The provider does not a"]
 
 
-def test_a_kill_switch_is_judged_again_in_time_to_be_told(world: World) -> None:
-    world.fall_ill()
+def switch_all_off(world: World) -> None:
+    """For everybody, and until the year 3000."""
     world.sql(
         "INSERT INTO kill_switches (scope, reason, by, at, until) VALUES ('system', 'fire', 'op', :at, :until)",
         at=0,
         until=32_503_680_000_000_000,
     )
+
+
+def test_a_kill_switch_is_judged_again_in_time_to_be_told(world: World) -> None:
+    world.fall_ill()
+    switch_all_off(world)
     world.judge()
     status = world.status()
 
@@ -269,11 +274,7 @@ def test_a_hold_ends_with_the_trouble(world: World) -> None:
 def test_a_shadow_policy_holds_nothing_worth_telling(a_world: Callable[..., World]) -> None:
     world = a_world(mode="shadow")
     world.fall_ill()
-    world.sql(
-        "INSERT INTO kill_switches (scope, reason, by, at, until) VALUES ('system', 'fire', 'op', :at, :until)",
-        at=0,
-        until=32_503_680_000_000_000,
-    )
+    switch_all_off(world)
     world.judge()
 
     status = world.status()

@@ -22,7 +22,7 @@ from podhealth.core.words import Actor, FailClass, Outcome, ProviderKind, Role
 from podhealth.healing import evaluate, steps
 from podhealth.models import CheckState, Decision, Episode, Heal, Pod, PodStatus
 from podhealth.store import decisions
-from podhealth.store.claim import claim_due
+from podhealth.store.claim import Claim, claim_due
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.record import Found, record
 from podhealth.store.tenancy import Scope
@@ -103,9 +103,7 @@ class World:
         for _ in range(times):
             self.advance(every_s)
             with write(self.engine) as conn:
-                now = db_now_us(conn)
-                conn.execute(sa.text("UPDATE check_states SET next_at = :n WHERE vantage = 'local'"), {"n": now})
-                claims = claim_due(conn, "local", "tester", 10)
+                claims = claim_all(conn)
                 begun = db_now_us(conn)
                 results = [Found(c.check_id, c.token, c.generation, c.due_us, begun, begun, found) for c in claims]
                 record(conn, results, "local")
@@ -174,6 +172,12 @@ class World:
 
 # Makes a world with a policy of the test's own (the fixture ``a_world``).
 Make = Callable[..., World]
+
+
+def claim_all(conn: sa.Connection) -> list[Claim]:
+    """Make every check of vantage local due, and claim it."""
+    conn.execute(sa.text("UPDATE check_states SET next_at = :n WHERE vantage = 'local'"), {"n": db_now_us(conn)})
+    return claim_due(conn, "local", "tester", 500)
 
 
 def ann(world: World) -> Scope:
