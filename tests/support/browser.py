@@ -6,9 +6,10 @@ Run as a program (``python -m tests.support.browser``) it makes sure there is on
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.installing import attempt, install
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -40,14 +41,12 @@ def ensure() -> str:
     """Return the path of a browser, installing one if need be; ends the program with a clear line if it cannot."""
     if found := find():
         return found
-    _try([sys.executable, "-m", "playwright", "install", "chromium"], 180)
+    attempt([sys.executable, "-m", "playwright", "install", "chromium"], 180)
     if found := find():
         return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        _try(["apt-get", "update", "-qq"], 300)
-        _try(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], 900)
-        if found := find():
-            return found
+    install("chromium")
+    if found := find():
+        return found
     sys.exit("no browser for the tests: install the package 'chromium' (Debian: apt install chromium) or set CHROMIUM")
 
 
@@ -57,14 +56,6 @@ def _playwrights_own() -> str | None:
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if Path(path).exists() else None
-
-
-def _try(command: list[str], timeout_s: int) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        subprocess.run(command, env=environment, timeout=timeout_s, check=False, stdout=sys.stderr)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"{command[0]}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 import docker
 
+from tests.support.installing import install
 from tests.support.wait import wait_for
 
 # For five minutes, not for ever: a container outlives a test run that is killed, and nobody else would end it.
@@ -50,11 +51,9 @@ def ensure() -> str:
     """Return Podman's path, installing it if need be; ends the program with a clear line if it cannot."""
     if found := find():
         return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        _try(["apt-get", "update", "-qq"], 300)
-        _try(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES], 900)
-        if found := find():
-            return found
+    install(*_PACKAGES)
+    if found := find():
+        return found
     sys.exit(f"no Podman for the tests: install {' '.join(_PACKAGES)} (Debian: apt install …), and run them as root")
 
 
@@ -66,14 +65,6 @@ def _busybox() -> str | None:
     path = shutil.which("busybox")
     # The container has no libraries: one that asks for a loader does not run there.
     return path if path and b"/ld-linux" not in Path(path).read_bytes()[:4096] else None
-
-
-def _try(command: list[str], timeout_s: int) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        subprocess.run(command, env=environment, timeout=timeout_s, check=False, stdout=sys.stderr)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"{command[0]}: {error}", file=sys.stderr)
 
 
 class Podman:
