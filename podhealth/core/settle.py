@@ -1,20 +1,18 @@
 """What happens to a pod in hand: results, stale evidence, resets, phases, and the status that follows.
 
-Moments are whole microseconds. Where pods are kept is unknown here (store/podrows).
+Moments are whole microseconds. What a result does to its one check stands in check_result; where pods are kept is
+unknown here (store/podrows).
 """
 
 from podhealth.core import schedule
 from podhealth.core.aggregate import CheckView, aggregate
-from podhealth.core.expiry import fresh_span_us
-from podhealth.core.flap import is_flapping, push
+from podhealth.core.check_result import MS, count, forget, is_probed_now, set_next
 from podhealth.core.in_hand import CheckInHand, PodInHand
-from podhealth.core.phase import Begun, Phases, begin_starting, counts_failures, is_probed, shown, starting_is_over
+from podhealth.core.phase import Begun, Phases, begin_starting, counts_failures, shown, starting_is_over
 from podhealth.core.probe import Finding
 from podhealth.core.rejudge import SOON_US, Evidence, is_news
-from podhealth.core.status import Counters, advance, is_unsettled
 from podhealth.core.words import FailClass, Kind, Outcome, Phase, Severity, Status
 
-_MS = 1_000
 _PHASE_FIELDS = tuple(Phases.__dataclass_fields__)
 _CONCLUSIVE = (Outcome.OK, Outcome.SLOW, Outcome.FAIL)
 
@@ -41,39 +39,6 @@ def _views(pod: PodInHand) -> list[CheckView]:
     ]
 
 
-def _is_probed(pod: PodInHand, check: CheckInHand) -> bool:
-    return bool(check.enabled) and not pod.is_deleted and is_probed(Phase(pod.phase))
-
-
-def _to_status(pod: PodInHand, check: CheckInHand, status: str, at: int, reason: str | None) -> None:
-    if check.status == status:
-        return
-    at = max(at, check.since + _MS)
-    pod.transitions.append(
-        {
-            "tenant_id": pod.tenant_id,
-            "pod_id": pod.pod_id,
-            "check_id": check.check_id,
-            "from_status": check.status,
-            "to_status": status,
-            "cause_check_id": None,
-            "reason": reason[:300] if reason else None,
-            "at": at,
-            "bad_since": check.bad_since if status in ("unhealthy", "degraded") else None,
-        }
-    )
-    check.status, check.since = status, at
-    check.was_known = check.was_known or status != Status.UNKNOWN.value
-    pod.is_shown_change = True
-
-
-def _forget(pod: PodInHand, check: CheckInHand, at: int, reason: str) -> None:
-    _to_status(pod, check, Status.UNKNOWN.value, at, reason)
-    check.failures = check.successes = check.slow_run = 0
-    check.bad_since = check.fresh_until = None
-    check.is_changed = True
-
-
 def make_due(pod: PodInHand, now: int) -> None:
     """Make all probed checks of the pod due at once; those in flight will bring news anyway.
 
@@ -81,7 +46,7 @@ def make_due(pod: PodInHand, now: int) -> None:
     """
     pod.checks_due_at = now
     for check in pod.checks:
-        if check.is_changed and check.due_at is None and _is_probed(pod, check):
+        if check.is_changed and check.due_at is None and is_probed_now(pod, check):
             check.next_at = now if check.next_at is None else min(check.next_at, now)
 
 
@@ -89,7 +54,7 @@ def reset(pod: PodInHand, now: int, reason: str, check_id: int | None = None) ->
     """Forget the pod's checks, or one of them, and make all due; a probe in flight of a forgotten one becomes late."""
     for check in pod.checks:
         if check_id is None or check.check_id == check_id:
-            _forget(pod, check, now, reason)
+            forget(pod, check, now, reason)
             check.claim_token += 1
             check.due_at = check.worker_id = None
             check.generation = check.wanted_generation
@@ -106,7 +71,7 @@ def expire(pod: PodInHand, now: int) -> bool:
         if c.fresh_until is not None and c.fresh_until <= now and c.status != Status.UNKNOWN
     )
     for fresh_until, _, check in stale:
-        _forget(pod, check, fresh_until, "no fresh evidence")
+        forget(pod, check, fresh_until, "no fresh evidence")
         settle_status(pod, fresh_until, "no fresh evidence")
     if stale:
         make_due(pod, now)
@@ -132,7 +97,7 @@ def apply(pod: PodInHand, check: CheckInHand, finding: Finding, times: tuple[int
     is_fail = outcome == Outcome.FAIL
     counts = outcome in _CONCLUSIVE and (not is_fail or counts_failures(Phase(pod.phase)))
     if counts:
-        _count(pod, check, outcome, ended, now, unhealthy_2h)
+        count(pod, check, outcome, ended, now, unhealthy_2h)
     set_next(pod, check, ended)
     settle(pod, now)
     _ask_for_judgement(pod, check, before, now)
@@ -155,42 +120,6 @@ def _ask_for_judgement(pod: PodInHand, check: CheckInHand, before: Evidence, now
         is_asked = pod.judge_at is not None and pod.judge_at <= soon
         if not is_asked and is_news(before, after, check.failure_threshold, pod.most_asked):
             pod.judge_at, pod.is_changed = soon, True
-
-
-def _count(pod: PodInHand, check: CheckInHand, outcome: Outcome, ended: int, now: int, unhealthy_2h: int) -> None:
-    before = Counters(Status(check.status), check.failures, check.successes, check.slow_run)
-    after = advance(before, outcome, check.failure_threshold, check.success_threshold)
-    is_fail = outcome == Outcome.FAIL
-    if is_fail and check.bad_since is None:
-        check.bad_since = ended
-    _to_status(pod, check, after.status.value, now, check.last_error if is_fail else None)
-    if not after.failures:
-        check.bad_since = None
-    check.failures, check.successes, check.slow_run = after.failures, after.successes, after.slow_run
-    check.fresh_until = ended + fresh_span_us(check.interval_s, check.timeout_s)
-    check.recent_bits, check.recent_count = push(check.recent_bits, check.recent_count, is_fail)
-    if after.status == Status.UNHEALTHY and before.status != Status.UNHEALTHY:
-        unhealthy_2h += 1
-    flaps = is_flapping(bool(check.is_flapping), check.recent_bits, check.recent_count, unhealthy_2h)
-    if flaps != bool(check.is_flapping):
-        check.is_flapping = flaps
-        pod.is_shown_change = True
-    # A check on its way to another status is shown with its counters: "failed 2 of 3".
-    pod.is_shown_change |= after.failures != before.failures and after.failures <= check.failure_threshold
-
-
-def set_next(pod: PodInHand, check: CheckInHand, ended: int) -> None:
-    """Store when the check is due again: its regular slot, or sooner while in doubt or while a heal is verified."""
-    if not _is_probed(pod, check):
-        check.next_at = None
-        return
-    check.slot_at = schedule.next_slot_us(check.check_id, check.interval_s, ended)
-    counters = Counters(Status(check.status), check.failures, check.successes, check.slow_run)
-    unsettled = is_unsettled(counters, check.success_threshold, bool(check.was_known))
-    due = schedule.next_due_us(ended, check.slot_at, check.interval_s, unsettled)
-    if check.probe_soon_until is not None and check.probe_soon_until > ended:
-        due = min(due, ended + round(schedule.verify_delay_s(check.interval_s) * schedule.SECOND_US))
-    check.next_at = due
 
 
 def settle(pod: PodInHand, now: int, reason: str | None = None) -> None:
@@ -220,7 +149,7 @@ def settle_status(pod: PodInHand, at: int, reason: str | None) -> None:
             pod.cause_check_id, pod.reason = view.cause_check_id, text
             pod.is_changed = pod.is_shown_change = True
         return
-    at = max(at, (pod.last_transition_at or pod.since) + _MS)
+    at = max(at, (pod.last_transition_at or pod.since) + MS)
     cause = next((c for c in pod.checks if c.check_id == view.cause_check_id), None)
     bad_since = cause.bad_since if cause is not None else None
     row = {"tenant_id": pod.tenant_id, "pod_id": pod.pod_id, "check_id": None, "from_status": pod.status}
@@ -259,7 +188,7 @@ def show_phase(pod: PodInHand, now: int) -> None:
         return
     if phase != pod.phase:
         row = {"tenant_id": pod.tenant_id, "pod_id": pod.pod_id, "from_phase": pod.phase, "to_phase": phase}
-        at = max(now, pod.phase_since + _MS)
+        at = max(now, pod.phase_since + MS)
         pod.phase_changes.append(row | {"reason": now_shown.reason, "until": now_shown.until, "at": at})
         pod.phase_since = at
         # What a phase held back may be done now, and the other way round.
@@ -286,7 +215,7 @@ def start(pod: PodInHand, now: int, deadline_s: float | None, reason: str, *, ow
 
 def _fail_by_itself(pod: PodInHand, now: int, reason: str) -> None:
     # Told by whoever sees starts: the provider's check, else the agent's, else the first that can make the pod sick.
-    able = [c for c in pod.checks if _is_probed(pod, c) and c.severity == Severity.CRITICAL]
+    able = [c for c in pod.checks if is_probed_now(pod, c) and c.severity == Severity.CRITICAL]
     if not able:
         return
     check = min(able, key=lambda c: (c.kind != Kind.RUNNING, c.kind != Kind.AGENT, c.check_id))

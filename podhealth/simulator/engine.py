@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
-from podhealth.core import schedule, settle
+from podhealth.core import check_result, schedule, settle
 from podhealth.core.expiry import fresh_span_us
 from podhealth.core.flap import is_flapping, push
 from podhealth.core.phase import start_deadline_s
@@ -148,7 +148,7 @@ class Run:
         check.last_class = check.last_code = check.last_error = None
         check.last_latency_ms = finding.latency_ms
         check.due_at = check.worker_id = None
-        settle.set_next(hand, check, now)
+        check_result.set_next(hand, check, now)
         self._schedule(trace)
         return True
 
