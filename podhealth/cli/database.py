@@ -10,9 +10,13 @@ import sqlalchemy as sa
 
 from podhealth.cli.installation import Installation
 from podhealth.core.errors import SetupError
+from podhealth.core.words import Actor, Role
 from podhealth.store import revision
 from podhealth.store.db import make_engine
+from podhealth.store.tenancy import Scope
 
+# Who works at the command line: for the installation, not for a tenant. Its chain of the audit has this number.
+OPERATOR = Scope(0, Role.PLATFORM, Actor.SYSTEM, "command line")
 _NOT_REACHED = "DATABASE_URL: the database is not reached: {}"
 
 

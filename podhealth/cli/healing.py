@@ -7,16 +7,13 @@ from datetime import timedelta
 
 import click
 
-from podhealth.cli.database import database
+from podhealth.cli.database import OPERATOR, database
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import Conflict, InputError
-from podhealth.core.words import Actor, BreakerScope, KillScope, Role
+from podhealth.core.words import BreakerScope, KillScope
 from podhealth.store import holds, overrides
 from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
 
-# Of the installation, not of a tenant: its chain of the audit has this number.
-_OPERATOR = Scope(0, Role.PLATFORM, Actor.SYSTEM, "command line")
 _SCOPES = click.Choice([BreakerScope.NODE.value, BreakerScope.VANTAGE.value])
 _reason = click.option("--reason", required=True, help="Stands on the page of each pod that is held, and in the audit.")
 
@@ -34,7 +31,7 @@ def stop(data: str | None, reason: str, hours: float) -> None:
     """Switch healing off for all tenants: planned heals are cancelled, what runs is followed to its end."""
     with database(open_installation(data)) as engine, write(engine) as conn:
         until = db_now(conn) + _span(hours)
-        holds.set_kill_switch(conn, _OPERATOR, KillScope.SYSTEM, until, reason)
+        holds.set_kill_switch(conn, OPERATOR, KillScope.SYSTEM, until, reason)
     click.echo(f"healing is switched off everywhere until {until:%Y-%m-%d %H:%M} UTC")
 
 
@@ -47,7 +44,7 @@ def resume(data: str | None) -> None:
         if not ids:
             raise Conflict("healing is not switched off everywhere")
         for switch_id in ids:
-            holds.end_kill_switch(conn, _OPERATOR, switch_id)
+            holds.end_kill_switch(conn, OPERATOR, switch_id)
     click.echo("healing goes on")
 
 
@@ -61,7 +58,7 @@ def pass_breaker(data: str | None, scope: str, key: str, reason: str, hours: flo
     """Let heals pass the breaker of SCOPE (node or vantage) KEY (the node's id, or the vantage's name)."""
     with database(open_installation(data)) as engine, write(engine) as conn:
         until = db_now(conn) + _span(hours)
-        overrides.override(conn, _OPERATOR, BreakerScope(scope), key, until, reason)
+        overrides.override(conn, OPERATOR, BreakerScope(scope), key, until, reason)
     click.echo(f"heals pass the breaker of {scope} {key} until {until:%Y-%m-%d %H:%M} UTC")
 
 

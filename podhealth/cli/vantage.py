@@ -4,19 +4,15 @@ import re
 
 import click
 
-from podhealth.cli.database import database
+from podhealth.cli.database import OPERATOR, database
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import InputError
 from podhealth.core.places import FEWEST_REFERENCES
-from podhealth.core.words import Actor, Role
 from podhealth.probing.gateway import default_gateways
 from podhealth.store import vantages
 from podhealth.store.db import read, write
-from podhealth.store.tenancy import Scope
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
-# Of the installation, not of a tenant: its chain of the audit has this number.
-_OPERATOR = Scope(0, Role.PLATFORM, Actor.SYSTEM, "command line")
 
 
 @click.group()
@@ -39,7 +35,7 @@ def set_references(data: str | None, name: str, references: tuple[str, ...], is_
     with database(installation) as engine, write(engine) as conn:
         platform = installation.settings().pod_networks
         networks = vantages.networks_of(conn, platform, default_gateways())
-        vantages.choose(conn, _OPERATOR, name, references, networks)
+        vantages.choose(conn, OPERATOR, name, references, networks)
     click.echo(f"{name}: asked are {', '.join(references) if references else 'its nodes and the gateway'}")
 
 
