@@ -31,6 +31,7 @@ from podhealth.store import feed, incidents, podrows, podstate, ticks, vantages
 from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote
+from podhealth.store.sql import OPEN_HEALS_TEXT
 
 BLIND = "blind"
 _PODS_A_TRANSACTION = 100
@@ -71,7 +72,7 @@ _PODS = sa.text("SELECT DISTINCT pod_id FROM check_states WHERE vantage = :vanta
 _HEALING = sa.text(
     "SELECT DISTINCT s.pod_id FROM check_states s WHERE s.vantage = :vantage AND s.pod_id IN (SELECT pod_id"
     " FROM episodes WHERE closed_at IS NULL UNION SELECT pod_id FROM cloud_pod_auto_heal_events"
-    " WHERE state IN ('planned', 'running', 'verifying')) ORDER BY s.pod_id"
+    f" WHERE state IN ({OPEN_HEALS_TEXT})) ORDER BY s.pod_id"
 )
 # A run of fails lies in the newest results of its check; found by the key, however long the history.
 _TAKE_BACK = sa.text(

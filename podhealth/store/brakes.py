@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Row = sa.Row[Any]
 
-_UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
 _LONGEST_CALL = CHRONIC_WITHIN  # no heal is called later than that after it was planned
 _FLAPPING_COST = 2
 
@@ -92,8 +91,7 @@ def _recent_heals(conn: sa.Connection, pod_id: int, now: datetime) -> tuple[date
     query = sa.select(Heal.triggered_at).where(
         Heal.pod_id == pod_id,
         Heal.triggered_at > now - CHRONIC_WITHIN,
-        Heal.action != Action.NOTIFY_ONLY,
-        Heal.state.not_in(_UNDONE),
+        *turns.counts(),
     )
     return tuple(conn.execute(query.order_by(Heal.triggered_at)).scalars())
 

@@ -18,11 +18,9 @@ from podhealth.core.fleet_gates import CHRONIC_OVER, CHRONIC_WITHIN
 from podhealth.core.ladder import ladder, strike
 from podhealth.core.policy import Candidate, effective_policy
 from podhealth.core.words import (
-    OPEN_HEAL_STATES,
     Action,
     BreakerScope,
     BreakerState,
-    HealState,
     Kind,
     Mode,
     Phase,
@@ -30,15 +28,14 @@ from podhealth.core.words import (
     Severity,
 )
 from podhealth.models import Breaker, BreakerHold, Check, CheckState, Episode, Heal, Pod, PodStatus, Policy
+from podhealth.store import turns
 from podhealth.store.limits import limits
 from podhealth.store.policies import rules_of
+from podhealth.store.sql import OPEN_HEALS
 
 Row = sa.Row[Any]
 IsHealed = Callable[[Any], bool]
 
-_UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
-# Written out, so that SQLite knows them for those of its index of open heals.
-_OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
 # Whatever a pod is asked about by its own words: two pods alike in these are governed alike.
 _GOVERNED_BY = (Pod.tenant_id, Pod.policy_id, Pod.provider, sa.cast(Pod.tags, sa.Text).label("tags_text"))
 
@@ -127,7 +124,7 @@ def _not_closed() -> Any:
 
 def _few_are_ill(conn: sa.Connection, now: datetime) -> bool:
     ill = sa.select(CheckState.pod_id).where(CheckState.bad_since > now - FRESH).distinct()
-    healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
+    healed = sa.select(Heal.pod_id).where(Heal.state.in_(OPEN_HEALS))
     most = limits().breaker_least + 1
     query = sa.union_all(ill.limit(most).subquery().select(), healed.limit(most).subquery().select())
     return len(conn.execute(query.limit(most)).all()) < most
@@ -186,12 +183,12 @@ def _the_ill(conn: sa.Connection, now: datetime, is_healed: IsHealed) -> dict[in
 
 def _interesting() -> Any:
     failing = sa.select(CheckState.pod_id).where(CheckState.bad_since.is_not(None))
-    healed = sa.select(Heal.pod_id).where(Heal.state.in_(_OPEN))
+    healed = sa.select(Heal.pod_id).where(Heal.state.in_(OPEN_HEALS))
     return sa.union(failing, healed, sa.select(BreakerHold.pod_id))
 
 
 def _rows() -> Any:
-    has_heal = sa.exists().where(Heal.pod_id == Pod.id, Heal.state.in_(_OPEN))
+    has_heal = sa.exists().where(Heal.pod_id == Pod.id, Heal.state.in_(OPEN_HEALS))
     is_open = sa.and_(Episode.pod_id == Pod.id, Episode.closed_at.is_(None))
     columns = (Pod.id.label("pod_id"), Pod.node_id, *_GOVERNED_BY, PodStatus.phase, Episode.exhausted_at)
     return (
@@ -209,8 +206,7 @@ def _chronic(conn: sa.Connection, now: datetime) -> set[int]:
         .where(
             Heal.pod_id.in_(_interesting()),
             Heal.triggered_at > now - CHRONIC_WITHIN,
-            Heal.action != Action.NOTIFY_ONLY,
-            Heal.state.not_in(_UNDONE),
+            *turns.counts(),
             sa.or_(PodStatus.chronic_acknowledged_at.is_(None), Heal.triggered_at > PodStatus.chronic_acknowledged_at),
         )
         .group_by(Heal.pod_id)

@@ -14,8 +14,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from podhealth.core.in_hand import CheckInHand, PodInHand
-from podhealth.core.words import OPEN_HEAL_STATES
-from podhealth.store.sql import among
+from podhealth.store.sql import OPEN_HEALS_TEXT, among
 
 
 def _columns(of: type, first: str) -> list[str]:
@@ -26,7 +25,6 @@ def _columns(of: type, first: str) -> list[str]:
 
 _STATE_COLUMNS = _columns(CheckInHand, "vantage")
 _STATUS_COLUMNS = _columns(PodInHand, "status")
-_OPEN = ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES)
 
 _SELECT_CHECKS = (
     "SELECT s.check_id, s.pod_id, c.name, c.kind, c.severity, c.enabled, c.heal, c.interval_seconds,"
@@ -38,11 +36,11 @@ _SELECT_CHECKS = (
 _SELECT_PODS = (
     "SELECT p.id, p.tenant_id, p.name, p.deleted_at IS NOT NULL, p.start_deadline_s,"
     " EXISTS (SELECT 1 FROM episodes e WHERE e.pod_id = p.id AND e.closed_at IS NULL) OR EXISTS"
-    f" (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = p.id AND h.state IN ({_OPEN})),"
+    f" (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = p.id AND h.state IN ({OPEN_HEALS_TEXT})),"
     " EXISTS (SELECT 1 FROM cloud_pod_auto_heal_policies y WHERE y.tenant_id = p.tenant_id"
     " AND y.deleted_at IS NULL AND y.enabled AND y.mode <> 'off'), "
     + ", ".join(f"s.{name}" for name in _STATUS_COLUMNS)
-    + f", EXISTS (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = p.id AND h.state IN ({_OPEN})),"
+    + f", EXISTS (SELECT 1 FROM cloud_pod_auto_heal_events h WHERE h.pod_id = p.id AND h.state IN ({OPEN_HEALS_TEXT})),"
     " COALESCE((SELECT MAX(y.trigger_after_failures) FROM cloud_pod_auto_heal_policies y WHERE y.tenant_id ="
     " p.tenant_id AND y.deleted_at IS NULL AND y.enabled AND y.mode <> 'off'), 0)"
     " FROM cloud_pod_health_status s JOIN pods p ON p.id = s.pod_id WHERE s.pod_id IN :ids ORDER BY s.pod_id"

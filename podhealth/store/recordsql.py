@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import OPEN_HEAL_STATES
-from podhealth.store.sql import among
+from podhealth.store.sql import OPEN_HEALS_TEXT, among
 
 
 class State(NamedTuple):
@@ -42,13 +41,12 @@ class State(NamedTuple):
     has_heal: bool
 
 
-_OPEN = ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES)
 _STATE = (
     "s.check_id, s.claim_token, s.generation, s.due_at, s.tenant_id, s.pod_id, s.status, s.failures, s.successes,"
     " s.slow_run, s.recent_bits, s.recent_count, s.is_flapping, s.was_known, s.fresh_until, s.probe_soon_until,"
     # All pods that the healer is at, found once a statement: few, and two look-ups a check less.
     " s.last_code, p.phase, s.pod_id IN (SELECT pod_id FROM episodes WHERE closed_at IS NULL),"
-    f" s.pod_id IN (SELECT pod_id FROM cloud_pod_auto_heal_events WHERE state IN ({_OPEN}))"
+    f" s.pod_id IN (SELECT pod_id FROM cloud_pod_auto_heal_events WHERE state IN ({OPEN_HEALS_TEXT}))"
 )
 _FROM = " FROM check_states s JOIN cloud_pod_health_status p ON p.pod_id = s.pod_id WHERE s.check_id "
 # One step on SQLite: at every step another thread may take the interpreter away for long.

@@ -12,18 +12,17 @@ import sqlalchemy as sa
 from podhealth.core.facts import Facts, Turn
 from podhealth.core.fleet_gates import BUDGET_WITHIN, CHRONIC_WITHIN
 from podhealth.core.turns import Waiting, chosen, share_of
-from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState, Phase
+from podhealth.core.words import Action, HealState, Phase
 from podhealth.models import Heal, HealSlot, Pod, PodStatus
 from podhealth.store import advisory
 from podhealth.store.advisory import Each
 from podhealth.store.db import db_now, read, write
 from podhealth.store.limits import limits
+from podhealth.store.sql import OPEN_HEALS
 
 Row = sa.Row[Any]
 
 _NOT_BEGUN = (HealState.PLANNED, HealState.RUNNING)
-# Written out, so that SQLite knows them for those of its index of open heals.
-_OPEN: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
 _UNDONE = (HealState.CANCELLED, HealState.SKIPPED)
 _MONITORED = (Phase.MONITORED, Phase.STARTING)
 
@@ -124,7 +123,7 @@ def _chosen(conn: sa.Connection, waiting: Collection[Waiting], now: datetime) ->
     nodes = sa.select(HealSlot.node_id).where(HealSlot.node_id.not_in(_given_back()))
     served = (
         sa.select(Heal.tenant_id, sa.func.max(Heal.triggered_at))
-        .where(Heal.tenant_id.in_(tenants), Heal.triggered_at > now - CHRONIC_WITHIN, *_counts())
+        .where(Heal.tenant_id.in_(tenants), Heal.triggered_at > now - CHRONIC_WITHIN, *counts())
         .group_by(Heal.tenant_id)
     )
     return chosen(waiting, room, conn.execute(nodes).scalars(), {t: at for t, at in conn.execute(served)})
@@ -144,13 +143,14 @@ def is_spent(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(Heal.called_at > now - BUDGET_WITHIN, is_reserved)
 
 
-def _counts() -> tuple[Any, ...]:
+def counts() -> tuple[Any, ...]:
+    """Return the conditions for heals that have done something, or are to: those that count for who waits or is ill."""
     return Heal.action != Action.NOTIFY_ONLY, Heal.state.not_in(_UNDONE)
 
 
 def _heals_since(pod_id: Any, now: datetime) -> sa.Select[Any]:
     query = sa.select(sa.func.count()).select_from(Heal)
-    return query.where(Heal.pod_id == pod_id, Heal.triggered_at > now - CHRONIC_WITHIN, *_counts())
+    return query.where(Heal.pod_id == pod_id, Heal.triggered_at > now - CHRONIC_WITHIN, *counts())
 
 
 def _heals_of(conn: sa.Connection, pod_id: int, now: datetime) -> int:
@@ -185,7 +185,7 @@ def _is_wanted() -> Any:
 
 def _count_open(tenant_id: int, but_pod: int = 0) -> Any:
     query = sa.select(sa.func.count()).select_from(Heal)
-    return query.where(Heal.state.in_(_OPEN), Heal.tenant_id == tenant_id, Heal.pod_id != but_pod)
+    return query.where(Heal.state.in_(OPEN_HEALS), Heal.tenant_id == tenant_id, Heal.pod_id != but_pod)
 
 
 def _count_monitored() -> Any:
