@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState
 
 
@@ -97,3 +98,22 @@ class Provider(Protocol):
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the task that a call came to; null only where the provider knows that it was never taken on."""
+
+
+def setting(pod: PodRef, name: str) -> str | None:
+    """Return a text of the pod's provider settings; null where there is none."""
+    value = pod.config.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def required(pod: PodRef, name: str) -> str:
+    """Do as ``setting``, but raise ProviderError where there is none."""
+    value = setting(pod, name)
+    if value is None:
+        raise ProviderError(f"the pod's provider settings name no {name}", permanent=True)
+    return value
+
+
+def plain(text: object) -> str:
+    """Return what a far end said as one short line that can be shown."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:160]

@@ -19,7 +19,7 @@ from podhealth.core.address import AddressRefused
 from podhealth.core.errors import ActionRefused, ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.egress import http
-from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState, plain, setting
 from podhealth.tls import Pin
 
 # Four seconds in all: which API it speaks, and then what is asked.
@@ -50,14 +50,9 @@ class _Container(NamedTuple):
         return self.status if self.status in _BUSY else None
 
 
-def _setting(pod: PodRef, name: str) -> str | None:
-    value = pod.config.get(name)
-    return value if isinstance(value, str) and value else None
-
-
 def _place(pod: PodRef) -> tuple[str, str | None]:
     """Return the base URL and, where that is how it is reached, the socket."""
-    url = _setting(pod, "url") or ""
+    url = setting(pod, "url") or ""
     parts = urlsplit(url)
     if parts.scheme == "unix" and parts.path.startswith("/"):
         return "http://docker:80", parts.path
@@ -69,7 +64,7 @@ def _place(pod: PodRef) -> tuple[str, str | None]:
 @contextmanager
 def _talk(pod: PodRef) -> Iterator[docker.APIClient]:
     base, unix = _place(pod)
-    pin = Pin(*(_setting(pod, name) for name in ("ca", "fingerprint", "certificate", "key")))
+    pin = Pin(*(setting(pod, name) for name in ("ca", "fingerprint", "certificate", "key")))
     try:
         asking = docker.APIClient(base_url=base, version=_OLDEST_API, timeout=_VERSION_S)
         with http.bound(asking, _VERSION_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
@@ -87,13 +82,9 @@ def _talk(pod: PodRef) -> Iterator[docker.APIClient]:
         raise ProviderError("the daemon answered something that is not its JSON") from None
 
 
-def _plain(text: object) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:160]
-
-
 def _meaning(error: APIError) -> ProviderError:
     code = error.response.status_code
-    text = f"the daemon answered {code}: {_plain(error.explanation)}"
+    text = f"the daemon answered {code}: {plain(error.explanation)}"
     if code == 409:
         return ActionRefused(text)
     return ProviderError(text, permanent=code in _REFUSALS)
@@ -107,7 +98,7 @@ def _inspect(client: docker.APIClient, pod: PodRef) -> _Container:
     # The daemon takes the beginning of an id for the id: a name that is gone must not become a stranger.
     if pod.ref not in (name, key) and not (len(pod.ref) >= _SHORT_ID and key.startswith(pod.ref)):
         raise ProviderError(f"there is no container {pod.ref}", permanent=True)
-    status, started_at = _plain(state["Status"])[:20], str(state["StartedAt"])[:40]
+    status, started_at = plain(state["Status"])[:20], str(state["StartedAt"])[:40]
     if not isinstance(state["Running"], bool):
         raise ProviderError("the daemon does not say whether the container runs")
     policy = (info.get("HostConfig") or {}).get("RestartPolicy") or {}
@@ -115,8 +106,8 @@ def _inspect(client: docker.APIClient, pod: PodRef) -> _Container:
         "id": key[:_SHORT_ID],
         "status": status,
         "startedAt": started_at,
-        "health": _plain((state.get("Health") or {}).get("Status") or "") or None,
-        "restartPolicy": _plain(policy.get("Name") or "no")[:20],
+        "health": plain((state.get("Health") or {}).get("Status") or "") or None,
+        "restartPolicy": plain(policy.get("Name") or "no")[:20],
     }
     own_grace = (info.get("Config") or {}).get("StopTimeout")
     grace_s = own_grace if isinstance(own_grace, int) and own_grace > 0 else _GRACE_S
@@ -159,7 +150,7 @@ class DockerProvider:
                 if error.response.status_code != 500:
                     raise
                 # It tried, and says what went wrong: how the container is now is asked next.
-                return Task(_FAILED + _plain(error.explanation))
+                return Task(_FAILED + plain(error.explanation))
         return Task(_DONE)
 
     def look(self, pod: PodRef, task: Task) -> TaskState:

@@ -16,7 +16,7 @@ from podhealth.core.abilities import can
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.egress import http
-from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
+from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState, required, setting
 
 _TIMEOUT_S = 4.0
 _LONGEST_REF = 253
@@ -30,18 +30,6 @@ def signature(secret: str, key: str, timestamp: str, body: bytes) -> str:
     """Return the signature of a call: HMAC-SHA256 over ``id.timestamp.body``, in hex, as the far end computes it."""
     signed = f"{key}.{timestamp}.".encode() + body
     return "sha256=" + hmac.new(secret.encode(), signed, sha256).hexdigest()
-
-
-def _setting(pod: PodRef, name: str) -> str | None:
-    value = pod.config.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _required(pod: PodRef, name: str) -> str:
-    value = _setting(pod, name)
-    if value is None:
-        raise ProviderError(f"the pod's provider settings name no {name}", permanent=True)
-    return value
 
 
 def _same_origin(url: str, as_url: str) -> bool:
@@ -58,7 +46,7 @@ class WebhookProvider:
 
     def state(self, pod: PodRef) -> ProviderState:
         """Return what ``stateUrl`` answers; unknown where there is none, which holds nothing back."""
-        url = _setting(pod, "stateUrl")
+        url = setting(pod, "stateUrl")
         if url is None:
             return ProviderState(ActualState.UNKNOWN)
         answer = self._call(pod, "GET", url, f"state-{pod.pod_id}")[1]
@@ -71,7 +59,7 @@ class WebhookProvider:
 
     def act(self, pod: PodRef, action: Action, key: str, options: Options) -> Task:
         """Ask for the action; the answer is its end, or ``202`` with the URL of its status."""
-        if action == Action.STOP and _setting(pod, "stateUrl") is None:
+        if action == Action.STOP and setting(pod, "stateUrl") is None:
             raise ProviderError("a stop can only be proven with a stateUrl", permanent=True)
         question = {
             "id": key,
@@ -80,7 +68,7 @@ class WebhookProvider:
             "graceful": options.graceful,
             "timeoutSeconds": options.timeout_s,
         }
-        url = _required(pod, "url")
+        url = required(pod, "url")
         code, answer = self._call(pod, "POST", url, key, json.dumps(question).encode())
         return _task_of(url, code, answer)
 
@@ -100,7 +88,7 @@ class WebhookProvider:
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Ask the hook for a key: ``{"known": false}`` is the only answer that allows another call."""
-        url = _required(pod, "url")
+        url = required(pod, "url")
         joint = "&" if urlsplit(url).query else "?"
         code, answer = self._call(pod, "GET", f"{url}{joint}{urlencode({'id': call.key})}", call.key)
         if answer.get("known") is False:
@@ -116,7 +104,7 @@ class WebhookProvider:
             "Idempotency-Key": key,
             "X-PodHealth-Id": key,
             "X-PodHealth-Timestamp": timestamp,
-            "X-PodHealth-Signature": signature(_required(pod, "secret"), key, timestamp, body),
+            "X-PodHealth-Signature": signature(required(pod, "secret"), key, timestamp, body),
         }
         try:
             code, content = http.call(method, url, headers, body, timeout_s=_TIMEOUT_S)

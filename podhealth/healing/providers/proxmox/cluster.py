@@ -13,7 +13,7 @@ from proxmoxer.core import ProxmoxResource, ResourceException
 from podhealth.core.errors import ProviderError
 from podhealth.core.gates import HA
 from podhealth.core.words import ActualState
-from podhealth.healing.providers.base import PodRef
+from podhealth.healing.providers.base import PodRef, plain, setting
 from podhealth.healing.providers.proxmox.phases import Phase
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", re.ASCII)
@@ -85,17 +85,6 @@ class Upid(NamedTuple):
             raise ProviderError("Proxmox answered something that names no task")
         start = float(int(found["start"], 16))
         return cls(found[0], found["node"], start, found["type"], found["id"], found["user"])
-
-
-def plain(text: object) -> str:
-    """Return what the far end said as one short line that can be shown."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:160]
-
-
-def setting(pod: PodRef, name: str) -> str | None:
-    """Return a text of the pod's provider settings; null where there is none."""
-    value = pod.config.get(name)
-    return value if isinstance(value, str) and value else None
 
 
 def _rows(answer: object) -> list[Mapping[str, Any]]:

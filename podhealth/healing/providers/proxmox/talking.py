@@ -15,8 +15,8 @@ from proxmoxer.core import ProxmoxResource, ResourceException
 from podhealth.core.address import AddressRefused
 from podhealth.core.errors import ActionRefused, ProviderError
 from podhealth.egress import http
-from podhealth.healing.providers.base import PodRef
-from podhealth.healing.providers.proxmox.cluster import Cluster, plain, setting
+from podhealth.healing.providers.base import PodRef, plain, required, setting
+from podhealth.healing.providers.proxmox.cluster import Cluster
 from podhealth.tls import Pin
 
 _TIMEOUT_S = 4.0
@@ -56,21 +56,14 @@ def _meaning(error: ResourceException, secret: str) -> ProviderError:
     return ProviderError(text, permanent=error.status_code in _REFUSALS)
 
 
-def _required(pod: PodRef, name: str) -> str:
-    value = setting(pod, name)
-    if value is None:
-        raise ProviderError(f"the pod's provider settings name no {name}", permanent=True)
-    return value
-
-
 @contextmanager
 def talk(pod: PodRef) -> Iterator[Cluster]:
     """Open a conversation of four seconds at most. Raises ProviderError for whatever goes wrong in it."""
-    url, token_id = _required(pod, "url").rstrip("/"), _required(pod, "tokenId")
+    url, token_id = required(pod, "url").rstrip("/"), required(pod, "tokenId")
     if urlsplit(url).scheme != "https" or "@" in url:
         raise ProviderError("the url of Proxmox must begin with https://", permanent=True)
     user, _, name = token_id.partition("!")
-    token = _required(pod, "token")
+    token = required(pod, "token")
     session = ProxmoxHttpSession()
     session.auth = ProxmoxHTTPApiTokenAuth(user, name, token, verify_ssl=True, timeout=_TIMEOUT_S)
     pin = Pin(setting(pod, "ca"), setting(pod, "fingerprint"))
