@@ -17,9 +17,9 @@ RULES = PolicyRules("standard")
 RESTART = Action.RESTART
 
 
-def trouble(at: int, minutes: int | None, heals: tuple[int, ...] = (), check_id: int = 1) -> Trouble:
+def trouble(at: float, minutes: int | None, heals: tuple[int, ...] = (), check_id: int = 1) -> Trouble:
     """A trouble from an hour of the period on, with heals at these minutes of it."""
-    since = BEGIN + at * HOUR
+    since = BEGIN + round(at * HOUR)
     ends = None if minutes is None else since + minutes * MINUTE
     return Trouble(since, since + 40 * US, ends, check_id, tuple(since + m * MINUTE for m in heals))
 
@@ -131,14 +131,31 @@ def test_many_at_once_are_held_by_the_breaker_and_tried_one_by_one() -> None:
     assert found.down_us < found.recorded_down_us
 
 
-def test_the_budget_holds_what_comes_seldom_but_often_enough() -> None:
-    pods = [a_past(trouble(number, 600), pod_id=number) for number in range(1, 10)]
-    sparse = replayed(RULES, *pods)
-    dense = replayed(RULES, *(a_past(trouble(1, 600), pod_id=n) for n in range(1, 3)), *pods)
+def test_where_heals_fail_a_breaker_tries_one_a_quarter_of_an_hour() -> None:
+    pods = [a_past(trouble(1, 120, (1,)), pod_id=number) for number in range(1, 21)]
+    found = replayed(replace(RULES, max_attempts=10, cooldown_minutes=0), *pods)
 
-    assert Gate.BUDGET not in times(sparse)
-    assert sparse.heals == {RESTART: 9}
-    assert dense.heals[RESTART] == 11
+    # From the first quarter of an hour on; a heal that fails takes some minutes itself.
+    assert 5 <= found.heals[RESTART] <= 7
+    assert found.down_us == found.recorded_down_us
+
+
+@pytest.mark.parametrize(("nodes", "waits"), [((1, 2), {}), ((1, 1), {Gate.CONCURRENCY: 1})], ids=["two", "one"])
+def test_pods_of_one_node_are_healed_one_after_the_other(nodes: tuple[int, int], waits: dict[Gate, int]) -> None:
+    ill = [replace(a_past(trouble(1, 60), pod_id=n), node_id=node) for n, node in enumerate(nodes, 1)]
+    found = replayed(RULES, *ill, *(a_past(pod_id=number) for number in range(3, 43)))
+
+    assert found.heals == {RESTART: 2}
+    assert {gate: times(found)[gate] for gate in times(found) if gate == Gate.CONCURRENCY} == waits
+
+
+@pytest.mark.parametrize(("apart_min", "held"), [(4, 2), (11, 0)])
+def test_the_budget_holds_what_comes_one_by_one_but_often(apart_min: int, held: int) -> None:
+    ill = [a_past(trouble(1 + n * apart_min / 60, 600), pod_id=n) for n in range(1, 9)]
+    found = replayed(RULES, *ill, *(a_past(pod_id=number) for number in range(9, 31)))
+
+    assert found.heals == {RESTART: 8}
+    assert times(found).get(Gate.BUDGET, 0) == held
 
 
 def test_a_trouble_that_lasts_counts_to_the_end_of_the_period() -> None:
