@@ -22,6 +22,7 @@ from podhealth.models import Channel, Message, Route, Telling
 from podhealth.store import advisory, audit, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
+from podhealth.store.deliveries import lock_channel
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.messages import begin_message, lock_relay
 from podhealth.store.tenancy import Scope, own
@@ -198,8 +199,7 @@ def told(rules: ChannelRules) -> dict[str, Any]:
 
 def _locked(conn: sa.Connection, scope: Scope, channel_id: int) -> Row:
     get_channel(conn, scope, channel_id)
-    # Not the key: the relay, which adds messages of the channel, need not wait while it holds others of them.
-    conn.execute(sa.select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
+    lock_channel(conn, channel_id)
     return get_channel(conn, scope, channel_id)  # again: another may have been faster
 
 

@@ -14,6 +14,7 @@ from podhealth.core.message_text import News, Trouble, Words
 from podhealth.core.messages import ENDING, Said, void
 from podhealth.core.words import ApprovalState, MessageKind, MessageState, NoticeKind, Severity
 from podhealth.models import Approval, Incident, Message, Notice, Telling
+from podhealth.store.deliveries import is_behind
 from podhealth.store.messages import wants_reminder
 
 _MESSAGES_A_TURN = 100
@@ -34,13 +35,9 @@ def compose_due(conn: sa.Connection, now: datetime) -> int:
 
     A message waits for those of its thread that are still on their way: what happens meanwhile goes into one.
     """
-    earlier = Message.__table__.alias("earlier")
-    is_behind = sa.exists().where(
-        earlier.c.thread_id == Message.thread_id, earlier.c.id < Message.id, earlier.c.state == MessageState.WAITING
-    )
     query = (
         sa.select(Message.__table__)
-        .where(Message.state == MessageState.GATHERING, Message.due_at <= now, ~is_behind)
+        .where(Message.state == MessageState.GATHERING, Message.due_at <= now, ~is_behind())
         .order_by(Message.due_at, Message.id)
         .limit(_MESSAGES_A_TURN)
     )

@@ -45,7 +45,7 @@ def claim(conn: sa.Connection, now: datetime, suspects_too: bool = True) -> Row 
     try failed are left alone, so that they do not take all hands.
     """
     for message_id, channel_id in conn.execute(_free(now, suspects_too)).all():
-        if not _lock_channel(conn, channel_id, skip_locked=True):
+        if not lock_channel(conn, channel_id, skip_locked=True):
             continue
         # Asked again under the channel's lock: another may just have taken a message of it.
         still = sa.select(Message.__table__).where(Message.id == message_id, *_may_be_tried(now))
@@ -76,20 +76,28 @@ def _free(now: datetime, suspects_too: bool) -> sa.Select[int, int]:
 
 
 def _may_be_tried(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    other, earlier = Message.__table__.alias("other"), Message.__table__.alias("earlier")
+    other = Message.__table__.alias("other")
     in_hand = sa.exists().where(
         other.c.channel_id == Message.channel_id,
         other.c.state == MessageState.WAITING,
         other.c.lease_until > now,
     )
-    is_behind = sa.exists().where(
+    return Message.state == MessageState.WAITING, Message.due_at <= now, ~in_hand, ~is_behind()
+
+
+def is_behind() -> sa.ColumnElement[bool]:
+    """Return the condition over Message that an earlier one of its thread is still on its way."""
+    earlier = Message.__table__.alias("earlier")
+    return sa.exists().where(
         earlier.c.thread_id == Message.thread_id, earlier.c.id < Message.id, earlier.c.state == MessageState.WAITING
     )
-    return Message.state == MessageState.WAITING, Message.due_at <= now, ~in_hand, ~is_behind
 
 
-def _lock_channel(conn: sa.Connection, channel_id: int, skip_locked: bool = False) -> bool:
-    # Not its key, which every new message of it refers to.
+def lock_channel(conn: sa.Connection, channel_id: int, skip_locked: bool = False) -> bool:
+    """Lock a channel until the transaction ends; false where it is gone, or, if so asked, held by another.
+
+    Not its key: whoever adds messages of the channel need not wait.
+    """
     query = (
         sa.select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True, skip_locked=skip_locked)
     )
@@ -119,7 +127,7 @@ def store_try(conn: sa.Connection, message: Row, tried: Tried, jitter: float, no
 
     Returns the newest feed numbers. ``jitter`` from 0 to 1 is core/messages'.
     """
-    _lock_channel(conn, message.channel_id)  # before its message, as whoever changes the channel does
+    lock_channel(conn, message.channel_id)  # before its message, as whoever changes the channel does
     values = _after(message, tried, jitter, now)
     stored = conn.execute(
         sa.update(Message)
