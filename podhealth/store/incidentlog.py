@@ -5,16 +5,16 @@ Reads only. What stands on one incident's page besides is store/incidentpage's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
 from podhealth.core.told import length_in_words
 from podhealth.core.words import IncidentCause, Severity
-from podhealth.models import Incident, IncidentMember, Pod, Tenant
+from podhealth.models import Incident, IncidentMember, Pod
 from podhealth.models.base import to_us
+from podhealth.store.acknowledging import is_acknowledged
 
 STATES = ("open", "acknowledged", "closed")
 
@@ -122,8 +122,7 @@ def _wanted(tenant_id: int, wish: Wish, now: datetime) -> list[sa.ColumnElement[
     if wish.state is not None:
         found.append(~_IS_OPEN if wish.state == "closed" else _IS_OPEN)
     if wish.state == "acknowledged":
-        lasts = sa.or_(Incident.acknowledged_until.is_(None), Incident.acknowledged_until > now)
-        found += [Incident.acknowledged_at.is_not(None), lasts]
+        found.append(is_acknowledged(now))
     if wish.severity is not None:
         found.append(Incident.severity == wish.severity)
     if wish.text:
@@ -171,12 +170,3 @@ def row_of(row: Any, pods: int, now: datetime) -> IncidentRow:
         note=row.acknowledge_note if is_had else None,
         merged_into=row.merged_into,
     )
-
-
-def zone_of(conn: sa.Connection, tenant_id: int) -> tzinfo:
-    """Return the zone in which the tenant's people type a day and a time."""
-    name = conn.execute(sa.select(Tenant.zone).where(Tenant.id == tenant_id)).scalar_one_or_none()
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):  # stored by a newer host, or by hand
-        return UTC

@@ -1,4 +1,4 @@
-"""Incidents of a wider cause: a node that is down, a vantage that is blind, a breaker that holds. And who has them.
+"""Incidents of a wider cause: a node that is down, a vantage that is blind, a breaker that holds.
 
 Those who find a cause call these in the transaction that stores it, after the locks of the pods concerned and before
 the feed. Each returns notes for ``feed.append``. The pods themselves join a moment later, under their own locks
@@ -6,29 +6,24 @@ the feed. Each returns notes for ``feed.append``. The pods themselves join a mom
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Conflict, InputError
-from podhealth.core.fields import line
 from podhealth.core.incident import breaker_key, is_part_of_tenants
 from podhealth.core.told import length_in_words
 from podhealth.core.words import BreakerScope, BreakerState, FeedKind, IncidentCause, NoticeKind, Severity
 from podhealth.models import Breaker, Incident
 from podhealth.models.base import to_us
-from podhealth.store import audit, causes, memberships, notices, tenancy
-from podhealth.store.db import db_now
-from podhealth.store.feed import FeedNote, append
+from podhealth.store import causes, memberships, notices
+from podhealth.store.feed import FeedNote
 from podhealth.store.memberships import NewIncident, OpenIncident
 from podhealth.store.notices import NoticeRow
-from podhealth.store.tenancy import Scope
+from podhealth.store.sql import among
 
 MERGED = "part of a wider trouble"
-LONGEST = timedelta(days=31)
 _NAMED_PODS = 50
-_NOTE = 200
 
 _ON_NODE = sa.text(
     "SELECT tenant_id, name FROM pods WHERE node_id = :id AND deleted_at IS NULL AND desired_state = 'running'"
@@ -50,9 +45,7 @@ _END_EMPTY = sa.text(
     " AND NOT EXISTS (SELECT 1 FROM incident_members m WHERE m.incident_id = incidents.id AND m.left_at IS NULL)"
     " RETURNING id"
 )
-_REPOINT = sa.text("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL").bindparams(
-    sa.bindparam("ids", expanding=True)
-)
+_FORGET = among("UPDATE incident_members SET told = NULL WHERE incident_id IN :ids AND left_at IS NULL")
 _IN_SCOPE = {
     BreakerScope.TENANT: "s.tenant_id = :key",
     BreakerScope.NODE: "p.node_id = :key",
@@ -85,9 +78,7 @@ def node_up(conn: sa.Connection, node_id: int, now: datetime) -> list[FeedNote]:
     found = _lock_open(conn, f"{IncidentCause.NODE.value}:{node_id}")
     name = _node_name(conn, node_id)
     notes = _end_cause(conn, found, NoticeKind.NODE_BACK, f"Node {name} is back", now)
-    ids = [one.incident_id for one in found]
-    forget = sa.text("UPDATE incident_members SET told = NULL WHERE incident_id IN :ids AND left_at IS NULL")
-    conn.execute(forget.bindparams(sa.bindparam("ids", expanding=True)), {"ids": ids})
+    conn.execute(_FORGET, {"ids": [one.incident_id for one in found]})
     return notes
 
 
@@ -173,7 +164,7 @@ def _take_over_narrower(conn: sa.Connection, new: Collection[NewIncident], now: 
     for one in opened.values():
         values = {"tenant_id": one.tenant_id, "id": one.incident_id, "now": to_us(now), "reason": MERGED}
         ended = list(conn.execute(_END_EMPTY, values).scalars())
-        conn.execute(_REPOINT, {"ids": ended, "to": one.incident_id})
+        notices.move(conn, ended, one.incident_id)
         notes += [FeedNote(one.tenant_id, FeedKind.INCIDENT, None, each) for each in ended]
     return notes
 
@@ -282,49 +273,3 @@ def _node_name(conn: sa.Connection, node_id: int) -> str:
 
 def _count(pods: Collection[str]) -> str:
     return "1 pod is" if len(pods) == 1 else f"{len(pods)} pods are"
-
-
-def acknowledge(conn: sa.Connection, scope: Scope, incident_id: int, until: datetime | None, note: str = "") -> None:
-    """Say that somebody has the incident: no reminders until then, or, without an end, until it is over.
-
-    Checks, healing and the word of its recovery go on. Raises NotFound for another tenant's incident, Conflict for
-    one that is over, InputError for an end that is past or over 31 days away.
-    """
-    row = tenancy.get_own(conn, scope, Incident, incident_id, "incident")
-    now = db_now(conn)
-    if row.recovered_at is not None:
-        raise Conflict("the incident is over")
-    if until is not None and not now < until <= now + LONGEST:
-        raise InputError("until", f"must lie within the next {LONGEST.days} days")
-    values = {
-        "acknowledged_at": now,
-        "acknowledged_by": scope.actor_name[:200],
-        "acknowledged_until": until,
-        "acknowledge_note": line("note", note, _NOTE) if note.strip() else None,
-    }
-    after = {"until": until and until.isoformat(), "note": values["acknowledge_note"]}
-    _set_acknowledged(conn, scope, incident_id, values, "incident acknowledged", after)
-
-
-def unacknowledge(conn: sa.Connection, scope: Scope, incident_id: int) -> None:
-    """Take an acknowledgement back: reminders begin again. Nothing happens where there is none.
-
-    Raises NotFound for another tenant's incident.
-    """
-    row = tenancy.get_own(conn, scope, Incident, incident_id, "incident")
-    if row.acknowledged_at is not None:
-        none = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledged_until", "acknowledge_note"))
-        _set_acknowledged(conn, scope, incident_id, none, "acknowledgement taken back", None)
-
-
-def _set_acknowledged(
-    conn: sa.Connection,
-    scope: Scope,
-    incident_id: int,
-    values: Mapping[str, Any],
-    what: str,
-    after: dict[str, Any] | None,
-) -> None:
-    conn.execute(sa.update(Incident).where(Incident.id == incident_id).values(**values, updated_at=db_now(conn)))
-    audit.write(conn, scope, what, "incident", incident_id, None, after)
-    append(conn, [FeedNote(scope.tenant_id, FeedKind.INCIDENT, None, incident_id)])

@@ -27,6 +27,7 @@ from podhealth.core.messages import (
 from podhealth.core.words import DesiredState, MessageKind, MessageState, Phase, Severity
 from podhealth.models import Channel, Incident, IncidentMember, Message, Notice, Pod, PodStatus, Route, Telling
 from podhealth.store import advisory
+from podhealth.store.acknowledging import is_acknowledged
 
 _NOTICES_A_TURN = 2_000
 _THREADS_A_TURN = 200
@@ -289,8 +290,4 @@ def wants_reminder(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         .where(Pod.id == IncidentMember.pod_id, Pod.deleted_at.is_(None), Pod.desired_state == DesiredState.RUNNING)
         .where(PodStatus.pod_id == Pod.id, PodStatus.phase.not_in((Phase.MAINTENANCE, Phase.STOPPED)))
     )
-    acknowledged = sa.and_(
-        Incident.acknowledged_at.is_not(None),
-        sa.or_(Incident.acknowledged_until.is_(None), Incident.acknowledged_until > now),
-    )
-    return (Incident.recovered_at.is_(None), ~acknowledged, sa.or_(~still_in, in_trouble))
+    return (Incident.recovered_at.is_(None), ~is_acknowledged(now), sa.or_(~still_in, in_trouble))

@@ -8,7 +8,7 @@ which channel is decided from these rows later, by others. A cause is told once:
 # ruff: noqa: S608
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import NoticeKind, Severity
 from podhealth.models.base import to_us
+from podhealth.store.sql import among
 
 _LONGEST_TEXT = 300
 _LONGEST_KEY = 80
@@ -28,6 +29,7 @@ _INSERT = (
     " WHERE m.pod_id = CAST(:pod_id AS BIGINT) AND m.left_at IS NULL)), CAST(:pod_id AS BIGINT), CAST(:text AS TEXT),"
     " {facts}, CAST(:at AS BIGINT)) v WHERE true ON CONFLICT (tenant_id, cause_key) DO NOTHING"
 )
+_MOVE = among("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL")
 
 
 class NoticeRow(NamedTuple):
@@ -75,6 +77,11 @@ def tell_all(conn: sa.Connection, rows: Iterable[NoticeRow]) -> int:
         return 0
     facts = ":facts" if conn.dialect.name == "sqlite" else "CAST(:facts AS JSONB)"
     return int(conn.execute(sa.text(_INSERT.format(facts=facts)), values).rowcount)
+
+
+def move(conn: sa.Connection, incident_ids: Collection[int], to: int) -> None:
+    """Make what these incidents have to tell, and nobody has taken into messages yet, part of another one."""
+    conn.execute(_MOVE, {"ids": list(incident_ids), "to": to})
 
 
 def _values(row: NoticeRow) -> dict[str, Any]:

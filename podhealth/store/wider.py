@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from podhealth.core import settle
 from podhealth.core.incident import NEAR_US, SECOND_US, is_wider
 from podhealth.core.words import FeedKind, IncidentCause
-from podhealth.store import endings, feed, memberships, podrows, podstate
+from podhealth.store import endings, feed, memberships, notices, podrows, podstate
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.incidents import MERGED
@@ -50,7 +50,6 @@ _UNREACHABLE = sa.text(
     " FROM incident_members m WHERE m.pod_id = s.pod_id AND m.left_at IS NULL) ORDER BY s.pod_id LIMIT :most"
 )
 _STATUS = among("SELECT pod_id, bad_since, unreachable_since, since FROM cloud_pod_health_status WHERE pod_id IN :ids")
-_REPOINT = among("UPDATE notices SET incident_id = :to WHERE incident_id IN :ids AND grouped_at IS NULL")
 _CLOSE_EMPTY = among(
     "UPDATE incidents SET recovered_at = :now, updated_at = :now, close_reason = :reason, merged_into = :to,"
     " check_at = NULL WHERE id IN :ids AND recovered_at IS NULL AND NOT EXISTS (SELECT 1 FROM incident_members m"
@@ -163,7 +162,7 @@ def _move(conn: sa.Connection, one: Any, pod_ids: Sequence[int], now: int) -> No
     if sources:
         values = {"ids": sources, "to": one.id, "now": now, "reason": MERGED}
         conn.execute(_CLOSE_EMPTY, values)
-        conn.execute(_REPOINT, {"ids": sources, "to": one.id})
+        notices.move(conn, sources, one.id)
 
 
 def _bad_since(conn: sa.Connection, pod_ids: Sequence[int], left: Sequence[Any]) -> Mapping[int, int]:

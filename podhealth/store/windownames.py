@@ -5,14 +5,13 @@ When a window is, and which pods it is about, is said elsewhere (core/windows.py
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
 from podhealth.core.window_rules import WindowRules
 from podhealth.core.windows import concerns
 from podhealth.core.words import Status
-from podhealth.models import Pod, PodStatus, Tenant
+from podhealth.models import Pod, PodStatus
 from podhealth.store.tenancy import Scope, own
 
 _MOST = 1_000
@@ -23,15 +22,6 @@ class Resuming(NamedTuple):
 
     pods: int
     unhealthy: int
-
-
-def zone_of(conn: sa.Connection, scope: Scope) -> str:
-    """Return the name of the tenant's time zone; UTC where what is stored is none that this host knows."""
-    name = conn.scalar(sa.select(Tenant.zone).where(own(scope, Tenant))) or "UTC"
-    try:
-        return str(ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError):
-        return "UTC"
 
 
 def ids_of(conn: sa.Connection, scope: Scope, names: Iterable[str]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from podhealth.core.episode import STOPPED_BY_POLICY
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Actor, DesiredState, IncidentCause, NoticeKind, Role, Severity, SnoozeHolds
 from podhealth.models import AuditEntry, FeedEntry, Transition
-from podhealth.store import holds, incidents, inventory, podstate
+from podhealth.store import acknowledging, holds, inventory, podstate
 from podhealth.store.db import db_now, write
 from podhealth.store.tenancy import Scope
 from tests.support import build
@@ -254,7 +254,7 @@ def test_an_incident_is_acknowledged_by_name_with_a_note_and_audited(fleet, hour
     (incident,) = fleet.incidents()
     with write(fleet.engine) as conn:
         until = None if hours is None else db_now(conn) + timedelta(hours=hours)
-        incidents.acknowledge(conn, ann(fleet), incident.id, until, "on it")
+        acknowledging.acknowledge(conn, ann(fleet), incident.id, until, "on it")
 
     (incident,) = fleet.incidents()
     assert (incident.acknowledged_by, incident.acknowledged_until, incident.acknowledge_note) == ("ann", until, "on it")
@@ -266,9 +266,9 @@ def test_an_acknowledgement_is_taken_back_once(fleet) -> None:
     fleet.fall_ill("web-1")
     (incident,) = fleet.incidents()
     with write(fleet.engine) as conn:
-        incidents.acknowledge(conn, ann(fleet), incident.id, None)
-        incidents.unacknowledge(conn, ann(fleet), incident.id)
-        incidents.unacknowledge(conn, ann(fleet), incident.id)
+        acknowledging.acknowledge(conn, ann(fleet), incident.id, None)
+        acknowledging.unacknowledge(conn, ann(fleet), incident.id)
+        acknowledging.unacknowledge(conn, ann(fleet), incident.id)
 
     assert fleet.incidents()[0].acknowledged_at is None
     assert [row.what for row in fleet.rows(AuditEntry)] == ["incident acknowledged", "acknowledgement taken back"]
@@ -280,7 +280,7 @@ def test_an_incident_that_is_over_cannot_be_acknowledged(fleet) -> None:
     fleet.recover("web-1")
     fleet.pass_time(seconds=61)
     with write(fleet.engine) as conn, pytest.raises(Conflict, match="over"):
-        incidents.acknowledge(conn, ann(fleet), fleet.incidents()[0].id, None)
+        acknowledging.acknowledge(conn, ann(fleet), fleet.incidents()[0].id, None)
 
 
 @pytest.mark.parametrize("hours", [-1, 32 * 24], ids=["past", "too far"])
@@ -289,7 +289,7 @@ def test_an_end_that_makes_no_sense_is_refused_by_name(fleet, hours) -> None:
     fleet.fall_ill("web-1")
     until = fleet.incidents()[0].opened_at + timedelta(hours=hours)
     with write(fleet.engine) as conn, pytest.raises(InputError, match="31 days") as refused:
-        incidents.acknowledge(conn, ann(fleet), fleet.incidents()[0].id, until)
+        acknowledging.acknowledge(conn, ann(fleet), fleet.incidents()[0].id, until)
 
     assert refused.value.field == "until"
 
@@ -300,7 +300,7 @@ def test_a_stranger_finds_no_incident(fleet) -> None:
     with write(fleet.engine) as conn:
         zoe = Scope(build.a_tenant(conn, "zeta"), Role.ADMIN, Actor.USER, "zoe")
         with pytest.raises(NotFound):
-            incidents.acknowledge(conn, zoe, fleet.incidents()[0].id, None)
+            acknowledging.acknowledge(conn, zoe, fleet.incidents()[0].id, None)
 
 
 def test_results_that_say_nothing_new_ask_nothing_about_incidents(fleet, count_queries) -> None:

@@ -7,7 +7,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError, NotFound
-from podhealth.store import incidents
+from podhealth.store import acknowledging
 from podhealth.store.db import db_now, read, write
 from podhealth.store.incidentlog import STATES, IncidentRow, Wish, incident_rows
 from podhealth.store.incidentpage import IncidentPage, incident_page
@@ -52,7 +52,7 @@ def acknowledge_incident(incident_id: int) -> dict[str, Any]:
     if not isinstance(note, str):
         raise InputError("note", "must be text")
     with write(engine_of(), durable=True) as conn:
-        incidents.acknowledge(conn, current_scope(), incident_id, until, note)
+        acknowledging.acknowledge(conn, current_scope(), incident_id, until, note)
     tell_browsers()
     return _whole(incident_id)
 
@@ -61,7 +61,7 @@ def acknowledge_incident(incident_id: int) -> dict[str, Any]:
 def unacknowledge_incident(incident_id: int) -> ResponseReturnValue:
     """Take the acknowledgement back."""
     with write(engine_of(), durable=True) as conn:
-        incidents.unacknowledge(conn, current_scope(), incident_id)
+        acknowledging.unacknowledge(conn, current_scope(), incident_id)
     tell_browsers()
     return _whole(incident_id)
 

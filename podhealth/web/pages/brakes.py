@@ -14,7 +14,7 @@ from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import BreakerScope, KillScope, Role
 from podhealth.store import brakeview, holds, overrides, tenancy
 from podhealth.store.db import db_now, read
-from podhealth.store.incidentlog import zone_of
+from podhealth.store.zones import zone_of
 from podhealth.web.access import allows
 from podhealth.web.forms import brakes as forms
 from podhealth.web.forms.act import ActForm
@@ -74,7 +74,7 @@ def end_override() -> ResponseReturnValue:
 
 def _ask(name: str, do: Callable[[sa.Connection, Hold], None]) -> ResponseReturnValue:
     with read(engine_of()) as conn:
-        now, zone = db_now(conn), zone_of(conn, current_scope().tenant_id)
+        now, zone = db_now(conn), zone_of(conn, current_scope())
     hold, form = forms.read_hold(forms.typed(name, request.form), now, zone)
     if hold is None:
         return _page(form, 422)
@@ -101,7 +101,7 @@ def _page(refused: ActForm | None = None, status: int = 200, said: str | None = 
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         view = brakeview.brakes_view(conn, scope, shell.now)
-        zone = zone_of(conn, scope.tenant_id)
+        zone = zone_of(conn, scope)
         pod = _asked_pod(conn)
     shown = forms.empty_forms(pod, allows(scope.role, Role.ADMIN)) | ({refused.name: refused} if refused else {})
     own = next((one for one in view.breakers if one.scope == BreakerScope.TENANT), None)

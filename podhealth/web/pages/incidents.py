@@ -9,10 +9,11 @@ from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Severity
-from podhealth.store import incidents
+from podhealth.store import acknowledging
 from podhealth.store.db import db_now, read, write
-from podhealth.store.incidentlog import STATES, Place, Wish, incident_rows, zone_of
+from podhealth.store.incidentlog import STATES, Place, Wish, incident_rows
 from podhealth.store.incidentpage import incident_page
+from podhealth.store.zones import zone_of
 from podhealth.web.forms.act import ActForm
 from podhealth.web.forms.incidents import LENGTHS, empty_form, read_until, typed
 from podhealth.web.incident_cursor import place_after, place_of
@@ -81,8 +82,8 @@ def acknowledge(incident_id: int) -> ResponseReturnValue:
     scope, form = current_scope(), typed(request.form)
 
     def take_on(conn: sa.Connection) -> Answer:
-        until = read_until(form, db_now(conn), zone_of(conn, scope.tenant_id))
-        incidents.acknowledge(conn, scope, incident_id, until, form.values["note"])
+        until = read_until(form, db_now(conn), zone_of(conn, scope))
+        acknowledging.acknowledge(conn, scope, incident_id, until, form.values["note"])
         return {"incidentId": incident_id}
 
     try:
@@ -98,17 +99,17 @@ def acknowledge(incident_id: int) -> ResponseReturnValue:
 def unacknowledge(incident_id: int) -> ResponseReturnValue:
     """Take the acknowledgement back."""
     with write(engine_of(), durable=True) as conn:
-        incidents.unacknowledge(conn, current_scope(), incident_id)
+        acknowledging.unacknowledge(conn, current_scope(), incident_id)
     tell_browsers()
     return redirect(f"/incidents/{incident_id}", 303)
 
 
 def _page(incident_id: int, form: ActForm, status: int = 200) -> ResponseReturnValue:
-    tenant_id = current_scope().tenant_id
+    scope = current_scope()
     with read(engine_of()) as conn:
         shell = open_shell(conn)
-        page = incident_page(conn, tenant_id, incident_id, shell.now)
-        zone = zone_of(conn, tenant_id)
+        page = incident_page(conn, scope.tenant_id, incident_id, shell.now)
+        zone = zone_of(conn, scope)
     if page is None:
         raise NotFound("there is no such incident")
     text = render_template(

@@ -18,6 +18,7 @@ from podhealth.core.words import Role
 from podhealth.live.render import fragment
 from podhealth.store import inventory, reach, windownames, windows
 from podhealth.store.db import db_now, read
+from podhealth.store.zones import zone_of
 from podhealth.web.access import allows
 from podhealth.web.forms import window_repeat
 from podhealth.web.forms import windows as forms
@@ -39,7 +40,7 @@ def list_windows() -> ResponseReturnValue:
         shell = open_shell(conn)
         rows = windows.list_windows(conn, scope)
         pods = windows.pods_meant(conn, scope, [windows.rules_of(row) for row in rows])
-        zone = windownames.zone_of(conn, scope)
+        zone = zone_of(conn, scope).key
     return render_template(
         "pages/windows/list.html",
         shell=shell,
@@ -226,7 +227,7 @@ def _page(form: WindowForm | None, window_id: int | None, status: int = 200) -> 
 
 def _stored(conn: sa.Connection, row: Any, now: Any, nodes: list[int]) -> WindowForm:
     if row is None:
-        return forms.new_form(now, windownames.zone_of(conn, current_scope()), nodes)
+        return forms.new_form(now, zone_of(conn, current_scope()).key, nodes)
     rules = windows.rules_of(row)
     return forms.form_of(rules, windownames.names_of(conn, current_scope(), rules.pod_ids), nodes)
 
