@@ -11,7 +11,7 @@ from podhealth.models import Check, CheckState, PodStatus
 from podhealth.store.db import write
 from podhealth.web.installed import installed
 from tests.support.build import a_check, a_pod, a_result
-from tests.web.api.test_cursors import GARBAGE
+from tests.web.test_cursors import GARBAGE
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
