@@ -125,6 +125,19 @@ def test_what_may_be_told_or_not_is_told_again_under_the_same_id(world: World, r
     assert world.row(channel).broken_since is None
 
 
+def test_a_channel_is_broken_since_the_first_of_its_messages_that_died(world: World, receiver: Receiver) -> None:
+    channel = world.channel(receiver.url)
+    receiver.says(403)
+    one_told(world)
+    world.deliver()
+    since = world.row(channel).broken_since
+    one_told(world)
+    world.deliver()
+
+    assert state(world) == ["dead", "dead"]
+    assert world.row(channel).broken_since == since
+
+
 def test_a_receiver_that_is_down_for_an_hour_hears_the_last_state_once_it_is_up(
     world: World, receiver: Receiver
 ) -> None:
