@@ -158,6 +158,16 @@ def test_the_budget_holds_what_comes_one_by_one_but_often(apart_min: int, held: 
     assert times(found).get(Gate.BUDGET, 0) == held
 
 
+def test_what_comes_seldom_is_all_healed() -> None:
+    pods = [a_past(trouble(number, 600), pod_id=number) for number in range(1, 10)]
+    sparse = replayed(RULES, *pods)
+    dense = replayed(RULES, *(a_past(trouble(1, 600), pod_id=n) for n in range(1, 3)), *pods)
+
+    assert Gate.BUDGET not in times(sparse)
+    assert sparse.heals == {RESTART: 9}
+    assert dense.heals[RESTART] == 11
+
+
 def test_a_trouble_that_lasts_counts_to_the_end_of_the_period() -> None:
     found = replayed(replace(RULES, max_attempts=0), a_past(trouble(24 * 30 - 2, None)))
 
