@@ -298,3 +298,21 @@ class ChannelKind(StrEnum):
     SLACK = "slack"
     WEBHOOK = "webhook"
     APPRISE = "apprise"
+
+
+class PublicState(StrEnum):
+    """How far people are with an incident, as visitors of a status page read it."""
+
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+
+
+class RunState(StrEnum):
+    """Where a run of a check that a person asked for is: asked, taken by a prober, answered, or never taken."""
+
+    ASKED = "asked"
+    TAKEN = "taken"
+    DONE = "done"
+    LAPSED = "lapsed"

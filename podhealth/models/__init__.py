@@ -1,10 +1,11 @@
 """The tables: columns and constraints, no rules and no queries."""
 
-from podhealth.models.accounts import ApiToken, Session, SignInLink, User
+from podhealth.models.accounts import ApiToken, Invitation, RecoveryCode, Session, SignInLink, User
 from podhealth.models.alerting import Channel, Delivery, Incident, IncidentMember, Message, Notice, Route, Telling
 from podhealth.models.audit import AuditEntry, AuditHead
 from podhealth.models.base import db
-from podhealth.models.checks import Check, CheckState
+from podhealth.models.checks import Check, CheckRun, CheckState
+from podhealth.models.dashboard import IncidentUpdate, PolicyDraft, SavedView, StatusPage, StatusPagePod, WallLink
 from podhealth.models.fleet import (
     Approval,
     Breaker,
@@ -24,7 +25,7 @@ from podhealth.models.healing import (
     PolicyVersion,
     Snooze,
 )
-from podhealth.models.history import PhaseChange, Result, Transition
+from podhealth.models.history import FiveMinutes, Hour, PhaseChange, Result, Transition
 from podhealth.models.inventory import Heartbeat, Node, Pod, PodStatus, Tenant
 from podhealth.models.operation import FeedEntry, Submission, TickStep, Worker
 
@@ -37,16 +38,21 @@ __all__ = [
     "BreakerHold",
     "Channel",
     "Check",
+    "CheckRun",
     "CheckState",
     "Decision",
     "Delivery",
     "Episode",
     "FeedEntry",
+    "FiveMinutes",
     "Heal",
     "HealSlot",
     "Heartbeat",
+    "Hour",
     "Incident",
     "IncidentMember",
+    "IncidentUpdate",
+    "Invitation",
     "KillSwitch",
     "Message",
     "Node",
@@ -55,14 +61,19 @@ __all__ = [
     "Pod",
     "PodStatus",
     "Policy",
+    "PolicyDraft",
     "PolicyVersion",
+    "RecoveryCode",
     "Reference",
     "Result",
     "Route",
+    "SavedView",
     "Session",
     "ShadowHeal",
     "SignInLink",
     "Snooze",
+    "StatusPage",
+    "StatusPagePod",
     "Submission",
     "Telling",
     "Tenant",
@@ -70,6 +81,7 @@ __all__ = [
     "Transition",
     "User",
     "Vantage",
+    "WallLink",
     "Window",
     "Worker",
     "db",

@@ -1,4 +1,4 @@
-"""People, the tokens programs use in their place, and one-time sign-in links."""
+"""People, how they prove who they are, how they are invited, and the tokens programs use in their place."""
 
 from datetime import datetime
 
@@ -28,6 +28,10 @@ class User(Base):
     fs_uniquifier: Mapped[str] = mapped_column(sa.String(64), unique=True)
     confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+    totp_secret: Mapped[str | None] = mapped_column(sa.String(200))  # sealed; null: no second factor
+    totp_since: Mapped[datetime | None]  # null while the secret waits for its first code
+    totp_step: Mapped[int | None]  # the newest 30 s step a code was taken for: no code counts twice
 
     @property
     def roles(self) -> list[object]:
@@ -53,8 +57,39 @@ class ApiToken(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class RecoveryCode(Base):
+    """One of the ten codes that stand in for a lost second factor, each once; stored hashed."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (sa.UniqueConstraint("user_id", "code_hash"),)
+
+    id: Mapped[int] = big_id()
+    user_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("users.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """An address asked to join a tenant in a role; its link is stored hashed and makes the user when it is used."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (sa.Index("ix_invitations_tenant", "tenant_id", "expires_at"),)
+
+    id: Mapped[int] = big_id()
+    tenant_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("tenants.id"))
+    email: Mapped[str] = mapped_column(sa.String(254))
+    role: Mapped[Role] = mapped_column(word(Role, "invitation_role"))
+    token_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    created_by: Mapped[str] = mapped_column(sa.String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
 class SignInLink(Base):
-    """A one-time way in for one user (set-up, demo), stored hashed."""
+    """A one-time way in for one user (set-up, demo, a forgotten password), stored hashed."""
 
     __tablename__ = "sign_in_links"
 
@@ -64,10 +99,14 @@ class SignInLink(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    is_reset: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)  # mailed to who forgot
 
 
 class Session(Base):
-    """One signed-in browser. Ending the row ends the session at once, whatever cookie comes back (hazards A17)."""
+    """One signed-in browser. Ending the row ends the session at once, whatever cookie comes back (hazards A17).
+
+    ``tenant_id``: the tenant a platform admin looks at in this browser; null for everybody else.
+    """
 
     __tablename__ = "sessions"
 
@@ -79,3 +118,5 @@ class Session(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+    tenant_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("tenants.id"))

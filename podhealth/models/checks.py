@@ -1,4 +1,4 @@
-"""Checks (what is configured, cold) and their states (what is known, hot)."""
+"""Checks (what is configured, cold), their states (what is known, hot), and runs of them that a person asked for."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from podhealth.core.words import FailClass, HealOn, Kind, Outcome, Severity, Status
+from podhealth.core.words import FailClass, HealOn, Kind, Outcome, RunState, Severity, Status
 from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
 _FAILING = only_where("bad_since IS NOT NULL")
@@ -97,3 +97,31 @@ class CheckState(Base):
     last_error: Mapped[str | None] = mapped_column(sa.String(200))
     last_latency_ms: Mapped[float | None] = mapped_column(sa.Double)
     probe_soon_until: Mapped[datetime | None]  # while a heal is verified: probe every max(5 s, min(recheck, 15 s))
+
+
+class CheckRun(Base):
+    """One run of a check that a person asked for: a prober of its vantage takes it, and its answer is kept a day.
+
+    ``plan`` is the check to run: a stored one, or fields of a form that nobody has saved yet (then ``check_id`` is
+    null, and the answer is no result of any check).
+    """
+
+    __tablename__ = "check_runs"
+    __table_args__ = (
+        owned_by_pod(),
+        sa.Index("ix_check_runs_asked", "vantage", "asked_at", **only_where("state = 'asked'")),
+        sa.Index("ix_check_runs_at", "asked_at"),
+    )
+
+    id: Mapped[int] = big_id()
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    pod_id: Mapped[int] = mapped_column(BigId)
+    check_id: Mapped[int | None] = mapped_column(BigId)
+    vantage: Mapped[str] = mapped_column(sa.String(40))
+    plan: Mapped[dict[str, Any]]
+    state: Mapped[RunState] = mapped_column(word(RunState), default=RunState.ASKED)
+    asked_by: Mapped[str] = mapped_column(sa.String(200))
+    asked_at: Mapped[datetime]
+    taken_by: Mapped[str | None] = mapped_column(sa.String(64))
+    answer: Mapped[dict[str, Any] | None]
+    done_at: Mapped[datetime | None]

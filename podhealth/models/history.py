@@ -1,4 +1,4 @@
-"""What was found and when it changed: results, transitions, changes of phase."""
+"""What was found and when it changed: results, their rollups, transitions, changes of phase."""
 
 from datetime import datetime
 
@@ -80,3 +80,39 @@ class PhaseChange(Base):
     reason: Mapped[str | None] = mapped_column(sa.String(200))
     until: Mapped[datetime | None]
     at: Mapped[datetime]
+
+
+class _Rollup(Base):
+    """What one check's results of a stretch of time come to, so that stretches add up (behaviour §8).
+
+    ``latencies``: how many latencies fell into each bin of core/latency.py's scale, as little-endian pairs.
+    """
+
+    __abstract__ = True
+
+    check_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(primary_key=True)  # the stretch begins here, on a fixed grid
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    pod_id: Mapped[int] = mapped_column(BigId)
+    ok: Mapped[int]
+    slow: Mapped[int]
+    fail: Mapped[int]
+    error: Mapped[int]
+    invalid: Mapped[int]
+    sum_ms: Mapped[float] = mapped_column(sa.Double)
+    max_ms: Mapped[float | None] = mapped_column(sa.Double)
+    latencies: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class FiveMinutes(_Rollup):
+    """Rollups of 5 minutes, kept 14 days."""
+
+    __tablename__ = "rollups_5min"
+    __table_args__ = (sa.Index("ix_rollups_5min_at", "at"),)
+
+
+class Hour(_Rollup):
+    """Rollups of an hour, kept 400 days."""
+
+    __tablename__ = "rollups_1h"
+    __table_args__ = (sa.Index("ix_rollups_1h_at", "at"),)
