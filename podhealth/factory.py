@@ -31,6 +31,7 @@ from podhealth.web.pages import (
     heals,
     health,
     incidents,
+    ops,
     pods,
     policies,
     windows,
@@ -74,6 +75,7 @@ def create_app(settings: Settings) -> Flask:
         policies,
         heals,
         incidents,
+        ops,
         windows,
     ):
         app.register_blueprint(noun.pages)

@@ -15,7 +15,7 @@ from podhealth.settings import Settings
 from podhealth.store import accounts
 from podhealth.store.db import write
 
-_ROLES = [Role.VIEWER.value, Role.OPERATOR.value, Role.ADMIN.value]
+_ROLES = [role.value for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN, Role.PLATFORM)]
 
 
 @click.group()
@@ -25,17 +25,21 @@ def user() -> None:
 
 @user.command("create")
 @data_option
-@click.option("--tenant", "tenant_name", required=True, help="Name of the tenant the user belongs to.")
+@click.option("--tenant", "tenant_name", help="Name of the tenant the user belongs to; a platform admin has none.")
 @click.option("--email", required=True, help="E-mail address to sign in with.")
 @click.option("--name", required=True, help="The person's name.")
 @click.option("--role", type=click.Choice(_ROLES), required=True, help="What the person may do.")
-def create(data: str | None, tenant_name: str, email: str, name: str, role: str) -> None:
+def create(data: str | None, tenant_name: str | None, email: str, name: str, role: str) -> None:
     """Make a user without a password and print the one-time link to sign in with."""
+    if (role == Role.PLATFORM) == bool(tenant_name):
+        raise InputError("--tenant", "must be named for all roles but platform, which belongs to none")
     installation = open_installation(data)
     with database(installation) as engine, write(engine) as conn:
-        tenant_id = find_tenant(conn, tenant_name)
         try:
-            user_id = accounts.create_user(conn, tenant_id, email, name, Role(role))
+            if role == Role.PLATFORM:
+                user_id = accounts.create_platform_admin(conn, email, name)
+            else:
+                user_id = accounts.create_user(conn, find_tenant(conn, tenant_name or ""), email, name, Role(role))
         except Conflict as error:
             raise InputError("--email", str(error)) from None
         link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=72))

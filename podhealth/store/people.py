@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core.words import Role
 from podhealth.models import Session, Tenant, User
 from podhealth.store import audit
 from podhealth.store.db import db_now
-from podhealth.store.tenancy import Scope, own
+from podhealth.store.tenancy import NO_TENANT, Scope, own
 
 
 class Password(NamedTuple):
@@ -22,10 +23,13 @@ class Password(NamedTuple):
 
 
 def find_password(conn: sa.Connection, email: str) -> Password | None:
-    """Return the stored password of the active person of a living tenant with this address; null where none is set."""
+    """Return the stored password of the active person with this address, of a living tenant or a platform admin.
+
+    Null where none is set.
+    """
     row = conn.execute(
         sa.select(User.id, User.password)
-        .join(Tenant, Tenant.id == User.tenant_id)
+        .outerjoin(Tenant, Tenant.id == User.tenant_id)
         .where(User.email == email, User.active, User.password.is_not(None), Tenant.deleted_at.is_(None))
     ).one_or_none()
     return None if row is None else Password(row.id, row.password)
@@ -47,16 +51,16 @@ def has_password(conn: sa.Connection, user_id: int) -> bool:
 
 def set_password(conn: sa.Connection, scope: Scope, user_id: int, new_hash: str, keep: str | None) -> int:
     """Store a new password's hash, end all sessions of this person but ``keep``, and return how many were ended."""
-    conn.execute(sa.update(User).where(User.id == user_id, own(scope, User)).values(password=new_hash))
+    conn.execute(sa.update(User).where(User.id == user_id, _is_own(scope)).values(password=new_hash))
     ended = _end_sessions(conn, user_id, keep)
-    audit.write(conn, scope, "password set", "user", user_id, None, {"sessions ended": ended})
+    audit.write(conn, _of_own_chain(scope), "password set", "user", user_id, None, {"sessions ended": ended})
     return ended
 
 
 def sign_out_everywhere(conn: sa.Connection, scope: Scope, user_id: int) -> int:
     """End every session of this person, the caller's own too, and return how many there were."""
     ended = _end_sessions(conn, user_id, None)
-    audit.write(conn, scope, "signed out everywhere", "user", user_id, None, {"sessions ended": ended})
+    audit.write(conn, _of_own_chain(scope), "signed out everywhere", "user", user_id, None, {"sessions ended": ended})
     return ended
 
 
@@ -68,6 +72,15 @@ def sessions_of(conn: sa.Connection, user_id: int) -> list[SignedIn]:
         .order_by(Session.created_at.desc(), Session.id.desc())
     )
     return [SignedIn._make(row) for row in rows]
+
+
+def _is_own(scope: Scope) -> sa.ColumnElement[bool]:
+    return User.tenant_id.is_(None) if scope.role == Role.PLATFORM else own(scope, User)
+
+
+def _of_own_chain(scope: Scope) -> Scope:
+    # What a platform admin does to the own account is no business of the tenant just looked into.
+    return scope._replace(tenant_id=NO_TENANT) if scope.role == Role.PLATFORM else scope
 
 
 def _end_sessions(conn: sa.Connection, user_id: int, keep: str | None) -> int:

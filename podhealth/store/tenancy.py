@@ -13,6 +13,7 @@ from podhealth.core.words import Actor, Role
 from podhealth.models import Check, Pod, Policy, Tenant
 
 MAX_ID = (1 << 63) - 1
+NO_TENANT = 0  # of a platform admin who looks into none: owns nothing, and ``own`` refuses it
 
 
 class Scope(NamedTuple):

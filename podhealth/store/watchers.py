@@ -4,6 +4,7 @@ It knows no sockets: callers bring the hashes of session tokens.
 """
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from itertools import islice
 
 import sqlalchemy as sa
@@ -18,8 +19,8 @@ _AT_ONCE = 500
 def living_sessions(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, int]:
     """Return each session that still opens the dashboard with the tenant it opens (behaviour §10).
 
-    A session that ended or expired, whose user is not active, changed tenant or became platform admin, or whose
-    tenant is gone, is missing or names another tenant.
+    A session that ended or expired, whose user is not active or changed tenant, or whose tenant is gone, is missing or
+    names another tenant; a platform admin's opens the tenant it looks into.
     """
     found: dict[str, int] = {}
     now = db_now(conn)
@@ -29,18 +30,25 @@ def living_sessions(conn: sa.Connection, token_hashes: Collection[str]) -> dict[
     return found
 
 
-def _living(conn: sa.Connection, token_hashes: list[str], now: object) -> Iterable[tuple[str, int]]:
+def _living(conn: sa.Connection, token_hashes: list[str], now: datetime) -> Iterable[tuple[str, int]]:
     rows = conn.execute(
-        sa.select(Session.token_hash, User.tenant_id)
+        sa.select(Session.token_hash, Tenant.id)
         .join(User, User.id == Session.user_id)
-        .join(Tenant, Tenant.id == User.tenant_id)
-        .where(
-            Session.token_hash.in_(token_hashes),
-            Session.ended_at.is_(None),
-            Session.expires_at > now,
-            User.active,
-            User.role != Role.PLATFORM,
-            Tenant.deleted_at.is_(None),
-        )
+        .join(Tenant, is_opened_tenant())
+        .where(Session.token_hash.in_(token_hashes), is_living(now))
     )
-    return [(row.token_hash, row.tenant_id) for row in rows]
+    return [(row.token_hash, row.id) for row in rows]
+
+
+def is_living(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition under which a row of sessions joined to its user still lets somebody in."""
+    return sa.and_(Session.ended_at.is_(None), Session.expires_at > now, User.active)
+
+
+def is_opened_tenant() -> sa.ColumnElement[bool]:
+    """Return the condition that joins a session and its user to the living tenant it opens (behaviour §10).
+
+    A person's own; a platform admin's is the one this very session looks into, if any.
+    """
+    looks_into = sa.case((User.role == Role.PLATFORM, Session.tenant_id), else_=User.tenant_id)
+    return sa.and_(Tenant.id == looks_into, Tenant.deleted_at.is_(None))

@@ -26,10 +26,15 @@ class Door(StrEnum):
 
 
 class Rule(NamedTuple):
-    """Through which door a route is reached, and the least role that may (null on open and agent routes)."""
+    """Through which door a route is reached, and the least role that may (null on open and agent routes).
+
+    ``is_of_tenant``: it shows or changes what a tenant owns, so a platform admin must look into one first. A route
+    for platform admins alone is not there for anybody else (404).
+    """
 
     door: Door
     role: Role | None
+    is_of_tenant: bool = True
 
 
 _RANKS = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3, Role.PLATFORM: 4}
@@ -38,6 +43,8 @@ _OPEN = Rule(Door.OPEN, None)
 _SEE = Rule(Door.PAGE, Role.VIEWER)
 _ACT = Rule(Door.PAGE, Role.OPERATOR)
 _SET = Rule(Door.PAGE, Role.ADMIN)
+_SELF = Rule(Door.PAGE, Role.VIEWER, is_of_tenant=False)
+_OPERATE = Rule(Door.PAGE, Role.PLATFORM, is_of_tenant=False)
 _READ = Rule(Door.API, Role.VIEWER)
 _WRITE = Rule(Door.API, Role.ADMIN)
 _DO = Rule(Door.API, Role.OPERATOR)
@@ -50,11 +57,14 @@ RULES: dict[str, Rule] = {
     "account.enter": _OPEN,
     "account.link": _OPEN,
     "account.use_link": _OPEN,
-    "account.sign_out": _SEE,
-    "account.show": _SEE,
-    "account.after_password": _SEE,
-    "account.set_password": _SEE,
-    "account.sign_out_everywhere": _SEE,
+    "account.sign_out": _SELF,
+    "account.show": _SELF,
+    "account.after_password": _SELF,
+    "account.set_password": _SELF,
+    "account.sign_out_everywhere": _SELF,
+    "ops.show": _OPERATE,
+    "ops.view_tenant": _OPERATE,
+    "ops.leave_tenant": _OPERATE,
     "pods.home": _SEE,
     "pods.list": _SEE,
     "pods.show": _SEE,

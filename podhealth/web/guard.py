@@ -10,8 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from podhealth.core.errors import Forbidden, InputError, NotFound
-from podhealth.web.access import RULES, Door, allows
+from podhealth.core.words import Role
+from podhealth.store.tenancy import NO_TENANT
+from podhealth.web.access import RULES, Door, Rule, allows
 from podhealth.web.errors import answer
+from podhealth.web.forms.places import OPERATION
 from podhealth.web.installed import installed
 from podhealth.web.session import scope_of_session, scope_of_token
 
@@ -43,12 +46,21 @@ def _check() -> ResponseReturnValue | None:
         g.scope = scope_of_token()
     elif refused := _recognise_person(rule.door):
         return refused
-    if rule.role is not None:
-        if g.scope is None:
-            return _who_are_you(rule.door)
-        if not allows(g.scope.role, rule.role):
-            raise Forbidden(f"This needs the role {rule.role.value}")
+    if rule.role is not None and (refused := _refuse_role(rule, rule.role)):
+        return refused
     _refuse_nul()
+    return None
+
+
+def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:
+    if g.scope is None:
+        return _who_are_you(rule.door)
+    if not allows(g.scope.role, needed):
+        if needed is Role.PLATFORM:
+            raise NotFound
+        raise Forbidden(f"This needs the role {needed.value}")
+    if rule.is_of_tenant and g.scope.tenant_id == NO_TENANT:
+        return _choose_a_tenant(rule.door)
     return None
 
 
@@ -108,6 +120,14 @@ def _who_are_you(door: Door) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         return Response(status=401, headers={"HX-Redirect": where})
     return redirect(where, 303)
+
+
+def _choose_a_tenant(door: Door) -> ResponseReturnValue:
+    if door is not Door.PAGE:
+        return answer(409, "no_tenant", "Look into a tenant first")
+    if "HX-Request" in request.headers:
+        return Response(status=409, headers={"HX-Redirect": OPERATION})
+    return redirect(OPERATION, 303)
 
 
 __all__ = ["CSRFError", "csrf", "install"]

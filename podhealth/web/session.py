@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from flask import Flask, Response, g, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
-from podhealth.core.errors import Forbidden
+from podhealth.core.errors import Forbidden, NotFound
 from podhealth.core.words import Actor, Role
 from podhealth.models import Session, Tenant, User
-from podhealth.store import accounts
+from podhealth.store import accounts, audit, watchers
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
-from podhealth.store.tenancy import Scope
+from podhealth.store.tenancy import NO_TENANT, Scope
 from podhealth.web.installed import engine_of
 
 SESSION_LIVES = timedelta(days=14)
@@ -42,21 +42,35 @@ def scope_of_session() -> Scope | None:
         return None
     with read(engine_of()) as conn:
         row = conn.execute(
-            sa.select(User.id, User.name, User.email, User.role, User.tenant_id, Tenant.name.label("tenant"))
-            .join(Session, Session.user_id == User.id)
-            .join(Tenant, Tenant.id == User.tenant_id)
-            .where(
-                Session.token_hash == hash_of(token),
-                Session.ended_at.is_(None),
-                Session.expires_at > db_now(conn),
-                User.active,
-                Tenant.deleted_at.is_(None),
+            sa.select(
+                User.id, User.name, User.email, User.role, Tenant.id.label("tenant_id"), Tenant.name.label("tenant")
             )
+            .join(Session, Session.user_id == User.id)
+            .outerjoin(Tenant, watchers.is_opened_tenant())
+            .where(Session.token_hash == hash_of(token), watchers.is_living(db_now(conn)))
         ).first()
-    if row is None or row.role == Role.PLATFORM:
+    if row is None or (row.tenant_id is None and row.role != Role.PLATFORM):
         return None
     g.person = row
-    return Scope(row.tenant_id, row.role, Actor.USER, row.email, request.remote_addr)
+    return Scope(row.tenant_id or NO_TENANT, row.role, Actor.USER, row.email, request.remote_addr)
+
+
+def view_tenant(conn: sa.Connection, tenant_id: int | None) -> None:
+    """Let this browser's platform admin look into a tenant from now on, or into none. Audited in the tenant's chain.
+
+    Raises Forbidden for anybody else, NotFound for a tenant that is not there.
+    """
+    scope = current_scope()
+    if scope.role != Role.PLATFORM:
+        raise Forbidden("only the platform admin looks into tenants")
+    if tenant_id is not None:
+        is_there = sa.select(Tenant.id).where(Tenant.id == tenant_id, Tenant.deleted_at.is_(None))
+        if conn.scalar(is_there) is None:
+            raise NotFound("there is no such tenant")
+    mine = Session.token_hash == session_key()
+    conn.execute(sa.update(Session).where(mine).values(tenant_id=tenant_id))
+    if tenant_id is not None:
+        audit.write(conn, scope._replace(tenant_id=tenant_id), "tenant viewed", "tenant", tenant_id)
 
 
 def session_key() -> str | None:

@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from podhealth.models.base import to_us
 from podhealth.store import feed, incidentlog, overview
 from podhealth.store.db import db_now
+from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.session import current_scope
+
+_LIVE = "/live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Shell:
     now: datetime
     counts: overview.Counts
     incidents: incidentlog.OpenCount
-    live_path: str = "/live"
+    live_path: str  # empty: nothing to hear, as a platform admin looks into no tenant
 
     @property
     def now_ms(self) -> int:
@@ -35,4 +38,6 @@ def open_shell(conn: sa.Connection) -> Shell:
     tenant_id = current_scope().tenant_id
     seq = feed.newest(conn, [tenant_id]).get(tenant_id, 0)
     now = db_now(conn)
-    return Shell(seq, now, overview.counts(conn, tenant_id, now), incidentlog.count_open(conn, tenant_id))
+    counts = overview.counts(conn, tenant_id, now)
+    live_path = _LIVE if tenant_id != NO_TENANT else ""
+    return Shell(seq, now, counts, incidentlog.count_open(conn, tenant_id), live_path)

@@ -215,6 +215,13 @@ def a_session(engine: sa.Engine, user_id: int, **columns: Any) -> str:
     return sid
 
 
+def a_platform_session(engine: sa.Engine, tenant_id: int | None = None) -> str:
+    """A living session of a new platform admin who looks into this tenant, or into none."""
+    with write(engine) as conn:
+        op = a_user(conn, None, f"op-{next(_numbers)}", Role.PLATFORM)
+    return a_session(engine, op, tenant_id=tenant_id)
+
+
 def a_cast(engine: sa.Engine, suffix: str = "") -> Cast:
     """Both tenants, equal but for their names."""
     return Cast(

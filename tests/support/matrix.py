@@ -19,7 +19,7 @@ from podhealth.store.db import write
 from podhealth.web.access import RULES, Door, Rule, allows
 from podhealth.web.ids import IdConverter
 from tests.support.build import a_user
-from tests.support.cast import Caller, House, Site, a_session
+from tests.support.cast import Caller, House, Site, a_platform_session, a_session
 
 SAFE = ("GET", "HEAD")
 METHODS = (*SAFE, "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
@@ -59,6 +59,7 @@ IDENTITIES = (
     Identity("ann", By.SESSION, Role.OPERATOR),
     Identity("adam", By.SESSION, Role.ADMIN),
     Identity("zoe", By.SESSION, Role.ADMIN, is_zeta=True),
+    Identity("op", By.SESSION, Role.PLATFORM),  # who looks into acme
     Identity("ended session", By.SESSION, None),
     Identity("deactivated person", By.SESSION, None),
     Identity("viewer", By.TOKEN, Role.VIEWER),
@@ -80,6 +81,8 @@ def caller(site: Site, who: Identity) -> Caller:
         return Caller(site.app, token=house.agent_token)
     if who.by is By.NOTHING:
         return Caller(site.app)
+    if who.role is Role.PLATFORM:
+        return Caller(site.app, session=a_platform_session(site.engine, house.tenant_id))
     if who.role is not None:
         return Caller(site.app, session=a_session(site.engine, house.people[who.name]))
     return Caller(site.app, session=_worthless_session(site, who))
@@ -161,7 +164,14 @@ def cells(path: Path) -> Iterator[Cell]:
         for who in IDENTITIES:
             if method in path.endpoints or who.name in ("anonymous", "adam"):
                 for which in path.which:
-                    yield Cell(who, method, which)
+                    if not (who.role is Role.PLATFORM and which in NOT_THERE and _is_of_operation(path, method)):
+                        yield Cell(who, method, which)
+
+
+def _is_of_operation(path: Path, method: str) -> bool:
+    """Whether all tenants are the platform admin's own here: on the operator's pages, and anybody's kill switch."""
+    endpoint = path.endpoints.get(method, "")
+    return endpoint.endswith(".end_switch") or (endpoint in RULES and RULES[endpoint].role is Role.PLATFORM)
 
 
 def address(site: Site, path: Path, cell: Cell) -> str:
@@ -228,4 +238,6 @@ def _at_the_door(rule: Rule, cell: Cell) -> int | None:
         return 403 if is_unsafe and who.by is By.NOTHING else LET_IN
     if who.role is None or (by_token and rule.door is not Door.API):
         return 303 if rule.door is Door.PAGE else 401
-    return LET_IN if allows(who.role, rule.role) else 403
+    if not allows(who.role, rule.role):
+        return 404 if rule.role is Role.PLATFORM else 403
+    return LET_IN

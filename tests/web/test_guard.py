@@ -7,12 +7,11 @@ from flask.sessions import SecureCookieSessionInterface
 
 from podhealth import clock
 from podhealth.core.words import Role
-from podhealth.models import Session, Tenant, User
-from podhealth.store.db import write
+from podhealth.models import AuditEntry, Session, Tenant, User
+from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.support import cast, rows
-from tests.support.build import a_user
-from tests.support.cast import ORIGIN, Caller, a_session, cookie, csrf_token
+from tests.support.cast import ORIGIN, Caller, a_platform_session, a_session, cookie, csrf_token
 
 site = cast.site
 
@@ -222,13 +221,52 @@ def test_another_role_counts_with_the_next_request(site, ann, role, status):
     assert ann.post(_reset(site)).status_code == status
 
 
-def test_a_platform_admin_has_no_tenant_to_look_into(site):
-    with write(site.engine) as conn:
-        user_id = a_user(conn, None, f"op-{clock.monotonic()}")
-    platform = Caller(site.app, session=a_session(site.engine, user_id))
+def test_a_platform_admin_who_looks_into_no_tenant_sees_none(site):
+    platform = Caller(site.app, session=a_platform_session(site.engine))
+    page = platform.get("/pods")
 
-    assert platform.get("/api/cloud-pods/health/overview").status_code == 401
-    assert platform.get("/sign-in").status_code == 200
+    assert platform.get("/api/cloud-pods/health/overview").status_code == 409
+    assert (page.status_code, page.headers["Location"]) == (303, "/ops?tab=tenants")
+    assert platform.get("/account").status_code == 200
+
+
+def test_a_platform_admin_sees_the_tenant_looked_into_until_leaving_it(site):
+    platform = Caller(site.app, session=a_platform_session(site.engine))
+    platform.post(f"/ops/tenants/{site.acme.tenant_id}/view")
+    of_acme = platform.get("/api/cloud-pods/health/overview").get_data(as_text=True)
+    platform.post(f"/ops/tenants/{site.zeta.tenant_id}/view")
+    of_zeta = platform.get("/api/cloud-pods/health/overview").get_data(as_text=True)
+    platform.post("/ops/tenants/leave")
+
+    assert site.acme.canary in of_acme
+    assert site.zeta.canary not in of_acme
+    assert site.zeta.canary in of_zeta
+    assert site.acme.canary not in of_zeta
+    assert platform.get("/api/cloud-pods/health/overview").status_code == 409
+
+
+def test_looking_into_a_tenant_stands_in_its_audit_trail(site):
+    platform = Caller(site.app, session=a_platform_session(site.engine))
+    platform.post(f"/ops/tenants/{site.acme.tenant_id}/view")
+    with read(site.engine) as conn:
+        newest = sa.select(AuditEntry.what, AuditEntry.actor_name).where(AuditEntry.chain == site.acme.tenant_id)
+        what, who = conn.execute(newest.order_by(AuditEntry.seq.desc()).limit(1)).one()
+
+    assert what == "tenant viewed"
+    assert who.startswith("op-")
+
+
+def test_a_session_that_looks_into_a_tenant_is_worth_nothing_to_anybody_but_a_platform_admin(site):
+    sid = a_session(site.engine, site.acme.people["vic"], tenant_id=site.zeta.tenant_id)
+    seen = Caller(site.app, session=sid).get("/api/cloud-pods/health/overview").get_data(as_text=True)
+
+    assert site.acme.canary in seen
+    assert site.zeta.canary not in seen
+
+
+@pytest.mark.parametrize("name", ["vic", "ann", "adam"])
+def test_the_operators_page_is_not_there_for_anybody_else(site, name):
+    assert site.browser(name).get("/ops").status_code == 404
 
 
 @pytest.mark.parametrize("made_by", ["another key", "no key", "garbage", "other salt"])

@@ -4,6 +4,7 @@ import re
 
 _LONGEST = 2000
 HOME = "/pods"
+OPERATION = "/ops?tab=tenants"  # where a platform admin chooses a tenant
 
 
 def own_path(wanted: str | None, otherwise: str = HOME) -> str:
