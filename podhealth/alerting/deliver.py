@@ -4,6 +4,7 @@ Which message, and when again, the store says; how a channel is reached, its kin
 """
 
 import random
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,10 +43,10 @@ class Deliverer:
         with read(self._engine) as conn:
             return deliveries.is_any_due(conn, db_now(conn))
 
-    def take(self, suspects_too: bool = True) -> Row | None:
-        """Lease the next message; null where none may be tried now."""
+    def take(self, suspects_too: bool = True, but_of: Collection[int] = ()) -> Row | None:
+        """Lease the next message, of other tenants than ``but_of``; null where none may be tried now."""
         with write(self._engine) as conn:
-            return deliveries.claim(conn, db_now(conn), suspects_too)
+            return deliveries.claim(conn, db_now(conn), suspects_too, but_of)
 
     def tell(self, message: Row) -> dict[int, int]:
         """Try a leased message once and store what came of it; return the newest feed numbers."""

@@ -4,7 +4,9 @@ They look by themselves whenever they are woken, by a job or by the tick, and ne
 """
 
 import threading
+from collections import Counter
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -18,6 +20,8 @@ log = structlog.get_logger(__name__)
 HANDS = 12
 # Channels whose last try failed may have so many: the rest stays free for those that answer.
 HANDS_FOR_SUSPECTS = 6
+# One tenant's receivers may answer as slowly as they like: the other hands are not for them.
+HANDS_OF_A_TENANT = 4
 STOP_WITHIN_S = 8.0
 
 
@@ -29,6 +33,8 @@ class Hands:
         self._deliverer = Deliverer(here.engine, here.settings)
         self._lock = threading.Lock()
         self._busy: dict[threading.Thread, bool] = {}
+        self._taking = threading.Lock()
+        self._in_hand: Counter[int] = Counter()  # messages by tenant; changed by who holds the lock above
 
     def wake(self) -> None:
         """Have everything that is due delivered, by as many hands as that takes; returns at once."""
@@ -55,16 +61,34 @@ class Hands:
     def _run(self, suspects_too: bool) -> None:
         try:
             while not self._here.leaving.is_set():
-                message = self._deliverer.take(suspects_too)
+                message = self._take(suspects_too)
                 if message is None:
                     return
                 self._add()  # there may be more: the next hand looks while this one waits for its receiver
-                self._here.publish(self._deliverer.tell(message))
+                try:
+                    self._here.publish(self._deliverer.tell(message))
+                finally:
+                    self._let_go(message.tenant_id)
         except sa.exc.DBAPIError as error:
             log.warning("delivery put off", error=str(error.orig))
         finally:
             with self._lock:
                 del self._busy[threading.current_thread()]
+
+    def _take(self, suspects_too: bool) -> sa.Row[Any] | None:
+        # One at a time: two that look at one moment would both find the tenant's last free hand.
+        with self._taking:
+            full = [tenant_id for tenant_id, count in self._in_hand.items() if count >= HANDS_OF_A_TENANT]
+            message = self._deliverer.take(suspects_too, full)
+            if message is not None:
+                self._in_hand[message.tenant_id] += 1
+            return message
+
+    def _let_go(self, tenant_id: int) -> None:
+        with self._taking:
+            self._in_hand[tenant_id] -= 1
+            if not self._in_hand[tenant_id]:
+                del self._in_hand[tenant_id]
 
 
 @cache

@@ -4,6 +4,7 @@ A lease raises the row's fence; whoever holds an older one changes nothing. A me
 happens to a try. Nothing here knows how a channel is reached.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -38,13 +39,15 @@ class Tried(NamedTuple):
     retry_after: timedelta | None = None
 
 
-def claim(conn: sa.Connection, now: datetime, suspects_too: bool = True) -> Row | None:
-    """Lease the message that waits longest and may be tried now; null where there is none.
+def claim(
+    conn: sa.Connection, now: datetime, suspects_too: bool = True, but_of: Collection[int] = ()
+) -> Row | None:
+    """Lease the message that may be tried now and waits longest, of the tenant with the fewest in hand; null for none.
 
     Of each channel one at a time is in hand, of each thread in order. Without ``suspects_too`` channels whose last
-    try failed are left alone, so that they do not take all hands.
+    try failed are left alone, so that they do not take all hands; so are the channels of the tenants ``but_of``.
     """
-    for message_id, channel_id in conn.execute(_free(now, suspects_too)).all():
+    for message_id, channel_id in conn.execute(_free(now, suspects_too, but_of)).all():
         if not lock_channel(conn, channel_id, skip_locked=True):
             continue
         # Asked again under the channel's lock: another may just have taken a message of it.
@@ -63,13 +66,22 @@ def is_any_due(conn: sa.Connection, now: datetime) -> bool:
     return conn.execute(_free(now, True)).first() is not None
 
 
-def _free(now: datetime, suspects_too: bool) -> sa.Select[int, int]:
+def _free(now: datetime, suspects_too: bool, but_of: Collection[int] = ()) -> sa.Select[int, int]:
+    busy = (
+        sa.select(Message.tenant_id, sa.func.count().label("hands"))
+        .where(Message.state == MessageState.WAITING, Message.lease_until > now)
+        .group_by(Message.tenant_id)
+        .subquery()
+    )
+    hands = sa.func.coalesce(busy.c.hands, 0)
     query = (
         sa.select(sa.func.min(Message.id), Message.channel_id)
         .join(Channel, Channel.id == Message.channel_id)
+        .outerjoin(busy, busy.c.tenant_id == Message.tenant_id)
         .where(*_may_be_tried(now), Channel.enabled.is_(True), Channel.deleted_at.is_(None))
-        .group_by(Message.channel_id)
-        .order_by(sa.func.min(Message.due_at), Message.channel_id)
+        .where(Message.tenant_id.not_in(but_of))
+        .group_by(Message.channel_id, hands)
+        .order_by(hands, sa.func.min(Message.due_at), Message.channel_id)
         .limit(_CANDIDATES)
     )
     return query if suspects_too else query.where(Channel.last_error.is_(None))

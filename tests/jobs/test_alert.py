@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import egress
-from podhealth.jobs.alert import HANDS, Hands
+from podhealth.jobs.alert import HANDS, HANDS_OF_A_TENANT, Hands
 from podhealth.jobs.parts import Leaving, Parts
 from podhealth.queues import redis_client
 from tests.alerting.receiver import Receiver, a_receiver
@@ -64,7 +64,8 @@ def test_with_nothing_due_no_hand_is_woken(world: World) -> None:
 
 def test_slow_receivers_are_waited_for_side_by_side_by_so_many_hands(world: World, receiver: Receiver) -> None:
     receiver.says("dark")
-    due(world, receiver, HANDS + 3)
+    for tenant in (world, *(World(world.engine, name) for name in ("beta", "gamma", "delta"))):
+        due(tenant, receiver, HANDS_OF_A_TENANT)
     here = parts_of(world)
     hands = Hands(here)
     hands.wake()
@@ -77,6 +78,41 @@ def test_slow_receivers_are_waited_for_side_by_side_by_so_many_hands(world: Worl
 
     assert most == HANDS
     assert len(receiver.got) == HANDS
+
+
+def test_slow_receivers_of_one_tenant_leave_hands_for_the_others(world: World, receiver: Receiver) -> None:
+    receiver.says("dark")
+    zeta = World(world.engine, "zeta")
+    due(world, receiver, HANDS)
+    here = parts_of(world)
+    hands = Hands(here)
+    hands.wake()
+    wait_for(lambda: len(receiver.got) == HANDS_OF_A_TENANT, what="acme has all the hands it may have")
+    with a_receiver() as prompt:
+        due(zeta, prompt, 1)
+        hands.wake()
+        wait_for(lambda: len(prompt.got) == 1, what="zeta is told")
+    in_acmes_hands = len(receiver.got)
+    receiver.says(200)
+    receiver.release.set()
+    wait_for(lambda: len(receiver.got) >= HANDS, what="the rest of acme's is told as its hands come free")
+    hands.join()
+
+    assert in_acmes_hands == HANDS_OF_A_TENANT
+
+
+def test_a_free_hand_takes_from_the_tenant_that_has_fewest(world: World) -> None:
+    zeta = World(world.engine, "zeta")
+    for tenant in (world, zeta):
+        for _ in range(2):
+            tenant.channel()
+        tenant.trouble()
+        tenant.relay()
+        tenant.relay(after_s=11)
+    deliverer = world.deliverer()
+    taken = [message.tenant_id for _ in range(4) if (message := deliverer.take()) is not None]
+
+    assert taken == [world.scope.tenant_id, zeta.scope.tenant_id] * 2
 
 
 def test_a_process_that_leaves_begins_nothing_new(world: World, receiver: Receiver) -> None:
