@@ -16,6 +16,7 @@ from podhealth.alerting.channels.base import Outgoing, SendError
 from podhealth.alerting.channels.email import MailServer
 from podhealth.core.channel_fields import CHANNEL_SECRETS
 from podhealth.core.errors import SetupError
+from podhealth.core.message_text import MOST_LINES
 from podhealth.crashpoints import crashpoint
 from podhealth.models import Channel, Tenant
 from podhealth.settings import Settings
@@ -86,6 +87,8 @@ class Deliverer:
         for at, approval_id in body.get("answers", []):
             # Made here: a link is as good as a password, and what is stored is shown to viewers.
             lines[at] += " Answer: " + link_for(approval_id, f"channel {channel.name}", self._url)
+        if body.get("answers") and len(lines) > MOST_LINES:
+            lines[-1] = f"{lines[-1].removesuffix('.')}: {self._url}{body['path']}"
         return Outgoing(
             message.public_id,
             message.kind,

@@ -182,7 +182,7 @@ def _store(
 ) -> bool:
     body = {
         "lines": list(words.lines),
-        "path": f"/incidents/{shown[0].incident_id}" if len(shown) == 1 else "/incidents" if shown else "/",
+        "path": _path(words, shown),
         "notices": [one.notice_id for one in news],
         "incidents": [_incident(one) for one in shown],
     }
@@ -200,6 +200,12 @@ def _store(
     }
     conn.execute(sa.update(Message).where(Message.id == message.id).values(**values))
     return True
+
+
+def _path(words: Words, shown: Sequence[Trouble]) -> str:
+    if not shown:
+        return "/approvals" if words.answers else "/"
+    return f"/incidents/{shown[0].incident_id}" if len(shown) == 1 else "/incidents"
 
 
 def _incident(one: Trouble) -> dict[str, Any]:

@@ -39,9 +39,7 @@ class Tried(NamedTuple):
     retry_after: timedelta | None = None
 
 
-def claim(
-    conn: sa.Connection, now: datetime, suspects_too: bool = True, but_of: Collection[int] = ()
-) -> Row | None:
+def claim(conn: sa.Connection, now: datetime, suspects_too: bool = True, but_of: Collection[int] = ()) -> Row | None:
     """Lease the message that may be tried now and waits longest, of the tenant with the fewest in hand; null for none.
 
     Of each channel one at a time is in hand, of each thread in order. Without ``suspects_too`` channels whose last

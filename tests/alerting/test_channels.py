@@ -94,6 +94,17 @@ def test_a_long_message_fits_into_slacks_bounds() -> None:
     assert len(body["blocks"][1]["text"]["text"]) <= 3000
 
 
+def test_what_does_not_fit_into_slack_is_left_out_by_whole_lines_and_counted() -> None:
+    lines = tuple(f"restart web-{n}? Answer: https://podhealth.example/approve/{'t' * 200}-end" for n in range(20))
+    url = "https://podhealth.example/approvals"
+    body = json.loads(slack_body(MESSAGE._replace(lines=(*lines, f"and 1,005 more: {url}"), url=url)))
+    told = body["blocks"][1]["text"]["text"].split("\n")
+
+    assert len("\n".join(told)) <= 3000
+    assert all(line.endswith("-end") for line in told[:-1])
+    assert told[-1] == f"and {1005 + 20 - len(told[:-1]):,} more: {url}"
+
+
 def test_slack_is_told(receiver: Receiver) -> None:
     assert SlackChannel().send({"url": receiver.url}, MESSAGE) == Sent("200")
     assert receiver.got[0].json["text"].endswith("web-1 is unhealthy since 10:01 UTC")

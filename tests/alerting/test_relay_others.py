@@ -10,6 +10,7 @@ from podhealth.core.words import ApprovalState, DesiredState, Phase, Severity
 from podhealth.models import Incident, Notice, Pod, PodStatus
 from podhealth.store import channels
 from podhealth.store.db import read, write
+from tests.alerting.receiver import Receiver
 from tests.alerting.world import PLATFORM, World
 
 HOUR = 3600.0
@@ -96,6 +97,21 @@ def test_a_question_is_told_although_an_incident_is_open_and_only_while_it_is_on
     assert message.kind == "notice"
     assert [line.partition(": ")[2] for line in message.body["lines"]] == ["restart web-1?"]
     assert message.body["answers"] == [[0, asked]]
+
+
+def test_more_questions_than_a_message_holds_lead_to_all_of_them(world: World, receiver: Receiver) -> None:
+    world.channel(receiver.url)
+    for number in range(23):
+        pod = world.pod()
+        asked = world.approval(pod)
+        world.notice("approval_wanted", None, f"restart web-{number}?", pod_id=pod, facts={"approvalId": asked})
+    world.relay()
+    world.turn(after_s=11)
+    told = receiver.got[0].json["data"]
+
+    assert told["url"] == "https://podhealth.example/approvals"
+    assert [("/approve/" in line) for line in told["lines"]] == [True] * 20 + [False]
+    assert told["lines"][-1] == "and 3 more: https://podhealth.example/approvals"
 
 
 def test_a_breaker_that_opened_and_closed_meanwhile_is_not_told(world: World) -> None:

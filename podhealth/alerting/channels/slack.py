@@ -4,6 +4,7 @@ Slack knows no id by which it would drop a second copy; the message's stands at 
 """
 
 import json
+import re
 
 from podhealth import clock
 from podhealth.alerting.channels.base import TIMEOUT_S, Config, Outgoing, SendError, Sent, judge
@@ -14,6 +15,7 @@ _MOST_TEXT = 2_900
 _MOST_HEADER = 150
 _SIGNS = {Severity.CRITICAL: "🟥", Severity.WARNING: "🔶"}
 _OVER = "🟢"
+_MORE = re.compile(r"and ([\d,]+) more[.:].*")
 
 
 def escaped(text: str) -> str:
@@ -31,7 +33,7 @@ def body_of(message: Outgoing) -> bytes:
         else _SIGNS[message.severity]
     )
     subject = f"{sign} {message.subject}".strip()
-    lines = "\n".join(message.lines)
+    lines = "\n".join(_fitting(message))
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": _cut(subject, _MOST_HEADER), "emoji": False}},
         {"type": "section", "text": {"type": "plain_text", "text": _cut(lines, _MOST_TEXT), "emoji": False}},
@@ -44,6 +46,18 @@ def body_of(message: Outgoing) -> bytes:
         },
     ]
     return json.dumps({"text": escaped(_cut(subject, _MOST_TEXT)), "blocks": blocks}, sort_keys=True).encode()
+
+
+def _fitting(message: Outgoing) -> list[str]:
+    """Return as many whole lines as Slack takes: half a link leads nowhere. What is left out is counted."""
+    lines = list(message.lines)
+    told = _MORE.fullmatch(lines[-1]) if lines else None
+    more = int(told[1].replace(",", "")) if told else 0
+    kept = lines[:-1] if told else lines
+    while len("\n".join(lines)) > _MOST_TEXT and len(kept) > 1:
+        kept, more = kept[:-1], more + 1
+        lines = [*kept, f"and {more:,} more: {message.url}"]
+    return lines
 
 
 def _cut(text: str, longest: int) -> str:
