@@ -11,7 +11,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 import structlog
@@ -229,6 +229,29 @@ def enqueue(client: redis.Redis, name: str, *args: int | str, queue: str | None 
 def _queue_for(name: str, args: tuple[int | str, ...]) -> str:
     kind = name.partition(".")[0]
     return probe_queue(str(args[0])) if kind == "probe" else kind
+
+
+class Length(NamedTuple):
+    """How many jobs of a queue wait, and how many have failed within the hour."""
+
+    queue: str
+    waiting: int
+    failed: int
+
+
+def lengths(client: redis.Redis, vantages: Iterable[str]) -> list[Length] | None:
+    """Return the lengths of our queues, those of these vantages too; null where Redis does not answer."""
+    names = [HEAL, TICK, ALERT, *(probe_queue(vantage) for vantage in sorted(vantages))]
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.llen(f"rq:queue:{name}")
+                pipe.zcard(f"rq:failed:{name}")
+            found = pipe.execute(raise_on_error=False)
+    except (redis.RedisError, OSError):
+        return None
+    counts = [one if isinstance(one, int) else 0 for one in found]
+    return [Length(name, *counts[2 * n : 2 * n + 2]) for n, name in enumerate(names)]
 
 
 class Skipped:

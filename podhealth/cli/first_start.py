@@ -1,6 +1,7 @@
 """What ``up`` does before anything runs: migrate, make the first tenant and person, and a one-time way in."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,8 +18,16 @@ from podhealth.store.secrets import hold_key, seal_all
 _LINK_LIVES = timedelta(hours=24)
 
 
-def prepare(installation: Installation, settings: Settings, demo: bool) -> tuple[str, list[Program]]:
-    """Make the database ready; return the path of a one-time sign-in link and the demo's programs, if asked."""
+class Ready(NamedTuple):
+    """Paths of fresh one-time links, into a tenant and (of a demo) for a platform admin; the demo's programs."""
+
+    sign_in_path: str
+    operator_path: str | None
+    programs: list[Program]
+
+
+def prepare(installation: Installation, settings: Settings, demo: bool) -> Ready:
+    """Make the database ready, and what is needed to come in."""
     migrate(settings.database_url)
     hold_key(settings.secret_key)
     engine = make_engine(settings.database_url)
@@ -30,7 +39,8 @@ def prepare(installation: Installation, settings: Settings, demo: bool) -> tuple
             from podhealth.cli.demo_setup import prepare_demo
 
             programs = prepare_demo(engine, installation, settings)
-        return sign_in_path(engine, "demo" if demo else None), programs
+        into_tenant = sign_in_path(engine, "demo" if demo else None)
+        return Ready(into_tenant, operator_path(engine) if demo else None, programs)
     finally:
         engine.dispose()
 
@@ -53,6 +63,16 @@ def sign_in_path(engine: sa.Engine, tenant_name: str | None) -> str:
             user_id = accounts.create_user(conn, tenant_id, f"admin@{name}.example", "Admin", Role.ADMIN)
         token = accounts.create_sign_in_link(conn, user_id, _LINK_LIVES)
     return f"/sign-in/link/{token}"
+
+
+def operator_path(engine: sa.Engine) -> str:
+    """Return the path of a fresh one-time link for the first platform admin, made where there is none."""
+    with write(engine) as conn:
+        is_one = sa.and_(User.role == Role.PLATFORM, User.active)
+        user_id = conn.scalar(sa.select(User.id).where(is_one).order_by(User.id).limit(1))
+        if user_id is None:
+            user_id = accounts.create_platform_admin(conn, "operator@demo.example", "Operator")
+        return f"/sign-in/link/{accounts.create_sign_in_link(conn, user_id, _LINK_LIVES)}"
 
 
 def _tenant(conn: sa.Connection, name: str | None) -> int:

@@ -71,8 +71,8 @@ def _run(installation: Installation, more: dict[str, str], public_url: str, demo
     has_own_redis = installation.has_own_redis  # asked now: the settings become this process's environment
     settings = installation.settings(**more)
     installation.keep_public_url(public_url)
-    sign_in_path, extra_programs = prepare(installation, settings, demo)
-    programs = programs_of(_PROCFILE) + extra_programs
+    ready = prepare(installation, settings, demo)
+    programs = programs_of(_PROCFILE) + ready.programs
     if has_own_redis:
         command = quoted(redis_command(installation.redis_socket, installation.folder))
         programs.insert(0, Program("redis", command, is_base=True))
@@ -80,7 +80,9 @@ def _run(installation: Installation, more: dict[str, str], public_url: str, demo
     supervision = Supervision(configuration, installation.environment(**more), _tell)
     try:
         if _wait_until_ready(f"http://{_in_url(settings.web_host)}:{settings.web_port}/healthz", stop, supervision):
-            click.echo(f"PodHealth is ready: {public_url}{sign_in_path}")
+            click.echo(f"PodHealth is ready: {public_url}{ready.sign_in_path}")
+            if ready.operator_path:
+                click.echo(f"Its operation, for a platform admin: {public_url}{ready.operator_path}")
         while not stop.wait(0.5):
             if not supervision.look_after():
                 raise SetupError(f"the supervisor ends again and again; see {installation.folder / 'logs'}")

@@ -11,7 +11,7 @@ from podhealth.core.breaker import LONGEST_OVERRIDE
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound
 from podhealth.core.fields import line
 from podhealth.core.words import BreakerScope, BreakerState, FeedKind, Role
-from podhealth.models import Breaker, BreakerHold, CheckState, Node
+from podhealth.models import Breaker, BreakerHold, CheckState, Node, Tenant
 from podhealth.store import audit, podstate
 from podhealth.store.breakercounts import ScopeKey
 from podhealth.store.breakers import tenants_in
@@ -72,7 +72,8 @@ def end_override(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str
 
 def _check_scope(conn: sa.Connection, scope: Scope, what: BreakerScope, key: str) -> None:
     if what == BreakerScope.TENANT:
-        if key != str(scope.tenant_id):
+        is_there = sa.select(Tenant.id).where(Tenant.id == scope.tenant_id, Tenant.deleted_at.is_(None))
+        if key != str(scope.tenant_id) or conn.scalar(is_there) is None:
             raise NotFound("there is no such breaker")
         if scope.role not in (Role.ADMIN, Role.PLATFORM):
             raise Forbidden("only an admin of the tenant may override its breaker")

@@ -1,0 +1,62 @@
+"""The figures of PodHealth's own operation, and from when on somebody should look at them."""
+
+from dataclasses import replace
+
+import pytest
+
+from podhealth.core.operation import Running, figures
+from podhealth.core.words import Status
+
+WELL = Running(
+    tick_age_s=0.4,
+    failing_steps=0,
+    probers=2,
+    in_flight=31,
+    lag_p99_ms=310.0,
+    overdue=0,
+    overdue_s=0.0,
+    outbox_s=0.0,
+    waiting=0,
+    dead_letters=0,
+    blind=(),
+    unmanned=(),
+    is_redis_there=True,
+)
+
+
+def _of(running: Running, key: str):
+    return next(one for one in figures(running) if one.key == key)
+
+
+def test_where_all_is_well_no_figure_asks_to_be_looked_at():
+    assert {one.status for one in figures(WELL)} == {Status.HEALTHY}
+
+
+@pytest.mark.parametrize(
+    ("changed", "key", "status"),
+    [
+        ({"tick_age_s": None}, "tick", Status.UNHEALTHY),
+        ({"tick_age_s": 15.0}, "tick", Status.HEALTHY),
+        ({"tick_age_s": 15.1}, "tick", Status.UNHEALTHY),
+        ({"failing_steps": 1}, "tick", Status.DEGRADED),
+        ({"probers": 0}, "probers", Status.UNHEALTHY),
+        ({"unmanned": ("dc2",)}, "probers", Status.UNHEALTHY),
+        ({"blind": ("dc1",)}, "probers", Status.DEGRADED),
+        ({"lag_p99_ms": 5_000.0}, "lag", Status.HEALTHY),
+        ({"lag_p99_ms": 5_001.0}, "lag", Status.DEGRADED),
+        ({"overdue": 1, "overdue_s": 16.0}, "lag", Status.UNHEALTHY),
+        ({"outbox_s": 60.0, "waiting": 3}, "outbox", Status.HEALTHY),
+        ({"outbox_s": 61.0, "waiting": 3}, "outbox", Status.UNHEALTHY),
+        ({"dead_letters": 1}, "dead", Status.DEGRADED),
+        ({"is_redis_there": False}, "redis", Status.DEGRADED),
+    ],
+)
+def test_a_figure_says_when_to_look(changed, key, status):
+    assert _of(replace(WELL, **changed), key).status == status
+
+
+def test_what_is_wrong_is_named():
+    assert _of(replace(WELL, unmanned=("dc2", "dc3")), "probers").value == "none at dc2, dc3"
+    assert "dc1" in _of(replace(WELL, blind=("dc1",)), "probers").meaning
+    assert _of(replace(WELL, failing_steps=2), "tick").value == "0 s ago, 2 steps failed"
+    assert _of(replace(WELL, overdue=1200, overdue_s=20.0), "lag").value == "p99 0.3 s, 1,200 wait, the first for 20 s"
