@@ -62,6 +62,9 @@ RULES: dict[str, Rule] = {
     "account.after_password": _SELF,
     "account.set_password": _SELF,
     "account.sign_out_everywhere": _SELF,
+    "audit.list": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),  # the installation's own, where none is viewed
+    "audit.export": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),
+    "audit.verify": Rule(Door.PAGE, Role.ADMIN, is_of_tenant=False),
     "ops.show": _OPERATE,
     "ops.view_tenant": _OPERATE,
     "ops.leave_tenant": _OPERATE,

@@ -9,6 +9,7 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError, NotFound
+from podhealth.core.fields import word
 from podhealth.core.words import BreakerScope, KillScope, Role
 from podhealth.store import accounts, holds, overrides
 from podhealth.store.db import db_now, read, write
@@ -55,10 +56,7 @@ def override() -> ResponseReturnValue:
 @pages.post("/ops/breakers/override/end")
 def end_override() -> ResponseReturnValue:
     """Let a breaker hold again."""
-    try:
-        what = BreakerScope(request.form.get("scope", ""))
-    except ValueError:
-        raise NotFound("there is no such breaker") from None
+    what = word("scope", request.form.get("scope", ""), BreakerScope)
     of = _of_breaker(what, request.form.get("key", ""))
     return _do("breakers", lambda conn: overrides.end_override(conn, *of))
 
