@@ -6,8 +6,9 @@
 //   #live-chip   a button that says how live the page is, and pauses it.   #live-banner  a line for "offline".
 //   #list-drift  hidden; shown when pods came or went.                     #toasts       where news appears.
 //   [data-live-part][id]   what is loaded anew when too much was missed (default: main).
-//   #incident-drift  hidden; shown when an incident is newer than its data-newest.
-//   pod-card-7, pod-row-7, pod-head-7, incident-row-5, incident-head-5, overview-counts, nav-counts: what is watched.
+//   [hidden][data-drift="heals"][data-newest]  shown when [data-newest-of="heals"] has a larger data-newest;
+//                [data-drift-count] in it gets the difference of their data-count.
+//   [data-part="card-7"]  what is watched; live/parts says what there is. Fragments are put in place by their id.
 // It tells others: document events "podhealth:swapped" (detail: the new element), and window.podhealthNow().
 (() => {
   "use strict";
@@ -18,8 +19,9 @@
   const FADED_S = 60;
   const TOAST_MS = 8000;
   const MAX_TOASTS = 3;
-  const MAX_IDS = 200;
+  const MAX_IDS = 400;
   const ACCESS_ENDED = 4401;
+  const OPEN = "dialog[open], details[open]:not([data-live-inside])";
 
   let seq = Number(beat.dataset.seq); // how far the page has come
   let seqWhenHidden = document.hidden ? seq : null; // how far its fragments had, when it was hidden
@@ -40,37 +42,30 @@
 
   // What the page shows
 
-  const idsOf = (kind, of = "pod") => {
-    const found = [];
-    for (const element of document.querySelectorAll(`[id^="${of}-${kind}-"]`)) {
-      const id = element.id.slice(`${of}-${kind}-`.length);
-      if (/^\d+$/.test(id)) found.push(Number(id));
+  // A hidden page keeps what stands on every page: counts, and with them title and icon.
+  const partsShown = () => {
+    const shown = {};
+    let left = MAX_IDS;
+    for (const { dataset, parentElement } of document.querySelectorAll("[data-part]")) {
+      const [, name, id] = dataset.part.match(/^([a-z_]+)-(\d+)$/) || [];
+      if (!name || (document.hidden && parentElement.closest("main")) || left === 0) continue;
+      const ids = (shown[name] ??= new Set());
+      if (!ids.has(Number(id))) left -= 1;
+      ids.add(Number(id));
     }
-    return found.slice(0, MAX_IDS);
+    return Object.fromEntries(Object.entries(shown).map(([name, ids]) => [name, [...ids]]));
   };
 
-  const watch = () => {
-    if (document.hidden) return { seq };
-    const told = { seq, cards: idsOf("card"), rows: idsOf("row"), counts: !!document.getElementById("overview-counts") };
-    const page = idsOf("head")[0];
-    if (page !== undefined) told.page = page;
-    const incidents = idsOf("row", "incident");
-    if (incidents.length) told.incidents = incidents;
-    const incident = idsOf("head", "incident")[0];
-    if (incident !== undefined) told.incident = incident;
-    return told;
-  };
+  const watch = () => ({ seq, parts: partsShown() });
 
   const tell = () => {
     const message = watch();
-    const { seq: _, ...shown } = message;
-    lastWatch = JSON.stringify(shown);
+    lastWatch = JSON.stringify(message.parts);
     if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   };
 
   const tellIfChanged = () => {
-    const { seq: _, ...shown } = watch();
-    if (JSON.stringify(shown) !== lastWatch) tell();
+    if (JSON.stringify(partsShown()) !== lastWatch) tell();
   };
 
   // What must not be taken from a person's hands
@@ -85,7 +80,7 @@
   const isHeld = (element) => {
     const focused = document.activeElement;
     if (focused && focused !== document.body && element.contains(focused)) return true;
-    if (element.closest("dialog[open], details[open]") || element.querySelector("dialog[open], details[open]")) return true;
+    if (element.closest(OPEN) || element.querySelector(OPEN)) return true;
     const selection = document.getSelection();
     if (selection && !selection.isCollapsed && selection.containsNode(element, true)) return true;
     return [element.closest("form"), ...element.querySelectorAll("form")].some((form) => form && isBeingFilledIn(form));
@@ -127,11 +122,11 @@
   const apply = (frame) => {
     for (const html of frame.elements || []) {
       const fresh = parsed(html);
-      if (fresh && fresh.id && (!document.hidden || fresh.id.startsWith("nav-"))) swap(fresh.id, fresh);
+      if (fresh && fresh.id && !(document.hidden && document.getElementById(fresh.id)?.closest("main"))) swap(fresh.id, fresh);
     }
     for (const id of frame.gone || []) swap(id, null);
     if (frame.list) showDrift();
-    showNewIncidents();
+    showNewThings();
     if (!document.hidden) showToasts(frame.toasts || []);
     showTitle();
   };
@@ -162,7 +157,7 @@
       location.reload();
       return;
     }
-    for (const part of [...parts, ...document.querySelectorAll("#nav-counts, #nav-incidents")]) {
+    for (const part of [...parts, ...document.querySelectorAll("[data-part][id]:not(main [data-part])")]) {
       const fresh = part.id ? page.getElementById(part.id) : page.querySelector("main");
       if (!fresh) continue;
       const own = document.adoptNode(fresh);
@@ -323,10 +318,15 @@
     if (line) line.hidden = false;
   };
 
-  const showNewIncidents = () => {
-    const line = document.getElementById("incident-drift");
-    const count = document.getElementById("nav-incidents");
-    if (line && count && Number(count.dataset.newest) > Number(line.dataset.newest)) line.hidden = false;
+  // Lists never grow by themselves: a line says that there is something new.
+  const showNewThings = () => {
+    for (const line of document.querySelectorAll("[data-drift][data-newest]")) {
+      const told = document.querySelector(`[data-newest-of="${line.dataset.drift}"]`);
+      if (!told || !(Number(told.dataset.newest) > Number(line.dataset.newest))) continue;
+      line.hidden = false;
+      const more = Number(told.dataset.count) - Number(line.dataset.count);
+      for (const count of line.querySelectorAll("[data-drift-count]")) if (more > 0) count.textContent = more;
+    }
   };
 
   const isOnScreen = (pod) =>

@@ -193,7 +193,8 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
 def _order(place: Place, sockets: int, cookie: str) -> dict[str, object]:
     with read(place.engine) as conn:
         seq = feed.newest(conn, [_TENANT])[_TENANT]
-    shown = {"seq": seq, "rows": list(range(1, PODS + 1)), "counts": True}
+    parts = {"row": list(range(1, PODS + 1)), "counts": [0], "nav": [0], "nav_incidents": [0]}
+    shown = {"seq": seq, "parts": parts}
     where = {"host": "127.0.0.1", "port": place.port, "origin": place.origin}
     return where | {"sockets": sockets, "cookie": cookie, "watch": shown}
 

@@ -5,8 +5,7 @@ Belongs to the hub's thread; it knows neither the database nor how anything look
 
 from dataclasses import dataclass, field
 
-from podhealth.live.frames import Shown
-from podhealth.live.views import Key, keys_shown
+from podhealth.live.frames import Key
 from podhealth.live.wire import Link
 
 
@@ -14,7 +13,6 @@ from podhealth.live.wire import Link
 class Group:
     """Sockets whose screens show the same. ``seq`` is the number of the last frame all of them were sent."""
 
-    keys: frozenset[Key]
     seq: int
     members: set[Link] = field(default_factory=set)
 
@@ -27,15 +25,15 @@ class Feed:
         self.seq = seq
         self.is_behind = False
         self.render_at = 0.0
-        self.groups: dict[Shown, Group] = {}
-        self._place: dict[Link, Shown] = {}
+        self.groups: dict[frozenset[Key], Group] = {}
+        self._place: dict[Link, frozenset[Key]] = {}
         self._keys: frozenset[Key] | None = None
 
-    def join(self, link: Link, shown: Shown, seq: int) -> None:
+    def join(self, link: Link, shown: frozenset[Key], seq: int) -> None:
         """Let ``link``, which has been sent all up to ``seq``, hear of what it shows from now on."""
         self.leave(link)
         if shown not in self.groups:
-            self.groups[shown] = Group(keys_shown(shown), seq)
+            self.groups[shown] = Group(seq)
             self._keys = None
         self.groups[shown].members.add(link)
         self._place[link] = shown
@@ -54,5 +52,5 @@ class Feed:
     def keys(self) -> frozenset[Key]:
         """Return all that anybody shows."""
         if self._keys is None:
-            self._keys = frozenset().union(*(group.keys for group in self.groups.values()))
+            self._keys = frozenset().union(*self.groups)
         return self._keys

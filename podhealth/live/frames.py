@@ -10,38 +10,32 @@ pods came or went, ``reload`` that too much was missed to be sent. ``now`` is th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from wsproto.frame_protocol import FrameProtocol
 
 from podhealth.core.errors import InputError
 
-MAX_MESSAGE_BYTES = 4096
+MAX_MESSAGE_BYTES = 8192
 MAX_ELEMENTS = 200
+MAX_SHOWN = 400  # a full list of 200 rows, and what else stands on its page
 _MAX_ID = 2**63 - 1
-_KEYS = frozenset({"seq", "cards", "rows", "page", "counts", "incidents", "incident"})
+_KEYS = frozenset({"seq", "parts"})
 
 
-class Shown(NamedTuple):
-    """What is on somebody's screen: pods as cards, pods as rows, one pod's page, the counts of the overview.
+class Key(NamedTuple):
+    """One thing that stands on a screen: its part's name (live/parts), and its id, 0 for what there is one of."""
 
-    And incidents: as rows, and one incident's page.
-    """
-
-    cards: frozenset[int]
-    rows: frozenset[int]
-    page: int | None
-    counts: bool
-    incidents: frozenset[int] = frozenset()
-    incident: int | None = None
+    part: str
+    object_id: int
 
 
 class Watch(NamedTuple):
     """A browser's message: the feed number its page has reached, and what it shows."""
 
     seq: int
-    shown: Shown
+    shown: frozenset[Key]
 
 
 class Frame(NamedTuple):
@@ -79,36 +73,27 @@ def encode(frame: Frame) -> bytes:
     return bytes(FrameProtocol(client=False, extensions=[]).send_data(text, fin=True))
 
 
-def parse_watch(text: str) -> Watch:
-    """Return what a browser asks for.
+def parse_watch(text: str, names: Collection[str]) -> Watch:
+    """Return what a browser asks for: ``{"seq": 12, "parts": {"card": [7, 8], "counts": [0]}}``.
 
-    Raises InputError for all that our own pages would never send: the socket is closed for it (hazards A33).
+    ``names``: of the parts there are. Raises InputError for all that our own pages would never send: the socket is
+    closed for it (hazards A33).
     """
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError("message", "must be JSON") from None
-    if not isinstance(told, dict) or not told.keys() <= _KEYS or "seq" not in told:
-        raise InputError("message", "must have seq, and nothing beside it that no page shows")
-    page, incident = told.get("page"), told.get("incident")
-    counts = told.get("counts", False)
-    if not isinstance(counts, bool):
-        raise InputError("counts", "must be true or false")
-    shown = Shown(
-        _ids("cards", told.get("cards", [])),
-        _ids("rows", told.get("rows", [])),
-        None if page is None else _number("page", page),
-        counts,
-        _ids("incidents", told.get("incidents", [])),
-        None if incident is None else _number("incident", incident),
-    )
-    return Watch(_number("seq", told["seq"]), shown)
+    if not isinstance(told, dict) or told.keys() != _KEYS:
+        raise InputError("message", "must have seq and parts, and nothing else")
+    return Watch(_number("seq", told["seq"]), _shown(told["parts"], names))
 
 
-def _ids(field: str, value: object) -> frozenset[int]:
-    if not isinstance(value, list) or len(value) > MAX_ELEMENTS:
-        raise InputError(field, f"must be a list of at most {MAX_ELEMENTS} ids")
-    return frozenset(_number(field, item) for item in value)
+def _shown(parts: object, names: Collection[str]) -> frozenset[Key]:
+    if not isinstance(parts, dict) or not all(name in names and isinstance(ids, list) for name, ids in parts.items()):
+        raise InputError("parts", "must have lists of ids by the names of parts")
+    if sum(map(len, parts.values())) > MAX_SHOWN:
+        raise InputError("parts", f"must name at most {MAX_SHOWN} ids in all")
+    return frozenset(Key(name, _number(name, value)) for name, ids in parts.items() for value in ids)
 
 
 def _number(field: str, value: object) -> int:

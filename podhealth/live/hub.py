@@ -14,9 +14,9 @@ import structlog
 
 from podhealth import clock
 from podhealth.core.errors import InputError
-from podhealth.live import views
+from podhealth.live import parts, views
 from podhealth.live.audience import Feed
-from podhealth.live.frames import MAX_ELEMENTS, Frame, Watch, encode, parse_watch
+from podhealth.live.frames import MAX_ELEMENTS, Frame, Key, Watch, encode, parse_watch
 from podhealth.live.views import Rendered, Touched
 from podhealth.live.wire import ACCESS_ENDED, INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, Link, Wire
 from podhealth.models.base import to_us
@@ -98,7 +98,7 @@ class Hub:
     def on_message(self, link: Link, text: str) -> None:
         """Take what a browser asks for; close the socket where it asks for nonsense."""
         try:
-            watch = parse_watch(text)
+            watch = parse_watch(text, parts.ALL)
         except InputError:
             self._wire.close((link,), POLICY_VIOLATION)
             return
@@ -204,13 +204,12 @@ class Hub:
         if watch.seq == newest:
             return Frame(newest, newest, _now_ms())
         rows = store_feed.since(conn, tenant_id, watch.seq, _MAX_ROWS)
-        touched = _touched_without_gap(rows, watch.seq, newest)
-        keys = touched.keys & views.keys_shown(watch.shown) if touched else frozenset()
-        if touched is None or len(keys) > MAX_ELEMENTS:
+        touched = _touched_without_gap(rows, watch.seq, newest, watch.shown)
+        if touched is None or touched.things > MAX_ELEMENTS:
             return Frame(0, newest, _now_ms(), is_reload=True)
-        rendered = views.render(conn, tenant_id, keys, clock.utcnow())
+        rendered = views.render(conn, tenant_id, touched.keys, clock.utcnow())
         # No toasts: what happened while somebody was away is on the page, not news.
-        return _frame(watch.seq, newest, touched._replace(toasts=()), rendered, keys)
+        return _frame(watch.seq, newest, touched._replace(toasts=()), rendered, watch.shown)
 
     # Those who are here
 
@@ -220,19 +219,18 @@ class Hub:
             if not rows:
                 feed.is_behind = False
                 return
-            touched = _touched_without_gap(rows, feed.seq, rows[-1].seq)
-            keys = touched.keys & feed.keys() if touched else frozenset()
-            is_too_much = touched is None or len(rows) == _MAX_ROWS or len(keys) > MAX_ELEMENTS
-            if is_too_much:
+            touched = _touched_without_gap(rows, feed.seq, rows[-1].seq, feed.keys())
+            is_too_much = touched is None or len(rows) == _MAX_ROWS or touched.things > MAX_ELEMENTS
+            if touched is None or is_too_much:
                 seq = store_feed.newest(conn, [feed.tenant_id])[feed.tenant_id]
             else:
                 seq = rows[-1].seq
-                rendered = views.render(conn, feed.tenant_id, keys, clock.utcnow())
-        for group in feed.groups.values():
+                rendered = views.render(conn, feed.tenant_id, touched.keys, clock.utcnow())
+        for shown, group in feed.groups.items():
             if touched is None or is_too_much:
                 frame = Frame(group.seq, seq, _now_ms(), is_reload=True)
             else:
-                frame = _frame(group.seq, seq, touched, rendered, group.keys)
+                frame = _frame(group.seq, seq, touched, rendered, shown)
             if not frame.is_beat:
                 self._wire.send(tuple(group.members), encode(frame))
                 group.seq = seq
@@ -259,20 +257,20 @@ class Hub:
                 self._wire.close(ended, ACCESS_ENDED)
 
 
-def _touched_without_gap(rows: list[FeedRow], after: int, newest: int) -> Touched | None:
+def _touched_without_gap(rows: list[FeedRow], after: int, newest: int, shown: frozenset[Key]) -> Touched | None:
     """Return what the rows touch, or None where they don't reach from ``after`` to ``newest``: then load anew."""
     if not rows or rows[0].seq != after + 1 or rows[-1].seq < newest:
         return None
-    return views.touched(rows)
+    return views.touched(rows, shown)
 
 
-def _frame(after: int, seq: int, touched: Touched, rendered: Rendered, keys: frozenset[views.Key]) -> Frame:
+def _frame(after: int, seq: int, touched: Touched, rendered: Rendered, shown: frozenset[Key]) -> Frame:
     return Frame(
         after,
         seq,
         _now_ms(),
-        elements=[piece for key, pieces in rendered.elements.items() if key in keys for piece in pieces],
-        gone=[name for key, names in rendered.gone.items() if key in keys for name in names],
+        elements=[piece for key, pieces in rendered.elements.items() if key in shown for piece in pieces],
+        gone=[name for key, names in rendered.gone.items() if key in shown for name in names],
         toasts=touched.toasts,
         is_list_changed=touched.is_list_changed,
     )

@@ -76,7 +76,7 @@ def hub(engine: sa.Engine) -> Iterator[Hub]:
 
 @pytest.fixture
 def join(hub: Hub) -> Iterator[Join]:
-    """``join(place, seq=0, cards=[7])``: open a socket that shows this and return the browser's end."""
+    """``join(place, seq=0, card=[7])``: open a socket that shows this and return the browser's end."""
     opened: list[Browser] = []
 
     def joining(place: Place, **watch: object) -> Browser:

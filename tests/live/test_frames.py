@@ -8,7 +8,8 @@ from wsproto.connection import Connection
 from wsproto.events import TextMessage
 
 from podhealth.core.errors import InputError
-from podhealth.live.frames import Frame, Shown, Watch, encode, parse_watch
+from podhealth.live.frames import MAX_MESSAGE_BYTES, Frame, Key, Watch, encode, parse_watch
+from podhealth.live.parts import ALL
 
 
 def told(frame: Frame) -> dict[str, object]:
@@ -42,9 +43,17 @@ def test_a_frame_names_what_is_gone_what_is_new_and_what_must_be_loaded_anew():
 
 
 def test_a_browser_says_what_it_shows():
-    watch = parse_watch('{"seq": 12, "cards": [1, 2], "rows": [3], "page": 4, "counts": true}')
+    watch = parse_watch('{"seq": 12, "parts": {"card": [1, 2, 2], "page": [4], "counts": [0], "row": []}}', ALL)
 
-    assert watch == Watch(12, Shown(frozenset({1, 2}), frozenset({3}), 4, True))
+    assert watch == Watch(12, frozenset({Key("card", 1), Key("card", 2), Key("page", 4), Key("counts", 0)}))
+
+
+def test_a_list_of_200_and_what_stands_beside_it_fit_in_one_message():
+    rows = list(range(2**40, 2**40 + 200))
+    text = json.dumps({"seq": 2**60, "parts": {"row": rows, **{name: [0] for name in ALL if name != "row"}}})
+
+    assert len(text) < MAX_MESSAGE_BYTES
+    assert len(parse_watch(text, ALL).shown) == 200 + len(ALL) - 1
 
 
 @pytest.mark.parametrize(
@@ -55,25 +64,31 @@ def test_a_browser_says_what_it_shows():
         "null",
         "[]",
         "{}",
-        '{"cards": []}',
-        '{"seq": true}',
-        '{"seq": 1.5}',
-        '{"seq": "1"}',
-        '{"seq": -1}',
-        '{"seq": 9223372036854775808}',
-        '{"seq": 1, "tenant": 2}',
-        '{"seq": 1, "cards": 7}',
-        '{"seq": 1, "cards": ["*"]}',
-        '{"seq": 1, "cards": [true]}',
-        '{"seq": 1, "rows": [[1]]}',
-        '{"seq": 1, "page": "7"}',
-        '{"seq": 1, "counts": 1}',
-        '{"seq": NaN}',
-        '{"seq": 1, "cards": [' + ",".join(["1"] * 201) + "]}",
+        '{"seq": 1}',
+        '{"parts": {}}',
+        '{"seq": true, "parts": {}}',
+        '{"seq": 1.5, "parts": {}}',
+        '{"seq": "1", "parts": {}}',
+        '{"seq": -1, "parts": {}}',
+        '{"seq": 9223372036854775808, "parts": {}}',
+        '{"seq": NaN, "parts": {}}',
+        '{"seq": 1, "parts": {}, "tenant": 2}',
+        '{"seq": 1, "parts": null}',
+        '{"seq": 1, "parts": [7]}',
+        '{"seq": 1, "parts": {"cards": [7]}}',
+        '{"seq": 1, "parts": {"card": 7}}',
+        '{"seq": 1, "parts": {"card": {"7": 8}}}',
+        '{"seq": 1, "parts": {"card": ["*"]}}',
+        '{"seq": 1, "parts": {"card": [true]}}',
+        '{"seq": 1, "parts": {"card": [-1]}}',
+        '{"seq": 1, "parts": {"row": [[1]]}}',
+        '{"seq": 1, "parts": {"page": ["7"]}}',
+        '{"seq": 1, "parts": {"card": [' + ",".join(["1"] * 401) + "]}}",
+        '{"seq": 1, "parts": {"card": [' + ",".join(["1"] * 201) + '], "row": [' + ",".join(["1"] * 200) + "]}}",
         "[" * 4000,
         '{"a":' * 800,
     ],
 )
 def test_what_our_pages_never_say_is_refused(text):
     with pytest.raises(InputError):
-        parse_watch(text)
+        parse_watch(text, ALL)

@@ -40,7 +40,7 @@ def turns(engine: sa.Engine, pod_id: int, status: Status) -> None:
 
 def test_a_change_reaches_those_who_show_the_pod(engine, place, hub, join):
     web, other = place.pods[:2]
-    shows, shows_not = join(place, cards=[web], counts=True), join(place, cards=[other])
+    shows, shows_not = join(place, card=[web], counts=[0]), join(place, card=[other])
     shows.until_seq(0)
     shows_not.until_seq(0)
 
@@ -56,7 +56,7 @@ def test_a_change_reaches_those_who_show_the_pod(engine, place, hub, join):
 
 
 def test_a_change_that_nobody_published_comes_within_two_seconds(engine, place, hub, join):
-    browser = join(place, cards=list(place.pods))
+    browser = join(place, card=list(place.pods))
     browser.until_seq(0)
 
     seq = tell(engine, place.tenant_id, place.pods[0])
@@ -66,8 +66,8 @@ def test_a_change_that_nobody_published_comes_within_two_seconds(engine, place, 
 
 def test_another_tenants_changes_never_arrive(engine, place, hub, join):
     theirs = a_place(engine, "zeta")
-    browser = join(place, cards=[*place.pods, *theirs.pods], rows=list(theirs.pods), page=theirs.pods[0])
-    witness = join(theirs, cards=list(theirs.pods))
+    browser = join(place, card=[*place.pods, *theirs.pods], row=list(theirs.pods), page=[theirs.pods[0]])
+    witness = join(theirs, card=list(theirs.pods))
     browser.until_seq(0)
     witness.until_seq(0)
 
@@ -87,14 +87,14 @@ def test_a_strangers_pod_asked_for_by_id_is_not_shown(engine, place, hub, join):
     with write(engine) as conn:  # as if a fault had told our tenant of their pod
         feed.append(conn, [FeedNote(place.tenant_id, FeedKind.POD, theirs.pods[0])])
 
-    browser = join(place, cards=list(theirs.pods), page=theirs.pods[0])
+    browser = join(place, card=list(theirs.pods), page=[theirs.pods[0]])
 
     browser.until_seq(2)
     assert "zeta" not in str(browser.frames)
 
 
 def test_numbers_follow_each_other_without_a_gap(engine, place, hub, join):
-    browser = join(place, cards=list(place.pods))
+    browser = join(place, card=list(place.pods))
     browser.until_seq(0)
 
     for number in range(30):
@@ -106,7 +106,7 @@ def test_numbers_follow_each_other_without_a_gap(engine, place, hub, join):
 
 
 def test_many_changes_at_once_are_few_frames(engine, place, hub, join):
-    browser = join(place, cards=list(place.pods))
+    browser = join(place, card=list(place.pods))
     browser.until_seq(0)
     begun = time.monotonic()
 
@@ -119,13 +119,13 @@ def test_many_changes_at_once_are_few_frames(engine, place, hub, join):
 
 
 def test_who_comes_back_gets_what_it_missed(engine, place, hub, join):
-    gone = join(place, cards=list(place.pods))
+    gone = join(place, card=list(place.pods))
     gone.until_seq(0)
     gone.close()
     turns(engine, place.pods[1], Status.DEGRADED)
     seq = tell(engine, place.tenant_id, place.pods[1])
 
-    back = join(place, seq=0, cards=list(place.pods), counts=True)
+    back = join(place, seq=0, card=list(place.pods), counts=[0])
 
     frame = back.until_seq(seq)
     assert (frame["from"], frame["seq"]) == (0, seq)
@@ -135,7 +135,7 @@ def test_who_comes_back_gets_what_it_missed(engine, place, hub, join):
 def test_who_missed_nothing_gets_a_beat_only(engine, place, hub, join):
     seq = tell(engine, place.tenant_id, place.pods[0])
 
-    browser = join(place, seq=seq, cards=list(place.pods))
+    browser = join(place, seq=seq, card=list(place.pods))
 
     assert browser.until_seq(seq).keys() == {"from", "seq", "now"}
 
@@ -145,7 +145,7 @@ def test_a_gap_in_the_feed_means_load_anew(engine, place, hub, join):
     with write(engine) as conn:
         conn.execute(sa.delete(FeedEntry).where(FeedEntry.seq <= 2))
 
-    browser = join(place, seq=1, cards=list(place.pods))
+    browser = join(place, seq=1, card=list(place.pods))
 
     assert browser.until_seq(3)["reload"] is True
 
@@ -153,7 +153,7 @@ def test_a_gap_in_the_feed_means_load_anew(engine, place, hub, join):
 def test_a_page_from_the_future_must_load_anew(engine, place, hub, join):
     tell(engine, place.tenant_id, *place.pods)
 
-    browser = join(place, seq=900, cards=list(place.pods))
+    browser = join(place, seq=900, card=list(place.pods))
 
     assert browser.until(lambda b: b.frames)[0]["reload"] is True
 
@@ -165,7 +165,7 @@ def test_more_than_200_things_at_once_are_not_sent_one_by_one(sqlite_engine, req
     hub.start()
     request.addfinalizer(hub.stop)
     place = a_place(engine, pods=201)
-    browsers = [opened(hub, place, cards=list(pods)) for pods in (place.pods[:200], place.pods[200:])]
+    browsers = [opened(hub, place, card=list(pods)) for pods in (place.pods[:200], place.pods[200:])]
     for browser in browsers:
         browser.until_seq(0)
 
@@ -175,7 +175,7 @@ def test_more_than_200_things_at_once_are_not_sent_one_by_one(sqlite_engine, req
 
 
 def test_a_pod_that_is_no_more_is_taken_from_the_screen(engine, place, hub, join):
-    browser = join(place, cards=list(place.pods), rows=[place.pods[2]])
+    browser = join(place, card=list(place.pods), row=[place.pods[2]])
     browser.until_seq(0)
     with write(engine) as conn:
         conn.execute(sa.update(Pod).where(Pod.id == place.pods[2]).values(deleted_at=clock.utcnow()))
@@ -189,14 +189,14 @@ def test_a_pod_that_is_no_more_is_taken_from_the_screen(engine, place, hub, join
 
 
 def test_news_comes_to_all_of_the_tenant_but_not_to_who_was_away(engine, place, hub, join):
-    here = join(place, cards=[])
+    here = join(place, card=[])
     here.until_seq(0)
 
     with write(engine) as conn:
         note = {"text": "web-1 is unhealthy", "tone": "unhealthy"}
         hub.on_heard(feed.append(conn, [FeedNote(place.tenant_id, FeedKind.POD, place.pods[0], None, note)]))
     here.until_seq(1)
-    back = join(place, seq=0, cards=[])
+    back = join(place, seq=0, card=[])
 
     assert here.frames[-1]["toasts"] == [{"text": "web-1 is unhealthy", "tone": "unhealthy", "pod": place.pods[0]}]
     assert "toasts" not in back.until_seq(1)
@@ -204,7 +204,7 @@ def test_news_comes_to_all_of_the_tenant_but_not_to_who_was_away(engine, place, 
 
 @pytest.mark.slow
 def test_a_beat_says_how_far_the_feed_is(quick_beats, place, hub, join):
-    browser = join(place, cards=[])
+    browser = join(place, card=[])
 
     browser.until(lambda b: len(b.frames) >= 4, within_s=6)
 
@@ -214,7 +214,7 @@ def test_a_beat_says_how_far_the_feed_is(quick_beats, place, hub, join):
 
 @pytest.mark.slow
 def test_nothing_is_called_true_while_the_database_does_not_answer(quick_beats, engine, place, hub, join, monkeypatch):
-    browser = join(place, cards=[])
+    browser = join(place, card=[])
     browser.until(lambda b: len(b.frames) >= 2, within_s=6)
 
     asked: list[int] = []
@@ -260,7 +260,7 @@ def test_a_socket_is_closed_when_its_access_ends_and_no_other(engine, place, hub
     zeta = a_place(engine, "zeta")
     with write(engine) as conn:
         colleague = place._replace(session=a_session(conn, zeta.user_id), tenant_id=zeta.tenant_id)
-    browser, other = join(place, cards=[]), join(colleague, cards=[])
+    browser, other = join(place, card=[]), join(colleague, card=[])
     browser.until_seq(0)
     other.until_seq(0)
 
@@ -301,7 +301,7 @@ def test_more_sockets_than_there_is_room_for_are_sent_away(engine, place, reques
 @pytest.mark.slow
 def test_one_tenant_that_cannot_be_rendered_does_not_hold_up_others(engine, place, hub, join, monkeypatch):
     zeta = a_place(engine, "zeta")
-    broken, fine = join(place, cards=list(place.pods)), join(zeta, cards=list(zeta.pods))
+    broken, fine = join(place, card=list(place.pods)), join(zeta, card=list(zeta.pods))
     broken.until_seq(0)
     fine.until_seq(0)
     real = views.render
@@ -324,7 +324,7 @@ def test_two_hubs_tell_the_same(engine, place, hub, join, request):
     second = hubs.Hub(engine, 10, 10)
     second.start()
     request.addfinalizer(second.stop)
-    there, here = opened(second, place, cards=list(place.pods)), join(place, cards=list(place.pods))
+    there, here = opened(second, place, card=list(place.pods)), join(place, card=list(place.pods))
     here.until_seq(0)
     there.until_seq(0)
     turns(engine, place.pods[0], Status.UNHEALTHY)

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.errors import InputError
 from podhealth.core.words import FeedKind
 from podhealth.live import views
-from podhealth.live.frames import parse_watch
-from podhealth.live.views import OPEN, Key
+from podhealth.live.frames import Key
 from podhealth.store import feed
 from podhealth.store.db import db_now, read, write
 from tests.live.test_fragments import Roots
@@ -19,6 +17,7 @@ from tests.support import build
 from tests.support.told import Fleet
 
 NAME = "<b>web</b>"
+OPEN = Key("nav_incidents", 0)
 
 
 @pytest.fixture
@@ -44,22 +43,11 @@ def test_a_change_of_an_incident_touches_its_row_its_page_and_the_count(fleet) -
     with read(fleet.engine) as conn:
         rows = [row for row in feed.since(conn, fleet.tenant_id, 0) if row.kind is FeedKind.INCIDENT]
 
-    keys = views.touched(rows).keys
+    of_it = frozenset({Key("incident_row", incident.id), Key("incident", incident.id), OPEN})
+    beside = frozenset({Key("incident_row", incident.id + 1), Key("counts", 0)})
 
-    assert {Key("incident_row", incident.id), Key("incident", incident.id), OPEN} <= keys
-
-
-def test_a_browser_says_which_incidents_it_shows() -> None:
-    shown = parse_watch('{"seq": 1, "incidents": [4, 5], "incident": 5}').shown
-
-    assert (shown.incidents, shown.incident) == (frozenset({4, 5}), 5)
-    assert {Key("incident_row", 4), Key("incident_row", 5), Key("incident", 5)} <= views.keys_shown(shown)
-
-
-@pytest.mark.parametrize("message", ['{"seq": 1, "incidents": 4}', '{"seq": 1, "incident": "5"}'])
-def test_what_our_pages_would_never_say_is_refused(message) -> None:
-    with pytest.raises(InputError):
-        parse_watch(message)
+    assert views.touched(rows, of_it | beside).keys >= of_it
+    assert Key("incident_row", incident.id + 1) not in views.touched(rows, beside).keys
 
 
 def test_each_fragment_of_an_incident_has_one_root_with_its_id_and_takes_no_name_for_markup(fleet) -> None:

@@ -10,8 +10,8 @@ import time_machine
 from podhealth import clock
 from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.live import views
+from podhealth.live.frames import Key
 from podhealth.live.render import fragment
-from podhealth.live.views import Key
 from podhealth.models import CheckState, Pod
 from podhealth.store import feed, holds, podstate
 from podhealth.store.db import db_now, read, write
@@ -117,7 +117,7 @@ def test_another_tenants_page_is_not_pushed_nor_that_of_nobody(engine, tenant, p
 
     for tenant_id, asked in ((zeta, pod_id), (tenant, 999_999)):
         rendered = pushed(engine, tenant_id, asked)
-        assert (rendered.elements[Key("page", asked)], rendered.gone[Key("page", asked)]) == ((), ())
+        assert (rendered.elements, rendered.gone) == ({}, {})
 
 
 def test_a_page_of_a_pod_that_was_deleted_says_so_and_shows_nothing_else(engine, tenant, pod_id):
@@ -135,7 +135,7 @@ def test_a_page_of_a_pod_that_was_deleted_says_so_and_shows_nothing_else(engine,
 def test_a_change_arrives_on_the_open_page(engine, hub, join):
     place = a_place(engine)
     pod_id = place.pods[0]
-    browser = join(place, page=pod_id)
+    browser = join(place, page=[pod_id])
     browser.until_seq(0)
 
     with write(engine) as conn:
@@ -158,7 +158,7 @@ def test_a_pod_that_turns_is_told_in_the_tone_that_screens_know(engine, tenant, 
         feed.append(conn, podstate.settle_pods(conn, [pod_id], db_now(conn)).notes)
         rows = feed.since(conn, tenant, 0)
 
-    (toast,) = views.touched(rows).toasts
+    (toast,) = views.touched(rows, frozenset()).toasts
     assert (toast["tone"], toast["pod"]) == (becomes, pod_id)
     assert toast["text"].startswith("web-1 is ")
 
@@ -170,7 +170,7 @@ def test_a_note_becomes_a_toast_of_text_tone_and_pod(engine, tenant, pod_id):
         feed.append(conn, [FeedNote(tenant, FeedKind.HEAL, pod_id, 1, note)])
         rows = feed.since(conn, tenant, before)
 
-    assert views.touched(rows).toasts == (note | {"pod": pod_id},)
+    assert views.touched(rows, frozenset()).toasts == (note | {"pod": pod_id},)
 
 
 def test_a_pod_without_checks_has_a_page(engine, tenant):

@@ -2,13 +2,17 @@
 
 from podhealth import clock
 from podhealth.core.words import FeedKind
-from podhealth.live.views import NAV, touched
+from podhealth.live.frames import Key
+from podhealth.live.parts import ALL
+from podhealth.live.views import touched
 from podhealth.store.feed import FeedRow
 
 
 def test_a_changed_window_touches_the_counts_in_the_head_and_no_pod() -> None:
-    found = touched([FeedRow(7, clock.utcnow(), FeedKind.WINDOW, None, 3, {"text": "it has begun", "tone": "neutral"})])
+    row = FeedRow(7, clock.utcnow(), FeedKind.WINDOW, None, 3, {"text": "it has begun", "tone": "neutral"})
 
-    assert found.keys == {NAV}
+    found = touched([row], frozenset(Key(name, 3 * (name != "nav")) for name in ALL))
+
+    assert found.keys == {Key("nav", 0)}
     assert not found.is_list_changed
     assert [toast["text"] for toast in found.toasts] == ["it has begun"]

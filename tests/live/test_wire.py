@@ -7,7 +7,7 @@ import pytest
 from wsproto.frame_protocol import CloseReason
 
 from podhealth.live import wire as wires
-from podhealth.live.frames import Frame, encode
+from podhealth.live.frames import MAX_MESSAGE_BYTES, Frame, encode
 from podhealth.live.wire import ACCESS_ENDED, Link, Wire
 from tests.support.browsers import Browser
 from tests.support.wait import wait_for
@@ -116,7 +116,7 @@ def test_a_slow_reader_gets_whole_frames_only(wire, open_link):
 @pytest.mark.parametrize(
     ("nonsense", "code"),
     [
-        (lambda b: b.send("x" * 4097), CloseReason.MESSAGE_TOO_BIG),
+        (lambda b: b.send("x" * (MAX_MESSAGE_BYTES + 1)), CloseReason.MESSAGE_TOO_BIG),
         (lambda b: b.send_binary(b"x"), CloseReason.UNSUPPORTED_DATA),
         (lambda b: [b.send("{}") for _ in range(60)], CloseReason.POLICY_VIOLATION),
         (lambda b: b.sock.sendall(b"\x89\x80\0\0\0\0" * 60), CloseReason.POLICY_VIOLATION),

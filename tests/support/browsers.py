@@ -28,9 +28,9 @@ class Browser:
         self._text = ""
         self._feed(begun_with)
 
-    def watch(self, seq: int = 0, **shown: Any) -> "Browser":
-        """Say how far the page has come and what it shows."""
-        self.send(json.dumps({"seq": seq} | shown))
+    def watch(self, seq: int = 0, **shown: list[int]) -> "Browser":
+        """Say how far the page has come and what it shows, beside the counts in the head of each page."""
+        self.send(json.dumps({"seq": seq, "parts": {"nav": [0], "nav_incidents": [0]} | shown}))
         return self
 
     def send(self, text: str) -> None:

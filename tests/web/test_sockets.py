@@ -140,7 +140,7 @@ def test_half_a_handshake_is_answered_as_a_bad_request(world, web, headers):
 
 def test_a_change_reaches_the_sockets_of_both_processes(world, seq, redis_server):
     pod_id = world.acme.pods[0]
-    browsers = [web.open(world.ann, seq=seq, cards=list(world.acme.pods)) for web in world.webs]
+    browsers = [web.open(world.ann, seq=seq, card=list(world.acme.pods)) for web in world.webs]
     for browser in browsers:
         browser.until_seq(seq)
 
@@ -156,7 +156,7 @@ def test_a_change_reaches_the_sockets_of_both_processes(world, seq, redis_server
 
 
 def test_a_lost_message_costs_two_seconds_at_most(world, web, seq):
-    browser = web.open(world.ann, seq=seq, cards=list(world.acme.pods))
+    browser = web.open(world.ann, seq=seq, card=list(world.acme.pods))
     browser.until_seq(seq)
 
     new = tell(world.engine, world.acme.tenant_id, world.acme.pods[1])
@@ -165,8 +165,8 @@ def test_a_lost_message_costs_two_seconds_at_most(world, web, seq):
 
 
 def test_another_tenants_changes_never_arrive(world, web, seq):
-    mine = web.open(world.ann, seq=seq, cards=[*world.acme.pods, *world.zeta.pods], page=world.zeta.pods[0])
-    hers = web.open(world.zoe, seq=0, cards=list(world.zeta.pods))
+    mine = web.open(world.ann, seq=seq, card=[*world.acme.pods, *world.zeta.pods], page=[world.zeta.pods[0]])
+    hers = web.open(world.zoe, seq=0, card=list(world.zeta.pods))
     new = tell(world.engine, world.zeta.tenant_id, *world.zeta.pods)
     hers.until_seq(new)
     ours = tell(world.engine, world.acme.tenant_id, world.acme.pods[0])
@@ -179,7 +179,7 @@ def test_another_tenants_changes_never_arrive(world, web, seq):
 def test_a_dropped_socket_that_comes_back_shows_what_a_fresh_page_shows(world, seq):
     first, second = world.webs
     pods = list(world.acme.pods)
-    lost = first.open(world.ann, seq=seq, cards=pods, counts=True)
+    lost = first.open(world.ann, seq=seq, card=pods, counts=[0])
     lost.until_seq(seq)
     tell(world.engine, world.acme.tenant_id, *pods)
     reached = lost.until_seq(seq + len(pods))["seq"]
@@ -188,9 +188,9 @@ def test_a_dropped_socket_that_comes_back_shows_what_a_fresh_page_shows(world, s
         conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pods[3]).values(status=Status.DEGRADED))
     new = tell(world.engine, world.acme.tenant_id, pods[3])
 
-    back = second.open(world.ann, seq=reached, cards=pods, counts=True)
+    back = second.open(world.ann, seq=reached, card=pods, counts=[0])
     back.until_seq(new, within_s=2)
-    fresh = second.open(world.ann, seq=seq, cards=pods, counts=True)
+    fresh = second.open(world.ann, seq=seq, card=pods, counts=[0])
     fresh.until_seq(new)
 
     assert lost.elements() | back.elements() == fresh.elements()
@@ -203,7 +203,7 @@ def test_who_was_away_too_long_is_told_to_load_anew(world, web):
     with write(world.engine) as conn:
         conn.exec_driver_sql(f"DELETE FROM feed WHERE tenant_id = {world.zeta.tenant_id} AND seq < {new - 1}")
 
-    browser = web.open(world.zoe, seq=1, cards=pods)
+    browser = web.open(world.zoe, seq=1, card=pods)
 
     assert browser.until_seq(new)["reload"] is True
 
@@ -217,7 +217,7 @@ def test_nonsense_closes_the_socket_and_costs_no_memory(world, web):
         big.sock.sendall(b"\x81\xff" + (60_000_000).to_bytes(8) + b"\0\0\0\0" + b"x" * 60_000_000)
     binary.send_binary(b"\0")
     for _ in range(100):
-        rapid.send('{"seq": 0}')
+        rapid.send('{"seq": 0, "parts": {}}')
     unknown.send('{"subscribe": "*"}')
 
     assert [binary.until_closed(), rapid.until_closed(), unknown.until_closed()] == [1003, 1008, 1008]
@@ -227,9 +227,9 @@ def test_nonsense_closes_the_socket_and_costs_no_memory(world, web):
 
 def test_one_who_does_not_read_is_closed_and_moves_nobody(world, web, seq):
     pods = list(world.acme.pods)
-    shown = {"cards": pods, "rows": pods, "page": pods[0], "counts": True}
+    shown = {"card": pods, "row": pods, "page": [pods[0]], "counts": [0]}
     stuck = [web.open(world.ann, buffer=4096, seq=seq, **shown) for _ in range(20)]
-    browser = web.open(world.ann, seq=seq, cards=pods)
+    browser = web.open(world.ann, seq=seq, card=pods)
     begun = clock.monotonic()
 
     def all_closed() -> bool:
@@ -250,7 +250,7 @@ def _connections(web: WebServer) -> list[object]:
 
 def test_a_socket_is_closed_within_five_seconds_of_signing_out(world, web, seq):
     token = sign_in(world.engine, world.acme.user_id)
-    browser, other = (web.open(t, seq=seq, cards=[]) for t in (token, world.ann))
+    browser, other = (web.open(t, seq=seq, card=[]) for t in (token, world.ann))
     browser.until_seq(seq)
     with write(world.engine) as conn:
         newest = sa.select(sa.func.max(Session.id)).scalar_subquery()
@@ -262,7 +262,7 @@ def test_a_socket_is_closed_within_five_seconds_of_signing_out(world, web, seq):
 
 
 def test_pages_come_while_a_hundred_sockets_are_open_on_four_threads(world, web, seq):
-    browsers = [web.open(world.ann, seq=seq, cards=[]) for _ in range(100)]
+    browsers = [web.open(world.ann, seq=seq, card=[]) for _ in range(100)]
     for browser in browsers:
         browser.until_seq(seq)
 
@@ -274,7 +274,7 @@ def test_pages_come_while_a_hundred_sockets_are_open_on_four_threads(world, web,
 
 
 def _welcomed(web, token):
-    browser = web.open(token, seq=0, cards=[])
+    browser = web.open(token, seq=0, card=[])
     browser.until(lambda b: b.frames, what="the first frame")
     return browser
 
@@ -296,7 +296,7 @@ def test_a_full_house_says_so_before_the_handshake(world, redis_url, tmp_path):
 def test_stopping_the_server_sends_its_sockets_elsewhere(world, redis_url, tmp_path):
     url = world.engine.url.render_as_string()
     with running_web(url, redis_url, tmp_path) as web:
-        browser = web.open(world.ann, seq=0, cards=[])
+        browser = web.open(world.ann, seq=0, card=[])
         browser.until(lambda b: b.frames)
         web.process.terminate()
 
@@ -310,7 +310,7 @@ def test_redis_hanging_delays_a_change_by_two_seconds_at_most(world, redis_url, 
         url = world.engine.url.render_as_string()
         hanging = f"redis://127.0.0.1:{silent.getsockname()[1]}"
         with running_web(url, hanging, tmp_path) as web:
-            browser = web.open(world.ann, seq=seq, cards=list(world.acme.pods))
+            browser = web.open(world.ann, seq=seq, card=list(world.acme.pods))
             browser.until_seq(seq)
 
             new = tell(world.engine, world.acme.tenant_id, world.acme.pods[0])

@@ -1,0 +1,76 @@
+"""Pods on screens: as cards, as rows, as one pod's page, and counted in the navigation and on the overview."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from podhealth.core.words import FeedKind
+from podhealth.live.parts.part import THE_ONE, Fragment, Part, Pieces
+from podhealth.store import overview, podpage
+from podhealth.store.feed import FeedRow
+
+_SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
+
+
+def _the_pod(row: FeedRow) -> Iterable[int]:
+    return () if row.pod_id is None or row.kind in _SILENT else (row.pod_id,)
+
+
+def _the_counts(row: FeedRow) -> Iterable[int]:
+    is_of_pods = row.kind is FeedKind.INVENTORY or (row.pod_id is not None and row.kind not in _SILENT)
+    return (THE_ONE,) if is_of_pods else ()
+
+
+def _the_head(row: FeedRow) -> Iterable[int]:
+    # A window that begins or ends: the list of windows loads itself anew when something on its page is swapped.
+    return (THE_ONE,) if row.kind is FeedKind.WINDOW else _the_counts(row)
+
+
+def _nav(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    return {THE_ONE: Pieces((Fragment("nav_counts", overview.counts(conn, tenant_id, now)),))}
+
+
+def _counts(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    return {THE_ONE: Pieces((Fragment("overview_counts", overview.counts(conn, tenant_id, now)),))}
+
+
+def _cards(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    return _listed("card", conn, tenant_id, ids, now)
+
+
+def _rows(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    return _listed("row", conn, tenant_id, ids, now)
+
+
+def _listed(
+    shape: str, conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime
+) -> Mapping[int, Pieces]:
+    gone = {pod_id: Pieces(gone=(f"pod-{shape}-{pod_id}",)) for pod_id in ids}
+    cards = overview.pod_cards(conn, tenant_id, now, sorted(ids))
+    return gone | {card.pod_id: Pieces((Fragment(f"pod_{shape}", card),)) for card in cards}
+
+
+def _pages(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    pages = {pod_id: _page(conn, tenant_id, pod_id, now) for pod_id in ids}
+    return {pod_id: pieces for pod_id, pieces in pages.items() if pieces is not None}
+
+
+def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Pieces | None:
+    """Return what a pod's open page shows now, and the ids of what it shows no more: all, where the pod was deleted."""
+    page = podpage.pod_page(conn, tenant_id, pod_id, now)
+    if page is not None:
+        return Pieces(tuple(Fragment(name, view) for name, view in page.fragments()))
+    deleted = podpage.deleted_pod(conn, tenant_id, pod_id)
+    if deleted is None:  # nobody's, or another tenant's: not a word
+        return None
+    return Pieces((Fragment("pod_gone", deleted),), (f"pod-body-{pod_id}", f"pod-actions-{pod_id}"))
+
+
+PARTS = (
+    Part("nav", _the_head, _nav),
+    Part("counts", _the_counts, _counts),
+    Part("card", _the_pod, _cards),
+    Part("row", _the_pod, _rows),
+    Part("page", _the_pod, _pages),
+)
