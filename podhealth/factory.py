@@ -37,6 +37,7 @@ from podhealth.web.pages import (
     policies,
     windows,
 )
+from podhealth.web.pages import incident_public as incident_public  # attaches what visitors are told to ``incidents``
 from podhealth.web.pages import ops_acts as ops_acts  # and what is done on the operator's page
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one

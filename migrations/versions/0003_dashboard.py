@@ -130,6 +130,21 @@ def upgrade() -> None:
     with op.batch_alter_table('incident_updates', schema=None) as batch_op:
         batch_op.create_index('ix_incident_updates_incident', ['incident_id', 'at'], unique=False)
 
+    op.create_table('incident_entries',
+    sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
+    sa.Column('tenant_id', BIG_ID, nullable=False),
+    sa.Column('incident_id', BIG_ID, nullable=False),
+    sa.Column('deed', sa.Enum('noted', 'acknowledged', 'gave_back', name='deed', native_enum=False, create_constraint=True, length=24), nullable=False),
+    sa.Column('text', sa.String(length=500), nullable=True),
+    sa.Column('until', sa.BigInteger(), nullable=True),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.Column('by', sa.String(length=200), nullable=False),
+    sa.ForeignKeyConstraint(['tenant_id', 'incident_id'], ['incidents.tenant_id', 'incidents.id'], name=op.f('fk_incident_entries_tenant_id_incident_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_incident_entries'))
+    )
+    with op.batch_alter_table('incident_entries', schema=None) as batch_op:
+        batch_op.create_index('ix_incident_entries_incident', ['incident_id', 'at'], unique=False)
+
     op.create_table('recovery_codes',
     sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
     sa.Column('user_id', BIG_ID, nullable=False),
@@ -231,6 +246,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_recovery_codes_user_id'))
 
     op.drop_table('recovery_codes')
+    with op.batch_alter_table('incident_entries', schema=None) as batch_op:
+        batch_op.drop_index('ix_incident_entries_incident')
+
+    op.drop_table('incident_entries')
     with op.batch_alter_table('incident_updates', schema=None) as batch_op:
         batch_op.drop_index('ix_incident_updates_incident')
 

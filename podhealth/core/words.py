@@ -309,6 +309,14 @@ class PublicState(StrEnum):
     RESOLVED = "resolved"
 
 
+class Deed(StrEnum):
+    """What a person did with an incident."""
+
+    NOTED = "noted"
+    ACKNOWLEDGED = "acknowledged"
+    GAVE_BACK = "gave_back"
+
+
 class RunState(StrEnum):
     """Where a run of a check that a person asked for is: asked, taken by a prober, answered, or never taken."""
 

@@ -5,7 +5,15 @@ from podhealth.models.alerting import Channel, Delivery, Incident, IncidentMembe
 from podhealth.models.audit import AuditEntry, AuditHead
 from podhealth.models.base import db
 from podhealth.models.checks import Check, CheckRun, CheckState
-from podhealth.models.dashboard import IncidentUpdate, PolicyDraft, SavedView, StatusPage, StatusPagePod, WallLink
+from podhealth.models.dashboard import (
+    IncidentEntry,
+    IncidentUpdate,
+    PolicyDraft,
+    SavedView,
+    StatusPage,
+    StatusPagePod,
+    WallLink,
+)
 from podhealth.models.fleet import (
     Approval,
     Breaker,
@@ -50,6 +58,7 @@ __all__ = [
     "Heartbeat",
     "Hour",
     "Incident",
+    "IncidentEntry",
     "IncidentMember",
     "IncidentUpdate",
     "Invitation",

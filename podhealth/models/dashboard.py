@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from podhealth.core.words import PublicState
+from podhealth.core.words import Deed, PublicState
 from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
 
 
@@ -96,5 +96,24 @@ class IncidentUpdate(Base):
     incident_id: Mapped[int] = mapped_column(BigId)
     state: Mapped[PublicState] = mapped_column(word(PublicState))
     text: Mapped[str] = mapped_column(sa.String(500))
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(sa.String(200))
+
+
+class IncidentEntry(Base):
+    """What a person did with an incident: it stays in its log when somebody else does something after."""
+
+    __tablename__ = "incident_entries"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["tenant_id", "incident_id"], ["incidents.tenant_id", "incidents.id"]),
+        sa.Index("ix_incident_entries_incident", "incident_id", "at"),
+    )
+
+    id: Mapped[int] = big_id()
+    tenant_id: Mapped[int] = mapped_column(BigId)
+    incident_id: Mapped[int] = mapped_column(BigId)
+    deed: Mapped[Deed] = mapped_column(word(Deed))
+    text: Mapped[str | None] = mapped_column(sa.String(500))
+    until: Mapped[datetime | None]  # of an acknowledgement; null: until the incident is over
     at: Mapped[datetime]
     by: Mapped[str] = mapped_column(sa.String(200))

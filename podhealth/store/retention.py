@@ -22,7 +22,9 @@ from podhealth.models import (
     FeedEntry,
     Heal,
     Incident,
+    IncidentEntry,
     IncidentMember,
+    IncidentUpdate,
     Message,
     Notice,
     PhaseChange,
@@ -120,8 +122,8 @@ def _clean_incidents(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
 
 
 def _forget_parts(conn: sa.Connection, incident_ids: list[int]) -> None:
-    conn.execute(sa.delete(Telling).where(Telling.incident_id.in_(incident_ids)))
-    conn.execute(sa.delete(IncidentMember).where(IncidentMember.incident_id.in_(incident_ids)))
+    for part in (Telling, IncidentMember, IncidentEntry, IncidentUpdate):
+        conn.execute(sa.delete(part).where(part.incident_id.in_(incident_ids)))
 
 
 def _by_id(

@@ -10,7 +10,11 @@ from podhealth.store.tenancy import Scope, own
 
 def zone_of(conn: sa.Connection, scope: Scope) -> ZoneInfo:
     """Return the tenant's time zone; UTC where what is stored is none that this host knows."""
-    name = conn.scalar(sa.select(Tenant.zone).where(own(scope, Tenant)))
+    return known_zone(conn.scalar(sa.select(Tenant.zone).where(own(scope, Tenant))))
+
+
+def known_zone(name: str | None) -> ZoneInfo:
+    """Return the zone of this name; UTC where this host knows none such."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):  # stored by a newer host, or by hand

@@ -117,8 +117,12 @@ RULES: dict[str, Rule] = {
     "windows.delete": _ACT,
     "incidents.list": _SEE,
     "incidents.show": _SEE,
+    "incidents.ask": _ACT,
     "incidents.acknowledge": _ACT,
     "incidents.unacknowledge": _ACT,
+    "incidents.note": _ACT,
+    "incidents.tell_visitors": _ACT,
+    "incidents.preview": _ACT,
     "brakes.show": _SEE,
     "brakes.switch_off": _ACT,  # of all pods: admin, asked in the store
     "brakes.end_switch": _ACT,

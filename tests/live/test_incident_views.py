@@ -55,8 +55,9 @@ def test_each_fragment_of_an_incident_has_one_root_with_its_id_and_takes_no_name
 
     found = pieces(rendered(fleet, fleet.tenant_id, Key("incident", incident.id), Key("incident_row", incident.id)))
 
-    names = ("incident-row", "incident-head", "incident-members", "incident-log")
-    assert sorted(Roots(html).roots[0] or "" for html in found) == sorted(f"{name}-{incident.id}" for name in names)
+    names = ("row", "head", "members", "log", "public")
+    ids = [f"incident-lanes-{incident.id}-1h", *(f"incident-{name}-{incident.id}" for name in names)]
+    assert sorted(Roots(html).roots[0] or "" for html in found) == sorted(ids)
     assert all(len(Roots(html).roots) == 1 for html in found)
     assert not re.search(r"<b>web|<script|<style|\sstyle=|\son[a-z]+=", "".join(found))
 
