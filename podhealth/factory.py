@@ -35,6 +35,8 @@ from podhealth.web.pages import (
     ops,
     pods,
     policies,
+    public,
+    status_page,
     windows,
 )
 from podhealth.web.pages import incident_public as incident_public  # attaches what visitors are told to ``incidents``
@@ -80,6 +82,8 @@ def create_app(settings: Settings) -> Flask:
         heals,
         incidents,
         ops,
+        public,
+        status_page,
         windows,
     ):
         app.register_blueprint(noun.pages)

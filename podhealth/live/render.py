@@ -5,6 +5,7 @@ all who watch, so each of those names raises here, even inside an ``if``.
 """
 
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,12 @@ def day_text(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
-FILTERS = {"iso": iso, "utc_text": utc_text, "day_text": day_text}
+def rfc2822(moment: datetime) -> str:
+    """Return ``moment`` as feeds want it (RFC 5322): ``Tue, 24 Nov 2026 10:02:11 GMT``."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+FILTERS = {"iso": iso, "utc_text": utc_text, "day_text": day_text, "rfc2822": rfc2822}
 
 
 @cache

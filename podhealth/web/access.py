@@ -65,6 +65,11 @@ RULES: dict[str, Rule] = {
     "audit.list": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),  # the installation's own, where none is viewed
     "audit.export": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),
     "audit.verify": Rule(Door.PAGE, Role.ADMIN, is_of_tenant=False),
+    "public.show": _OPEN,
+    "public.as_json": _OPEN,
+    "public.feed": _OPEN,
+    "status_page.show": _SET,
+    "status_page.save": _SET,
     "ops.show": _OPERATE,
     "ops.view_tenant": _OPERATE,
     "ops.leave_tenant": _OPERATE,

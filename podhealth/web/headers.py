@@ -57,10 +57,16 @@ def _stay_with_https(response: Response) -> Response:
     return response
 
 
+def is_for_everybody(response: Response) -> bool:
+    """Return whether the answer is the same whoever asks, and may be kept: files, and what visitors are shown."""
+    endpoint = request.endpoint or ""
+    return endpoint.startswith("assets.") or (endpoint.startswith("public.") and response.status_code < 400)
+
+
 def _more(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    if not (request.endpoint or "").startswith("assets."):
+    if not is_for_everybody(response):
         # Also for answers without a person: the same address answers differently before and after signing in.
         response.headers["Cache-Control"] = "no-store"
         response.headers.add("Vary", "Cookie")

@@ -125,7 +125,7 @@ class _Cookies(SecureCookieSessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Send the session back where it changed, and say that the answer depends on it where it does."""
-        if session.modified or not (request.endpoint or "").startswith("assets."):
+        if session.modified or not (request.endpoint or "").startswith(("assets.", "public.")):
             super().save_session(app, session, response)
 
 
