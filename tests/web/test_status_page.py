@@ -36,7 +36,9 @@ def shop(engine: sa.Engine, tenant: int) -> int:
     """A pod whose every name is a secret."""
     with write(engine) as conn:
         pod_id = a_pod(conn, tenant, "srv-internal-7", address="10.9.8.7", status="healthy")
-        a_check(conn, pod_id, "http", name="secret-check", status="healthy", fresh_until=clock.utcnow() + timedelta(hours=1))
+        a_check(
+            conn, pod_id, "http", name="secret-check", status="healthy", fresh_until=clock.utcnow() + timedelta(hours=1)
+        )
     return pod_id
 
 
