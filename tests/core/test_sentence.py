@@ -128,6 +128,76 @@ def test_every_policy_has_a_sentence(rules) -> None:
     assert ladder_sentence(rules)
 
 
+# Forty policies and what each says (the dashboard's own list); those above say more of single parts.
+
+FORTY = [
+    ({}, "restart up to 3 times, 10 and 20 min apart"),
+    ({"max_attempts": 1}, "restart once"),
+    ({"max_attempts": 2}, "restart up to 2 times, 10 min apart"),
+    ({"max_attempts": 4}, "restart up to 4 times, 10 to 40 min apart"),
+    ({"max_attempts": 5}, "restart up to 5 times, 10 min to 1 h apart"),
+    ({"max_attempts": 20}, "restart up to 20 times, 10 min to 1 h apart"),
+    ({"max_attempts": 0}, "only watch"),
+    ({"max_attempts": 2, "escalation_action": M}, "restart up to 2 times, 10 min apart, then migrate once"),
+    ({"max_attempts": 1, "escalation_action": S}, "restart once, then stop once"),
+    ({"max_attempts": 1, "escalation_action": N}, "restart once, then tell people once"),
+    ({"max_attempts": 3, "escalate_after_attempts": 1}, "restart once, then tell people once"),
+    ({"escalate_after_attempts": 2, "escalation_action": M}, "restart up to 2 times, 10 min apart, then migrate once"),
+    ({"escalate_after_attempts": 0, "escalation_action": M}, "migrate once"),
+    ({"max_attempts": 0, "escalation_action": M}, "do nothing but migrate once"),
+    ({"max_attempts": 0, "escalation_action": S}, "do nothing but stop once"),
+    ({"max_attempts": 0, "escalate_after_attempts": 0}, "do nothing but tell people once"),
+    ({"action": M, "max_attempts": 1}, "migrate once"),
+    ({"action": M, "max_attempts": 2}, "migrate up to 2 times, 10 min apart"),
+    ({"action": M, "max_attempts": 1, "escalation_action": R}, "migrate once, then restart once"),
+    ({"action": S, "max_attempts": 1}, "stop once"),
+    (
+        {"action": S, "max_attempts": 2, "escalation_action": N},
+        "stop up to 2 times, 10 min apart, then tell people once",
+    ),
+    ({"action": N}, "only tell people, 3 times, 10 and 20 min apart"),
+    ({"action": N, "max_attempts": 1}, "only tell people once"),
+    ({"action": N, "max_attempts": 2, "cooldown_minutes": 30}, "only tell people, 2 times, 30 min apart"),
+    ({"action": N, "max_attempts": 1, "escalation_action": R}, "only tell people once, then restart once"),
+    ({"cooldown_minutes": 0}, "restart up to 3 times, 1 min apart"),
+    ({"cooldown_minutes": 1}, "restart up to 3 times, 1 and 2 min apart"),
+    ({"cooldown_minutes": 5, "max_attempts": 2}, "restart up to 2 times, 5 min apart"),
+    ({"cooldown_minutes": 60}, "restart up to 3 times, 1 h apart"),
+    ({"cooldown_minutes": 90, "max_attempts": 2}, "restart up to 2 times, 1 h 30 min apart"),
+    ({"cooldown_minutes": 1440, "max_attempts": 2}, "restart up to 2 times, 24 h apart"),
+    ({"backoff_factor": 1.0}, "restart up to 3 times, 10 min apart"),
+    ({"backoff_factor": 4.0}, "restart up to 3 times, 10 and 40 min apart"),
+    ({"backoff_factor": 1.5, "cooldown_minutes": 20}, "restart up to 3 times, 20 and 30 min apart"),
+    ({"steps": ()}, "only watch"),
+    ({"steps": (Step(R, 0), Step(M, 1))}, "migrate once"),
+    (
+        {"steps": (Step(R, 1), Step(M, 2), Step(N, 1))},
+        "restart once, then migrate up to 2 times, 20 min apart, then tell people once",
+    ),
+    ({"steps": (Step(M, 1), Step(R, 1), Step(S, 1))}, "migrate once, then restart once, then stop once"),
+    ({"mode": Mode.OFF}, "Off: does nothing."),
+    ({"enabled": False, "max_attempts": 7}, "Off: does nothing."),
+    ({"mode": Mode.SHADOW, "max_attempts": 1}, "restart once"),
+    (
+        {"mode": Mode.APPROVE, "action": M, "max_attempts": 1, "escalation_action": N},
+        "migrate once, then tell people once",
+    ),
+]
+
+
+def test_they_are_forty_different_policies() -> None:
+    assert len({PolicyRules("p", **fields) for fields, _ in FORTY}) >= 40
+
+
+@pytest.mark.parametrize(("fields", "wanted"), FORTY)
+def test_forty_policies_and_their_sentences(fields, wanted) -> None:
+    rules = PolicyRules("p", **fields)
+
+    assert ladder_sentence(rules) == wanted
+    if wanted not in ("only watch", "Off: does nothing."):
+        assert f", {wanted}, then " in policy_sentence(rules)
+
+
 @pytest.mark.parametrize(
     ("fields", "pods", "wanted"),
     [
