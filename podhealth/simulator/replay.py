@@ -7,7 +7,7 @@ at the latest when it really did. Each trouble comes when it came. Providers ans
 snoozes of then are left out, phases are not. Modes shadow and approve are run as if they acted.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,11 @@ from podhealth.simulator.replay_pods import UNKNOWN_CHECK, ReplayedPod
 
 _LOOK_AGAIN_US = 60 * US
 _WAKE = 3
+# What they ask about is not replayed, so they would always be open: most of the time would go into asking them.
+_NOT_ASKED = frozenset(
+    {Gate.RUNNING, Gate.POLICY, Gate.MODE_OFF, Gate.KILL_SWITCH, Gate.BLIND, Gate.EVIDENCE, Gate.STARTING}
+    | {Gate.OPEN_HEAL, Gate.PROVIDER, Gate.MODE}
+)
 _WAITING = (Gate.BREAKER, Gate.BUDGET, Gate.CONCURRENCY)
 
 
@@ -42,9 +47,16 @@ class Held(NamedTuple):
     length_us: int
 
 
+class Course(NamedTuple):
+    """What one pod would have gone through: when it would have been healed, and from when to when it was down."""
+
+    heals: tuple[int, ...] = ()
+    downs: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a policy would have done, beside what was done. Lengths are microseconds."""
+    """What a policy would have done, beside what was done. Lengths are microseconds; ``courses`` by pod."""
 
     pods: int
     troubles: int
@@ -54,6 +66,7 @@ class Replayed:
     exhausted: int
     down_us: int
     recorded_down_us: int
+    courses: dict[int, Course]
 
 
 class Replay:
@@ -73,6 +86,8 @@ class Replay:
         self._held: Counter[Gate] = Counter()
         self._held_us: Counter[Gate] = Counter()
         self._exhausted = self._troubles = self._down = 0
+        self._heals_of: dict[int, list[int]] = defaultdict(list)
+        self._downs_of: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._brakes = ReplayBrakes(len(self._pods))
         self._waiting: dict[int, ReplayedPod] = {}
         self._wake_at: int | None = None
@@ -100,6 +115,9 @@ class Replay:
             exhausted=self._exhausted,
             down_us=self._down,
             recorded_down_us=sum(self._recorded_down(pod.past) for pod in self._pods),
+            courses={
+                pod_id: Course(tuple(self._heals_of[pod_id]), tuple(downs)) for pod_id, downs in self._downs_of.items()
+            },
         )
 
     def _recorded_down(self, past: PodPast) -> int:
@@ -144,7 +162,9 @@ class Replay:
 
     def _over(self, pod: ReplayedPod, now: int) -> None:
         assert pod.trouble is not None
-        self._down += down_us(max(pod.trouble.since, self._begin), now, pod.past.kept_out)
+        since = max(pod.trouble.since, self._begin)
+        self._down += down_us(since, now, pod.past.kept_out)
+        self._downs_of[pod.past.pod_id].append((since, now))
         self._say(pod, None, now)
         pod.trouble, pod.well_since, pod.is_held = None, now, False
         self._brakes.in_trouble.pop(pod.number, None)
@@ -154,14 +174,14 @@ class Replay:
         if pod.trouble is None or pod.opened is None or pod.number in self._brakes.healing:
             return
         self._waiting.pop(pod.number, None)
-        decided = decide(self._facts(pod, now))
+        decided = decide(self._facts(pod, now), _NOT_ASKED)
         while decided.answer == Answer.ACT and decided.rung is not None:
             if decided.rung.step.action != Action.NOTIFY_ONLY:
                 self._heal(pod, decided.rung, now)
                 return
             self._heals[Action.NOTIFY_ONLY] += 1
             pod.spent, pod.last = decided.rung.attempt, LastHeal(moment(now), None)
-            decided = decide(self._facts(pod, now))
+            decided = decide(self._facts(pod, now), _NOT_ASKED)
         self._hold(pod, decided, now)
 
     def _hold(self, pod: ReplayedPod, decided: Decision, now: int) -> None:
@@ -197,6 +217,7 @@ class Replay:
         at = moment(now)
         self._say(pod, None, now)
         self._heals[rung.step.action] += 1
+        self._heals_of[pod.past.pod_id].append(now)
         pod.spent, pod.is_held = rung.attempt, False
         pod.tries += 1
         pod.heals = [heal for heal in pod.heals if at - heal < CHRONIC_WITHIN] + [at]

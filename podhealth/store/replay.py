@@ -58,11 +58,17 @@ class Pasts(NamedTuple):
 
 
 def pasts_of(
-    conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None, now: datetime, most: int = MOST_PODS
+    conn: sa.Connection,
+    scope: Scope,
+    draft: PolicyRules,
+    policy_id: int | None,
+    now: datetime,
+    most: int = MOST_PODS,
+    troubles: int = MOST_TROUBLES,
 ) -> Pasts:
     """Return the last 30 days of the pods that ``draft`` would govern as ``policy_id``; the oldest ``most`` pods.
 
-    Fewer days where there are more than 10,000 troubles in them: ``begin`` says since when.
+    Fewer days where there are more than ``troubles`` troubles in them: ``begin`` says since when.
     """
     since, end = to_us(now - timedelta(days=DAYS)), to_us(now)
     heads = _heads(conn, scope)
@@ -78,7 +84,7 @@ def pasts_of(
         _past(head, turns.get(pod_id, ()), phases.get(pod_id, ()), heals.get(pod_id, ()), (since, end))
         for pod_id, head in kept.items()
     ]
-    pods, begin = shortened(pods, since, MOST_TROUBLES)
+    pods, begin = shortened(pods, since, troubles)
     wanted = {trouble.check_id for pod in pods for trouble in pod.troubles if trouble.check_id is not None}
     return Pasts(pods, _checks(conn, scope, wanted), begin, end, len(mine), sum(map(len, turns.values())))
 

@@ -10,32 +10,49 @@ from podhealth.core.errors import Conflict
 from podhealth.core.ladder import PolicyRules
 from podhealth.simulator.replay import Replayed, replay
 from podhealth.store.db import db_now, read
-from podhealth.store.replay import Pasts, pasts_of
+from podhealth.store.replay import MOST_TROUBLES, Pasts, pasts_of
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
 
 # It takes a processor for up to some seconds: two at once would only be slower, and pages would wait.
 _TURN = threading.Lock()
 _WAIT_S = 10
+_MOST_COMPARED = MOST_TROUBLES * 6 // 10  # run twice, they take about as long
 
 
 class Answer(NamedTuple):
-    """What was read, and what the policy would have made of it."""
+    """What was read, and what the policy would have made of it; ``before``: the same by the policy as it is stored."""
 
     pasts: Pasts
     done: Replayed
+    before: tuple[Pasts, Replayed] | None = None
 
 
-def replayed(rules: PolicyRules, policy_id: int | None) -> Answer:
+def replayed(rules: PolicyRules, policy_id: int | None, stored: PolicyRules | None = None) -> Answer:
     """Return what the rules would have done as that policy of the tenant (null: as a new one).
 
-    Raises Conflict while others' replays take too long to wait for.
+    ``stored``: other rules of that policy, to compare with. Raises Conflict while others' replays take too long to
+    wait for.
     """
     if not _TURN.acquire(timeout=_WAIT_S):
         raise Conflict("another replay is under way; try again in a moment")
     try:
         with read(engine_of()) as conn:
-            pasts = pasts_of(conn, current_scope(), rules, policy_id, db_now(conn))
-        return Answer(pasts, replay(rules, pasts.pods, pasts.checks, pasts.begin, pasts.end))
+            now, scope = db_now(conn), current_scope()
+            most = MOST_TROUBLES if stored is None else _MOST_COMPARED
+            pasts = pasts_of(conn, scope, rules, policy_id, now, troubles=most)
+            theirs = pasts
+            if stored is not None and _binding(stored) != _binding(rules):
+                theirs = pasts_of(conn, scope, stored, policy_id, now, troubles=most)
+        done = _run(rules, pasts)
+        return Answer(pasts, done, None if stored is None else (theirs, _run(stored, theirs)))
     finally:
         _TURN.release()
+
+
+def _binding(rules: PolicyRules) -> tuple[object, ...]:
+    return rules.selector, rules.priority, rules.is_default
+
+
+def _run(rules: PolicyRules, pasts: Pasts) -> Replayed:
+    return replay(rules, pasts.pods, pasts.checks, pasts.begin, pasts.end)

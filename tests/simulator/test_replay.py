@@ -175,4 +175,4 @@ def test_a_trouble_that_lasts_counts_to_the_end_of_the_period() -> None:
 
 
 def test_without_any_trouble_nothing_is_done() -> None:
-    assert replayed(RULES, a_past()) == Replayed(1, 0, {}, {}, (), 0, 0, 0)
+    assert replayed(RULES, a_past()) == Replayed(1, 0, {}, {}, (), 0, 0, 0, {})

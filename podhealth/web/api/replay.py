@@ -34,7 +34,7 @@ def replay_policy() -> dict[str, Any]:
 
 
 def _shape(answer: Answer) -> dict[str, Any]:
-    pasts, done = answer
+    pasts, done = answer.pasts, answer.done
     return {
         "from": iso(from_us(pasts.begin)),
         "to": iso(from_us(pasts.end)),
