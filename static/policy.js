@@ -1,4 +1,5 @@
-// The ladder of the policy form without a round trip: its buttons add, remove and move steps, and say what they did.
+// The policy form without a round trip: the ladder's buttons add, remove and move steps, and say what they did; what is
+// refused stands beside a field as soon as somebody leaves it; a replay can be cancelled.
 // Without this file the same buttons send the form to /policies/preview, which answers it rearranged.
 (() => {
   "use strict";
@@ -76,5 +77,93 @@
     else if (what === "remove") remove(tool.closest(".step"));
     else move(tool.closest(".step"), what);
     list().dispatchEvent(new Event("input", { bubbles: true })); // the sentence follows
+  });
+
+  // The ladder's two views are one thing: who changes to the other finds there what the first one says.
+
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "ladder" || !window.htmx) return;
+    const form = event.target.form;
+    htmx.ajax("POST", "/policies/preview", {
+      source: form,
+      values: { arrange: event.target.value === "steps" ? "as-steps" : "as-fields" },
+      target: "#policy-ladder",
+      select: "#policy-ladder",
+      swap: "outerHTML",
+    });
+  });
+
+  // What is refused: told beside a field that somebody has left, never while they type in it.
+
+  const left = new Set();
+  const SVG = "http://www.w3.org/2000/svg";
+
+  const named = (element, id) => (element.getAttribute("aria-describedby") || "").split(" ").filter((one) => one && one !== id);
+
+  const unsay = (field) => {
+    const id = `${field.id}-error`;
+    document.getElementById(id)?.remove();
+    field.removeAttribute("aria-invalid");
+    const rest = named(field, id);
+    if (rest.length) field.setAttribute("aria-describedby", rest.join(" "));
+    else field.removeAttribute("aria-describedby");
+  };
+
+  const sayRefused = (field, text) => {
+    const id = `${field.id}-error`;
+    const line = document.getElementById(id);
+    if (line) {
+      if (line.lastElementChild.textContent !== text) line.lastElementChild.textContent = text;
+      return;
+    }
+    const fresh = document.createElement("p");
+    fresh.className = "field-error";
+    fresh.id = id;
+    const sign = document.createElementNS(SVG, "svg");
+    sign.setAttribute("class", "icon");
+    sign.setAttribute("aria-hidden", "true");
+    const use = document.createElementNS(SVG, "use");
+    use.setAttribute("href", "#i-unhealthy");
+    sign.append(use);
+    const said = document.createElement("span");
+    said.textContent = text;
+    fresh.append(sign, said);
+    (field.closest(".field") || field.parentElement).append(fresh);
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", [...named(field, id), id].join(" "));
+  };
+
+  const tellRefused = () => {
+    const list = document.getElementById("policy-errors");
+    if (!list) return;
+    const refused = new Map([...list.children].map((one) => [one.dataset.for, one.textContent]));
+    for (const id of left) {
+      const field = document.getElementById(id);
+      if (!field) continue;
+      const text = refused.get(id);
+      if (!text) unsay(field);
+      else if (field !== document.activeElement || field.hasAttribute("aria-invalid")) sayRefused(field, text);
+    }
+  };
+
+  const isAsked = (field) => field.id && field.closest("#policy-fields") && field.matches("input, select, textarea");
+
+  for (const line of document.querySelectorAll("#policy-fields .field-error")) left.add(line.id.replace(/-error$/, ""));
+  document.addEventListener("focusout", ({ target }) => {
+    if (!isAsked(target) || target.type === "radio" || target.type === "checkbox") return;
+    left.add(target.id);
+    setTimeout(tellRefused, 0);
+  });
+  document.addEventListener("htmx:afterSettle", tellRefused);
+  document.addEventListener("htmx:oobAfterSwap", tellRefused);
+
+  // A replay takes up to some seconds
+
+  document.addEventListener("click", (event) => {
+    const canceller = event.target.closest("[data-cancels]");
+    if (!canceller) return;
+    const asked = document.querySelector(canceller.dataset.cancels);
+    asked.focus();
+    htmx.trigger(asked, "htmx:abort");
   });
 })();

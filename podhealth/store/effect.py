@@ -108,6 +108,12 @@ def _shadows(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[
     return query.group_by(ShadowHeal.policy_id)
 
 
+def shadow_heals(conn: sa.Connection, scope: Scope, policy_id: int, now: datetime) -> int:
+    """Return how often the policy would have acted in the last 30 days while it was in shadow."""
+    found = conn.execute(_shadows(scope, now - SPAN, policy_id)).one_or_none()
+    return 0 if found is None else int(found[1])
+
+
 def _names(conn: sa.Connection, pod_ids: set[int]) -> dict[int, str]:
     if not pod_ids:
         return {}

@@ -77,17 +77,21 @@ def save_policy(
         raise Conflict(f"policy {existing.name} was changed meanwhile: it is version {existing.version} now")
     in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
-    if rules.is_default:
-        _take_default(conn, scope, None if existing is None else existing.id, now)
+    told = _take_default(conn, scope, None if existing is None else existing.id, now) if rules.is_default else []
     saved = _create(conn, scope, rules, now) if existing is None else _change(conn, scope, existing, rules, now)
     podstate.judge_by(conn, in_trouble, now)
-    append(conn, [FeedNote(scope.tenant_id, FeedKind.POLICY, object_id=saved)])
+    append(conn, [FeedNote(scope.tenant_id, FeedKind.POLICY, object_id=each) for each in (*told, saved)])
     return tenancy.get_policy(conn, scope, saved)
 
 
-def delete_policy(conn: sa.Connection, scope: Scope, policy_id: int) -> None:
-    """Delete a policy softly; its pods are bound anew, and open episodes of it will be closed."""
+def delete_policy(conn: sa.Connection, scope: Scope, policy_id: int, version: int | None = None) -> None:
+    """Delete a policy softly; its pods are bound anew, and open episodes of it will be closed.
+
+    ``version`` is the one the caller has read: Conflict where it changed since. Raises NotFound as ``get_policy`` does.
+    """
     row = tenancy.get_policy(conn, scope, policy_id)
+    if version is not None and row.version != version:
+        raise Conflict(f"policy {row.name} was changed meanwhile: it is version {row.version} now")
     in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
     conn.execute(sa.update(Policy).where(Policy.id == policy_id).values(deleted_at=now, updated_at=now))
@@ -128,13 +132,12 @@ def _change(conn: sa.Connection, scope: Scope, row: Row, rules: PolicyRules, now
     return int(row.id)
 
 
-def _take_default(conn: sa.Connection, scope: Scope, but_id: int | None, now: datetime) -> None:
+def _take_default(conn: sa.Connection, scope: Scope, but_id: int | None, now: datetime) -> list[int]:
     # Two that become the default at one moment: the second must see the first, not fail on the unique index.
     advisory.hold(conn, advisory.Each.DEFAULT_POLICY, scope.tenant_id)
     query = sa.select(_POLICY).where(own(scope, _POLICY), Policy.is_default, Policy.deleted_at.is_(None))
-    for row in conn.execute(query).all():
-        if row.id != but_id:
-            _change(conn, scope, row, replace(rules_of(row), is_default=False), now)
+    others = [row for row in conn.execute(query).all() if row.id != but_id]
+    return [_change(conn, scope, row, replace(rules_of(row), is_default=False), now) for row in others]
 
 
 def _keep_version(

@@ -1,10 +1,13 @@
 """What a policy said at its earlier versions, and who said so: read side of the rows that store/policies.py keeps."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core.ladder import PolicyRules
+from podhealth.core.policy import parse_policy
 from podhealth.models import PolicyVersion
 from podhealth.store.tenancy import Scope, own
 
@@ -17,6 +20,29 @@ class Version(NamedTuple):
     by: str
     at: datetime
 
+    @property
+    def rules(self) -> PolicyRules:
+        """What it said; fields that were not known then have their defaults."""
+        return parse_policy(self.fields, PolicyRules(name=""))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyNow:
+    """Which version of a policy is in force, who saved it and when."""
+
+    policy_id: int
+    version: int
+    by: str
+    at: datetime
+
+
+def now_of(conn: sa.Connection, scope: Scope, row: Any) -> PolicyNow:
+    """Return which version of a stored policy is in force; ``row`` is the tenant's own."""
+    found = get_version(conn, scope, row.id, row.version)
+    if found is None:
+        return PolicyNow(row.id, row.version, "somebody", row.updated_at)
+    return PolicyNow(row.id, row.version, found.by, found.at)
+
 
 def get_version(conn: sa.Connection, scope: Scope, policy_id: int, number: int) -> Version | None:
     """Return that version of the tenant's policy; null where there is none."""
@@ -25,3 +51,11 @@ def get_version(conn: sa.Connection, scope: Scope, policy_id: int, number: int) 
     )
     row = conn.execute(query).one_or_none()
     return None if row is None else Version(*row)
+
+
+def list_versions(conn: sa.Connection, scope: Scope, policy_id: int, most: int = 200) -> list[Version]:
+    """Return the newest versions of the tenant's policy, newest first."""
+    query = sa.select(PolicyVersion.version, PolicyVersion.body, PolicyVersion.by, PolicyVersion.at).where(
+        own(scope, PolicyVersion), PolicyVersion.policy_id == policy_id
+    )
+    return [Version(*row) for row in conn.execute(query.order_by(PolicyVersion.version.desc()).limit(most))]

@@ -22,18 +22,23 @@ _NOT_YET = MAX_ID
 
 
 class Staying(NamedTuple):
-    """Pods that carry a draft's tags and stay with another policy: that one's name and priority, and how many."""
+    """Pods that another policy governs now: that one's name, priority and id, and how many they are."""
 
     policy: str
     priority: int
     pods: int
+    policy_id: int
 
 
 class Reach(NamedTuple):
-    """The pods that a policy governs, by the provider that can act on them; and those its tags do not win over."""
+    """The pods that a policy governs, by the provider that can act on them; and those its tags do not win over.
+
+    ``coming``: of those it governs, the ones that another policy governs as long as the draft is not saved.
+    """
 
     by_provider: Mapping[ProviderKind, int]
     staying: tuple[Staying, ...] = ()
+    coming: tuple[Staying, ...] = ()
 
     @property
     def pods(self) -> int:
@@ -62,7 +67,7 @@ def bound_pods(conn: sa.Connection, scope: Scope, policies: Sequence[Any] | None
 
     ``policies`` are the tenant's rows, where the caller has read them already.
     """
-    candidates = [_candidate(row) for row in (list_policies(conn, scope) if policies is None else policies)]
+    candidates = [candidate(row) for row in (list_policies(conn, scope) if policies is None else policies)]
     counts: Counter[int | None] = Counter()
     for group in pods_alike(conn, scope):
         counts[effective_policy(group.override_id, group.tags, candidates).policy_id] += group.pods
@@ -72,18 +77,26 @@ def bound_pods(conn: sa.Connection, scope: Scope, policies: Sequence[Any] | None
 def reach_of(conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None = None) -> Reach:
     """Return which pods ``draft`` would govern if it were saved as ``policy_id`` (null: as a new policy)."""
     own_id, others = _beside(conn, scope, draft, policy_id)
-    named = {other.policy_id: other for other in others}
+    stored = [candidate(row) for row in list_policies(conn, scope)]
     mine = Candidate(own_id, draft.name, draft.selector, draft.priority, draft.is_default)
     governed: Counter[ProviderKind] = Counter()
     lost: Counter[int] = Counter()
+    won: Counter[int] = Counter()
     for group in pods_alike(conn, scope):
         winner = effective_policy(group.override_id, group.tags, [*others, mine]).policy_id
         if winner == own_id:
             governed[group.provider] += group.pods
+            before = effective_policy(group.override_id, group.tags, stored).policy_id
+            if before is not None and before != own_id:
+                won[before] += group.pods
         elif winner is not None and draft.selector and set(draft.selector) <= set(group.tags):
             lost[winner] += group.pods
-    staying = (Staying(named[lost_to].name, named[lost_to].priority, pods) for lost_to, pods in sorted(lost.items()))
-    return Reach(dict(governed), tuple(staying))
+    return Reach(dict(governed), _named(lost, stored), _named(won, stored))
+
+
+def _named(counted: Mapping[int, int], stored: Sequence[Candidate]) -> tuple[Staying, ...]:
+    by_id = {one.policy_id: one for one in stored}
+    return tuple(Staying(by_id[i].name, by_id[i].priority, pods, i) for i, pods in sorted(counted.items()))
 
 
 def governed_by(
@@ -105,7 +118,7 @@ def _beside(
 ) -> tuple[int, list[Candidate]]:
     """Return the draft's id, and the tenant's other policies as they would be beside it."""
     own_id = _NOT_YET if policy_id is None else policy_id
-    others = [_candidate(row) for row in list_policies(conn, scope) if row.id != own_id]
+    others = [candidate(row) for row in list_policies(conn, scope) if row.id != own_id]
     if draft.is_default:
         others = [other._replace(is_default=False) for other in others]
     return own_id, others
@@ -119,5 +132,6 @@ def tags_in_use(conn: sa.Connection, scope: Scope, most: int = 30) -> list[str]:
     return [tag for tag, _ in sorted(worn.items(), key=lambda counted: (-counted[1], counted[0]))[:most]]
 
 
-def _candidate(row: Any) -> Candidate:
+def candidate(row: Any) -> Candidate:
+    """Return as much of a stored policy as binding needs."""
     return Candidate(row.id, row.name, row.selector, row.priority, row.is_default)

@@ -28,6 +28,7 @@ from podhealth.models import (
     Message,
     Notice,
     PhaseChange,
+    PolicyDraft,
     Result,
     Session,
     ShadowHeal,
@@ -94,6 +95,7 @@ def clean(engine: sa.Engine) -> None:
     _clean_incidents(engine, now - INCIDENTS_KEPT, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
+        conn.execute(sa.delete(PolicyDraft).where(PolicyDraft.expires_at <= now))
 
 
 def _clean_messages(engine: sa.Engine, until: datetime, pace: _Pace) -> None:

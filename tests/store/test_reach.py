@@ -44,6 +44,10 @@ def named(engine, scope, name):
         return next(row for row in policies.list_policies(conn, scope) if row.name == name)
 
 
+def at(engine, scope, name, priority, pods) -> Staying:
+    return Staying(name, priority, pods, named(engine, scope, name).id)
+
+
 def test_pods_are_counted_by_the_policy_that_governs_them(engine, scope) -> None:
     with read(engine) as conn:
         counts = reach.bound_pods(conn, scope)
@@ -76,20 +80,24 @@ def test_counting_sends_two_statements(engine, scope, count_queries) -> None:
 def test_a_draft_for_tags_says_what_it_wins_and_what_stays(engine, scope) -> None:
     draft = reach_of(engine, scope, selector=("web",), priority=10)
 
-    assert draft == Reach({PROCESS: 3}, (Staying("db", 20, 1),))
+    assert draft == Reach({PROCESS: 3}, (at(engine, scope, "db", 20, 1),), (at(engine, scope, "all", 0, 3),))
     assert draft.pods == 3
 
 
 def test_a_draft_of_higher_priority_wins_them_all(engine, scope) -> None:
-    assert reach_of(engine, scope, selector=("web",), priority=21) == Reach({PROCESS: 4})
+    found = reach_of(engine, scope, selector=("web",), priority=21)
+
+    assert found == Reach({PROCESS: 4}, (), (at(engine, scope, "db", 20, 1), at(engine, scope, "all", 0, 3)))
 
 
 def test_of_equal_priority_the_older_policy_wins(engine, scope) -> None:
-    assert reach_of(engine, scope, selector=("db",), priority=20) == Reach({}, (Staying("db", 20, 1),))
+    assert reach_of(engine, scope, selector=("db",), priority=20) == Reach({}, (at(engine, scope, "db", 20, 1),))
 
 
 def test_a_draft_as_default_takes_over_from_the_default(engine, scope) -> None:
-    assert reach_of(engine, scope, is_default=True) == Reach({PROCESS: 3, NONE: 1})
+    assert reach_of(engine, scope, is_default=True) == Reach(
+        {PROCESS: 3, NONE: 1}, (), (at(engine, scope, "all", 0, 4),)
+    )
 
 
 def test_a_draft_that_applies_to_nobody_reaches_nobody(engine, scope) -> None:

@@ -35,7 +35,7 @@ def scene(engine: sa.Engine, signed_in: SignedIn) -> tuple[Caller, Caller, int, 
 
 def test_the_policys_page_says_what_it_came_to(scene):
     vic, _, acting, _ = scene
-    page = re.sub(r"\s+", " ", vic.get(f"/policies/{acting}").text)
+    page = re.sub(r"\s+", " ", vic.get(f"/policies/{acting}?tab=effect").text)
 
     assert "What it came to in 30 days" in page
     assert '<th scope="row">Restart</th> <td class="num">2</td> <td class="num">50 % (1 of 2)</td>' in page
@@ -45,13 +45,15 @@ def test_the_policys_page_says_what_it_came_to(scene):
 def test_a_policy_in_shadow_says_how_often_it_would_have_acted(scene):
     vic, _, _, watching = scene
 
-    assert "In shadow it would have acted once." in vic.get(f"/policies/{watching}").text
+    assert "In shadow it would have acted once." in vic.get(f"/policies/{watching}?tab=effect").text
 
 
-def test_the_list_says_it_in_short(scene):
-    page = scene[0].get("/policies").text
+def test_the_list_says_it_in_a_row(scene):
+    page = re.sub(r"<[^>]+>|\s+", " ", scene[0].get("/policies").text)
 
-    assert "2, 50 % helped" in page
+    assert "Heals in 30 days:&nbsp; 2 " in page
+    assert "Helped:&nbsp; 50 % " in page
+    assert "Down again in 24 h:&nbsp; 0 % " in page
     assert "1 in shadow" in page
 
 

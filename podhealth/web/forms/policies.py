@@ -5,14 +5,14 @@ is kept beside, so that a refused form comes back as it was.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from podhealth.core.errors import InputError
 from podhealth.core.ladder import PolicyRules, ladder
-from podhealth.core.policy import MAX_STEPS, parse_policy, policy_fields
+from podhealth.core.policy import MAX_NAME, parse_policy, policy_fields
 from podhealth.core.words import Mode
 
 NEW = PolicyRules(name="", mode=Mode.SHADOW)
@@ -65,7 +65,6 @@ _WHOLE_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 _FRACTION = re.compile(r"\d{1,9}(\.\d{1,20})?", re.ASCII)  # as many digits as a stored float may show
 _STEP_NAME = re.compile(r"steps-(0|[1-9]\d?)-action", re.ASCII)
 _STEP_FIELD = re.compile(r"steps\[(\d+)\]\.(\w+)")
-_ARRANGEMENT = re.compile(r"(up|down|remove)-(\d{1,2})|add", re.ASCII)
 
 Step = Mapping[str, str]
 
@@ -107,7 +106,7 @@ def form_of(rules: PolicyRules) -> PolicyForm:
         "ladder": "simple" if rules.steps is None else "steps",
     }
     steps = ladder(rules) if rules.steps is None else rules.steps
-    return PolicyForm(values, tuple(_step_texts(step.as_json()) for step in steps), fields, rules, {})
+    return PolicyForm(values, tuple(step_texts(step.as_json()) for step in steps), fields, rules, {})
 
 
 def read_form(posted: Mapping[str, str], existing: PolicyRules | None = None) -> PolicyForm:
@@ -117,33 +116,32 @@ def read_form(posted: Mapping[str, str], existing: PolicyRules | None = None) ->
     """
     values = {name: posted.get(name, "") for name in _TEXTS}
     values |= {name: "on" if posted.get(name) else "" for name in _BOXES}
+    values["selector"] = "\n".join(_all_of(posted, "selector"))
     steps = _posted_steps(posted)
-    fields = _fields(values, steps, existing)
-    rules, errors = _parsed(fields, NEW if existing is None else existing)
+    fields = fields_of(values, steps, existing)
+    rules, errors = parsed(fields, NEW if existing is None else existing)
     return PolicyForm(values, steps, fields, rules, errors)
 
 
-def arranged(form: PolicyForm, what: str) -> PolicyForm:
-    """Return the form with one step added, removed, or moved (``add``, ``up-1``, ``down-0``, ``remove-2``).
+def copy_of(rules: PolicyRules) -> PolicyRules:
+    """Return the rules as a new policy begins with them: under another name, in shadow, not the default."""
+    name = f"{rules.name[: MAX_NAME - 7]} (copy)"
+    return replace(rules, name=name, mode=Mode.SHADOW, enabled=True, is_default=False)
 
-    What is no such wish, or cannot be (the first step up), changes nothing.
-    """
-    wish = _ARRANGEMENT.fullmatch(what)
-    if wish is None:
-        return form
-    steps = list(form.steps)
-    if what == "add":
-        steps += [NEXT_STEP] if len(steps) < MAX_STEPS else []
-    else:
-        place = int(wish[2])
-        other = place + {"up": -1, "down": 1, "remove": 0}[wish[1]]
-        if not (0 <= place < len(steps) and 0 <= other < len(steps)):
-            return form
-        if wish[1] == "remove":
-            del steps[place]
-        else:
-            steps[place], steps[other] = steps[other], steps[place]
-    return replace(form, steps=tuple(steps))
+
+@dataclass(frozen=True, slots=True)
+class TagChoice:
+    """The tags of a form: those in use with whether it names them, and the others it names, one a line."""
+
+    known: tuple[tuple[str, bool], ...]
+    others: str
+
+
+def tag_choice(form: PolicyForm, in_use: Sequence[str]) -> TagChoice:
+    """Return the tags of a form as they are chosen on it."""
+    named = [line.strip() for line in form.values["selector"].splitlines() if line.strip()]
+    others = "\n".join(tag for tag in named if tag not in in_use)
+    return TagChoice(tuple((tag, tag in named) for tag in in_use), others)
 
 
 def label_of(field: str) -> str:
@@ -167,7 +165,8 @@ def whole_or_text(text: str) -> int | str | None:
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
 
 
-def _fields(values: Mapping[str, str], steps: tuple[Step, ...], existing: PolicyRules | None) -> dict[str, Any]:
+def fields_of(values: Mapping[str, str], steps: tuple[Step, ...], existing: PolicyRules | None) -> dict[str, Any]:
+    """Return what the texts of a form mean as a change of ``existing``, for core/policy to read."""
     fields: dict[str, Any] = {name: whole_or_text(values[name]) for name in _WHOLE}
     fields |= {name: values[name] == "on" for name in _BOXES}
     factor = values["backoffFactor"].strip()
@@ -190,6 +189,12 @@ def _fields(values: Mapping[str, str], steps: tuple[Step, ...], existing: Policy
     }
 
 
+def _all_of(posted: Mapping[str, str], name: str) -> list[str]:
+    # A browser sends ticked boxes and the field for further tags under one name.
+    many = getattr(posted, "getlist", None)
+    return list(many(name)) if many is not None else [posted.get(name, "")]
+
+
 def _posted_steps(posted: Mapping[str, str]) -> tuple[Step, ...]:
     places = sorted({int(name[1]) for name in map(_STEP_NAME.fullmatch, posted) if name})
     return tuple({key: posted.get(f"steps-{place}-{key}", "") for key in STEP_LABELS} for place in places)
@@ -204,7 +209,8 @@ def _step_fields(step: Step) -> dict[str, Any]:
     }
 
 
-def _step_texts(step: Mapping[str, Any]) -> Step:
+def step_texts(step: Mapping[str, Any]) -> Step:
+    """Return a step of the API as the texts in its fields."""
     return {key: ("on" if value else "") if key == "graceful" else _text(value) for key, value in step.items()}
 
 
@@ -212,7 +218,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).removesuffix(".0")
 
 
-def _parsed(fields: Mapping[str, Any], base: PolicyRules) -> tuple[PolicyRules | None, dict[str, str]]:
+def parsed(fields: Mapping[str, Any], base: PolicyRules) -> tuple[PolicyRules | None, dict[str, str]]:
     """Return the rules, or all that is wrong: core/policy names one field at a time, so each is taken out in turn."""
     remaining, errors = deepcopy(dict(fields)), dict[str, str]()
     while True:

@@ -24,7 +24,7 @@ class EffectLine:
 
 
 @dataclass(frozen=True, slots=True)
-class EffectView:
+class PolicyEffectView:
     """What a policy came to in 30 days: a line an action, its chronic pods, and how often shadow would have acted."""
 
     lines: tuple[EffectLine, ...]
@@ -32,18 +32,51 @@ class EffectView:
     shadow: int
 
 
-def effect_view(found: PolicyEffect) -> EffectView:
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The same in a row of a list. ``shadow``: how often it would have acted, in words; empty where never."""
+
+    heals: str
+    success: str
+    relapse: str
+    chronic: str
+    shadow: str = ""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing happened."""
+        return self.heals == _DASH and not self.shadow
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFigures:
+    """The same in one line above a policy's pages, with how many pods it governs."""
+
+    policy_id: int
+    pods: str
+    figures: Figures
+
+
+def effect_view(found: PolicyEffect) -> PolicyEffectView:
     """Return the view of a policy's effect."""
-    return EffectView(tuple(_line(one) for one in found.effect.actions), found.chronic, found.shadow)
+    return PolicyEffectView(tuple(_line(one) for one in found.effect.actions), found.chronic, found.shadow)
 
 
-def in_short(found: PolicyEffect) -> str:
-    """Return the effect in a few words, such as ``41, 91 % helped``; a dash where nothing was done."""
+def figures_view(policy_id: int, pods: int, found: PolicyEffect) -> PolicyFigures:
+    """Return the line above a policy's pages."""
+    return PolicyFigures(policy_id, f"{pods:,} pod{'' if pods == 1 else 's'}", figures(found))
+
+
+def figures(found: PolicyEffect) -> Figures:
+    """Return the effect in a row: heals of 30 days, how many helped and did not last, and its chronic pods."""
     total = found.effect.total
+    chronic = ", ".join(found.chronic) or _DASH
+    shadow = f"{found.shadow:,} in shadow" if found.shadow else ""
     if total is None:
-        return f"{found.shadow:,} in shadow" if found.shadow else _DASH
-    helped = "" if total.success_rate is None else f", {_percent(total.success_rate)} helped"
-    return f"{total.heals:,}{helped}"
+        return Figures(_DASH, _DASH, _DASH, chronic, shadow)
+    success = _DASH if total.success_rate is None else _percent(total.success_rate)
+    relapse = _DASH if total.relapse_rate is None else _percent(total.relapse_rate)
+    return Figures(f"{total.heals:,}", success, relapse, chronic, shadow)
 
 
 def _line(one: ActionEffect) -> EffectLine:

@@ -3,21 +3,24 @@
 Rules come from core and counts from store; nothing is asked or decided here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from podhealth.core.abilities import can
 from podhealth.core.ladder import PolicyRules, Step, ladder
+from podhealth.core.policy import policy_fields
 from podhealth.core.sentence import auto_sentence, ladder_sentence, policy_sentence, span, told_only_sentence
 from podhealth.core.verdict import verify_until
 from podhealth.core.words import Action, Mode, ProviderKind
 from podhealth.models.base import EPOCH
 from podhealth.store.policies import rules_of
 from podhealth.store.policy_versions import Version
-from podhealth.store.reach import Reach
-from podhealth.web.forms.policies import LABELS, PolicyForm, label_of
+from podhealth.store.reach import Reach, Staying
+from podhealth.web.forms.policies import LABELS, PolicyForm, html_id, label_of
+from podhealth.web.pages.effect_views import Figures
 
 _UNITS = {
     "cooldownMinutes": "min",
@@ -41,12 +44,40 @@ class PolicySentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """Pods and the other policy that governs them now: how many, its name with its priority, and its list of pods."""
+
+    pods: str
+    is_one: bool
+    policy: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReach:
-    """How many pods a policy governs as its form stands (null: not known yet), of which kinds, and which it leaves."""
+    """How many pods a policy governs as its form stands (null: not known yet), of which kinds.
+
+    ``staying``: pods with its tags that another policy keeps; ``coming``: those it would take from another.
+    """
 
     pods: int | None
     kinds: tuple[str, ...] = ()
-    staying: tuple[str, ...] = ()
+    staying: tuple[Other, ...] = ()
+    coming: tuple[Other, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCan:
+    """Which steps not all of the governed pods' providers can do, each in a sentence."""
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyErrors:
+    """What is refused as the form stands: the id of each field's element, and what would do."""
+
+    refused: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +99,7 @@ class PolicyLine:
     priority: int
     is_default: bool
     pods: int
-    effect: str
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +113,36 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """Who saved which version while a form was open, when, and what that changed."""
+    """Who saved which version while a form was open, when, and what that changed.
+
+    ``both``: where the form as it was typed differs from that version (before: stored, after: typed).
+    """
 
     by: str
     at: datetime
     version: int
     changes: tuple[Change, ...]
+    both: tuple[Change, ...]
 
 
-def line_of(row: Any, pods: int, effect: str) -> PolicyLine:
-    """Return the list's row of a stored policy that governs ``pods`` pods; ``effect``: what it came to, in short."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two versions: what differs, and what each does in a sentence. ``restorable``: the older number."""
+
+    older: int
+    newer: int
+    changes: tuple[Change, ...]
+    older_says: str
+    newer_says: str
+
+
+def query(**values: str) -> str:
+    """Return the values as the query string of an address."""
+    return urlencode(values)
+
+
+def line_of(row: Any, pods: int, figures: Figures) -> PolicyLine:
+    """Return the list's row of a stored policy that governs ``pods`` pods; ``figures``: what it came to."""
     rules = rules_of(row)
     said = ladder_sentence(rules)
     return PolicyLine(
@@ -103,7 +154,7 @@ def line_of(row: Any, pods: int, effect: str) -> PolicyLine:
         rules.priority,
         rules.is_default,
         pods,
-        effect,
+        figures,
     )
 
 
@@ -112,7 +163,8 @@ def sentence_view(form: PolicyForm, reach: Reach | None) -> PolicySentence:
     if form.rules is None:
         waits_for = (f"{label_of(field)} {said}" for field, said in form.errors.items() if field != "name")
         return PolicySentence(None, tuple(waits_for))
-    notes = [*_cannot(ladder(form.rules), reach), _verifying(form.rules)] if reach else []
+    told = told_only_sentence(reach.by_provider.get(ProviderKind.NONE, 0)) if reach else ""
+    notes = [told + "." if told else "", _verifying(form.rules)] if reach else []
     return PolicySentence(policy_sentence(form.rules), notes=tuple(filter(None, notes)))
 
 
@@ -124,45 +176,70 @@ def reach_view(reach: Reach | None) -> PolicyReach:
     return PolicyReach(
         reach.pods,
         tuple(f"{pods:,} {_kind(kind)}" for kind, pods in kinds),
-        tuple(
-            f"{_pods(s.pods)} with these tags stay{'s' if s.pods == 1 else ''} with {s.policy} (priority {s.priority})"
-            for s in reach.staying
-        ),
+        tuple(map(_other, reach.staying)),
+        tuple(map(_other, reach.coming)),
     )
 
 
-def auto_view(form: PolicyForm, reach: Reach | None) -> PolicyAuto:
-    """Return what mode auto would mean for the pods that somebody can act on."""
+def _other(one: Staying) -> Other:
+    path = f"/policies/{one.policy_id}?tab=pods"
+    return Other(_pods(one.pods), one.pods == 1, f"{one.policy} (priority {one.priority})", path)
+
+
+def can_view(form: PolicyForm, reach: Reach | None) -> PolicyCan:
+    """Return which steps of a form some of its pods' providers cannot do."""
+    if form.rules is None or reach is None or not reach.pods:
+        return PolicyCan(())
+    return PolicyCan(tuple(_cannot(ladder(form.rules), reach)))
+
+
+def errors_view(form: PolicyForm) -> PolicyErrors:
+    """Return what the form's page refuses now, for the fields that somebody has left."""
+    return PolicyErrors(tuple((html_id(field), said) for field, said in form.errors.items()))
+
+
+def auto_view(form: PolicyForm, reach: Reach | None, shadow: int = 0) -> PolicyAuto:
+    """Return what mode auto would mean for the pods that somebody can act on; ``shadow``: what it would have made."""
     if form.rules is None or reach is None:
         return PolicyAuto("From now on what this policy says is really done.")
     steps = ladder(form.rules)
     acted_on = sum(pods for kind, pods in reach.by_provider.items() if any(can(kind, step.action) for step in steps))
-    return PolicyAuto(auto_sentence(form.rules, acted_on))
+    said = auto_sentence(form.rules, acted_on)
+    if shadow:
+        said += f" In shadow it would have made {shadow:,} heal{'' if shadow == 1 else 's'} in 30 days."
+    return PolicyAuto(said)
 
 
-def meanwhile(read: Version | None, now: Version) -> Meanwhile:
-    """Return what changed between the version that somebody read and the one stored now."""
-    before: Mapping[str, Any] = read.fields if read is not None else {}
-    changes = tuple(
-        Change(label, _said(field, before[field]), _said(field, now.fields[field]))
+def meanwhile(read: Version | None, now: Version, typed: PolicyForm) -> Meanwhile:
+    """Return what changed between the version that somebody read and the one stored now, and what they typed."""
+    changes = _changes(read.fields if read is not None else {}, now.fields)
+    return Meanwhile(now.by, now.at, now.number, changes, _changes(now.fields, typed.fields))
+
+
+def compared(older: Version, newer: Version) -> Compared:
+    """Return two versions side by side."""
+    changes = _changes(policy_fields(older.rules), policy_fields(newer.rules))
+    return Compared(older.number, newer.number, changes, policy_sentence(older.rules), policy_sentence(newer.rules))
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    return tuple(
+        Change(label, _said(field, before[field]), _said(field, after[field]))
         for field, label in LABELS.items()
-        if field in before and field in now.fields and before[field] != now.fields[field]
+        if field in before and field in after and before[field] != after[field]
     )
-    return Meanwhile(now.by, now.at, now.number, changes)
 
 
-def _cannot(steps: Sequence[Step], reach: Reach | None) -> list[str]:
-    if reach is None or not reach.pods:
-        return []
-    told = told_only_sentence(reach.by_provider.get(ProviderKind.NONE, 0))
-    notes = [told + "." if told else ""]
+def _cannot(steps: Sequence[Step], reach: Reach) -> Iterator[str]:
     with_provider = {kind: pods for kind, pods in reach.by_provider.items() if kind != ProviderKind.NONE}
     for action in dict.fromkeys(step.action for step in steps if step.action in _ACTS):
-        cannot = sum(pods for kind, pods in with_provider.items() if not can(kind, action))
-        if cannot:
-            their = "its provider and skips" if cannot == 1 else "their provider and skip"
-            notes.append(f"{_pods(cannot)} cannot be {_ACTS[action]} by {their} that step.")
-    return notes
+        able = sum(pods for kind, pods in with_provider.items() if can(kind, action))
+        if able < sum(with_provider.values()):
+            kinds = [kind.value for kind in ProviderKind if kind != ProviderKind.NONE and can(kind, action)]
+            only = f"only {' and '.join(kinds)}: " if len(kinds) < len(ProviderKind) - 1 else ""
+            rest = reach.pods - able
+            skips = "1 skips that step" if rest == 1 else f"{rest:,} skip that step"
+            yield f"{action.value.capitalize()}, {only}{able:,} of {_pods(reach.pods)} can be {_ACTS[action]}, {skips}."
 
 
 def _verifying(rules: PolicyRules) -> str:

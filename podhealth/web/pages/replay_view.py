@@ -1,12 +1,15 @@
-"""What a replay's fragment shows: the sentence, what was done beside what would have been, and the holds.
+"""What a replay's fragment shows: the sentence, what was done beside what would have been, the holds, pods that differ.
 
-Everything is counted elsewhere; here it gets its words.
+Everything is counted elsewhere; here it gets its words. Where it is drawn in time is web/pages/replay_lanes.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from podhealth.core.told import length_in_words
 from podhealth.core.words import Action, Gate
+from podhealth.simulator.replay import Held, Replayed
+from podhealth.web.pages.replay_lanes import Lanes, lanes_of
 from podhealth.web.replaying import Answer
 
 _DAY_US = 86_400_000_000
@@ -16,25 +19,40 @@ _DONE = {
     Action.STOP: "Stops",
     Action.NOTIFY_ONLY: "Times people were told",
 }
+_NEVER = Held(Gate.POLICY, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measure: as it was, and by the draft. ``is_better``: the draft's is lower, null where they are equal."""
+    """One measure: as it was, by the stored policy (null: there is none to compare with), and by what is replayed.
+
+    ``is_better``: the last is lower than what it is compared with, null where they are equal.
+    """
 
     label: str
     was: str
+    before: str | None
     would: str
     is_better: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HoldLine:
-    """How often and for how long a gate would have held."""
+    """How often and for how long a gate would have held, by the stored policy and by what is replayed."""
 
     gate: Gate
+    before: str | None
     times: str
     length: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How the two that are compared are called, such as ``v4`` and ``This draft``; ``path``: the replay's address."""
+
+    would: str = "This draft"
+    before: str | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +61,30 @@ class PolicyReplay:
 
     sentence: str | None = None
     waits_for: tuple[str, ...] = ()
+    named: Named = Named()
     lines: tuple[Line, ...] = ()
     holds: tuple[HoldLine, ...] = ()
     left_out: str | None = None
+    lanes: Lanes | None = None
 
 
-def replay_view(answer: Answer) -> PolicyReplay:
-    """Return what is shown of a replay."""
-    pasts, done = answer
-    if not done.pods:
-        return PolicyReplay("It would govern no pod, so there is nothing to replay.")
+def replay_view(answer: Answer, named: Named = Named(), most: int = 20) -> PolicyReplay:
+    """Return what is shown of a replay, with the lanes of at most ``most`` pods that differ."""
+    pasts, done = answer.pasts, answer.done
+    if not done.pods and (answer.before is None or not answer.before[1].pods):
+        return PolicyReplay("It would govern no pod, so there is nothing to replay.", named=named)
     days = round((pasts.end - pasts.begin) / _DAY_US)
     span = f"the last {_many(days, 'day')}" if days else "the last hours"
-    if not done.troubles:
-        return PolicyReplay(f"In {span} there was no trouble in {_many(done.pods, 'pod')}.", left_out=_left_out(answer))
+    if not done.troubles and (answer.before is None or not answer.before[1].troubles):
+        said = f"In {span} there was no trouble in {_many(done.pods, 'pod')}."
+        return PolicyReplay(said, named=named, left_out=_left_out(answer))
     sentence = (
         f"In {span} {_many(done.pods, 'pod')} had {_many(done.troubles, 'trouble')}"
         f" ({_many(pasts.transitions, 'transition')}). {_change(done.recorded_down_us, done.down_us)}"
     )
-    holds = tuple(HoldLine(h.gate, f"{h.times:,}", length_in_words(h.length_us)) for h in done.holds)
-    return PolicyReplay(sentence, (), _lines(answer), holds, _left_out(answer))
+    return PolicyReplay(
+        sentence, (), named, _lines(answer), _holds(answer), _left_out(answer), lanes_of(answer, named.path, most)
+    )
 
 
 def _many(number: int, what: str) -> str:
@@ -77,19 +99,49 @@ def _change(was: int, would: int) -> str:
 
 
 def _lines(answer: Answer) -> tuple[Line, ...]:
-    done = answer.done
+    done, before = answer.done, None if answer.before is None else answer.before[1]
     found = []
     for action, label in _DONE.items():
         was, would = done.recorded_heals.get(action, 0), done.heals.get(action, 0)
-        if was or would:
-            found.append(Line(label, f"{was:,}", f"{would:,}"))
-    better = None if done.down_us == done.recorded_down_us else done.down_us < done.recorded_down_us
-    was_down, would_be = length_in_words(done.recorded_down_us), length_in_words(done.down_us)
-    return (
-        *found,
-        Line("Time down", was_down, would_be, better),
-        Line("Ladders exhausted", "–", f"{done.exhausted:,}"),
+        theirs = None if before is None else before.heals.get(action, 0)
+        if was or would or theirs:
+            found.append(Line(label, f"{was:,}", None if theirs is None else f"{theirs:,}", f"{would:,}"))
+    beside = done.recorded_down_us if before is None else before.down_us
+    down = Line(
+        "Time down",
+        length_in_words(done.recorded_down_us),
+        None if before is None else length_in_words(before.down_us),
+        length_in_words(done.down_us),
+        None if done.down_us == beside else done.down_us < beside,
     )
+    held = Line("Holds", "–", None if before is None else f"{_held(before):,}", f"{_held(done):,}")
+    exhausted = Line(
+        "Ladders exhausted", "–", None if before is None else f"{before.exhausted:,}", f"{done.exhausted:,}"
+    )
+    return (*found, down, held, exhausted)
+
+
+def _held(done: Replayed) -> int:
+    return sum(held.times for held in done.holds)
+
+
+def _holds(answer: Answer) -> tuple[HoldLine, ...]:
+    mine = _by_gate(answer.done)
+    theirs = {} if answer.before is None else _by_gate(answer.before[1])
+    return tuple(
+        HoldLine(
+            gate,
+            None if answer.before is None else f"{theirs.get(gate, _NEVER).times:,}",
+            f"{mine.get(gate, _NEVER).times:,}",
+            length_in_words(mine.get(gate, _NEVER).length_us),
+        )
+        for gate in Gate
+        if gate in mine or gate in theirs
+    )
+
+
+def _by_gate(done: Replayed) -> Mapping[Gate, Held]:
+    return {held.gate: held for held in done.holds}
 
 
 def _left_out(answer: Answer) -> str | None:

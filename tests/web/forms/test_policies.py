@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.policy import MAX_STEPS
 from podhealth.core.words import Action, Mode
-from podhealth.web.forms.policies import LABELS, NEW, PolicyForm, arranged, form_of, html_id, label_of, read_form
+from podhealth.web.forms.policies import LABELS, NEW, PolicyForm, form_of, html_id, label_of, read_form
+from podhealth.web.forms.policy_ladder import arranged
 
 R, S, M, N = Action.RESTART, Action.STOP, Action.MIGRATE, Action.NOTIFY_ONLY
 

@@ -42,7 +42,7 @@ def test_pods_without_a_policy_are_a_row_of_the_list(engine, acme, adam) -> None
     with write(engine) as conn:
         a_pod(conn, acme.tenant_id, "alone")
 
-    assert re.search(r"No policy</th>.*?>1<", adam.get("/policies").text, re.S)
+    assert re.search(r"1 pod has no policy</th>.*?/policies/none\">1<", adam.get("/policies").text, re.S)
 
 
 @pytest.mark.parametrize(("role", "may_make"), [(Role.ADMIN, True), (Role.OPERATOR, False), (Role.VIEWER, False)])

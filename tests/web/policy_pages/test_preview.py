@@ -31,10 +31,16 @@ def test_the_previews_sentence_is_cores(adam, fields, rules) -> None:
     assert sentence_on(answer.text) == policy_sentence(PolicyRules("web", **({"mode": Mode.SHADOW} | rules)))
 
 
-def test_the_preview_is_the_three_fragments_and_no_page(adam) -> None:
+def test_the_preview_is_its_fragments_and_no_page(adam) -> None:
     text = preview(adam).text
 
-    assert re.findall(r'id="([^"]+)"', text) == ["policy-sentence", "policy-reach", "policy-auto"]
+    assert re.findall(r'id="([^"]+)"', text) == [
+        "policy-sentence",
+        "policy-reach",
+        "policy-can",
+        "policy-auto",
+        "policy-errors",
+    ]
 
 
 def test_a_half_filled_form_is_told_what_its_sentence_waits_for(adam) -> None:
@@ -54,8 +60,8 @@ def test_the_preview_counts_the_pods_and_says_which_stay(engine, acme, adam) -> 
     text = preview(adam, escalationAction="migrate").text
 
     assert "<b>2 pods</b>: 1 process, 1 without provider (told only)" in text
-    assert "1 pod with these tags stays with db (priority 20)" in text
-    assert "1 pod cannot be migrated by its provider and skips that step." in text
+    assert "1 pod with these tags is bound to policy db (priority 20) now and stays there." in text
+    assert "Migrate, only webhook and proxmox: 0 of 2 pods can be migrated, 2 skip that step." in text
     assert "1 pod has no provider and is only told about." in text
 
 

@@ -1,0 +1,78 @@
+"""What stands above each page of one policy: its name, who saved it last, its figures, the links to its pages.
+
+Also how a page number is read from an address, and the way through long lists.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from flask import request
+
+from podhealth.store import effect, policies, policy_versions, reach
+from podhealth.store.policy_pods import BoundPods
+from podhealth.web.pages import effect_views
+from podhealth.web.session import current_scope
+from podhealth.web.shell import Shell, open_shell
+
+TABS = {"rules": "Rules", "pods": "Pods", "replay": "Replay", "versions": "Versions", "effect": "Effect"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a policy's pages. ``now``: the view of fragment policy_now, ``figures``: of policy_figures."""
+
+    policy: Any
+    tab: str
+    tabs: tuple[tuple[str, str, bool], ...]
+    now: policy_versions.PolicyNow
+    figures: effect_views.PolicyFigures
+    is_bent: bool = False
+
+
+def head_of(conn: sa.Connection, policy_id: int, tab: str, is_bent: bool = False) -> tuple[Shell, Head]:
+    """Return the shell and the head of one policy. Raises NotFound where the tenant has none of that id."""
+    scope = current_scope()
+    shell = open_shell(conn)
+    row = policies.get_policy(conn, scope, policy_id)
+    pods = reach.bound_pods(conn, scope).get(policy_id, 0)
+    came_to = effect.effects_of(conn, scope, shell.now, policy_id).get(policy_id, effect.NOTHING)
+    path = f"/policies/{policy_id}"
+    tabs = tuple((word, path if name == "rules" else f"{path}?tab={name}", name == tab) for name, word in TABS.items())
+    now = policy_versions.now_of(conn, scope, row)
+    return shell, Head(row, tab, tabs, now, effect_views.figures_view(policy_id, pods, came_to), is_bent)
+
+
+def asked_number(name: str, default: int, most: int = 100_000) -> tuple[int, bool]:
+    """Return a number of the address from 1 on, and whether one was given that is none: then ``default``."""
+    text = request.args.get(name)
+    if text is None:
+        return default, False
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 18 and 1 <= int(text) <= most):
+        return default, True
+    return int(text), False
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """The way through a list of pods, as macro ``pager`` takes it."""
+
+    text: str
+    here: int
+    last: int
+    steps: tuple[Any, ...]
+    previous_path: str | None
+    next_path: str | None
+
+
+def pager(found: BoundPods, path: str) -> Pager:
+    """Return the way through; ``path`` ends where ``page=`` may follow."""
+    here, last = found.page, found.pages
+    return Pager(
+        f"{found.total:,} pod{'' if found.total == 1 else 's'}",
+        here,
+        last,
+        (),
+        f"{path}page={here - 1}" if here > 1 else None,
+        f"{path}page={here + 1}" if here < last else None,
+    )
