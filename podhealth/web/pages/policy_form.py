@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import Conflict, NotFound
+from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Mode, Role
 from podhealth.live.render import fragment
@@ -96,8 +96,10 @@ def restore(policy_id: int) -> ResponseReturnValue:
     """Save what the policy said at an earlier version as a new one; where that would act by itself, ask first."""
     version, number = posted_number("version"), posted_number("number")
     existing = _stored(policy_id)
+    if number is None:
+        raise InputError("number", "must be a version")
     with read(engine_of()) as conn:
-        found = policy_versions.get_version(conn, current_scope(), policy_id, number or 0)
+        found = policy_versions.get_version(conn, current_scope(), policy_id, number)
     if found is None:
         raise NotFound("there is no such version")
     form = form_of(found.rules)

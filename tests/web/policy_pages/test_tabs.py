@@ -137,11 +137,11 @@ def test_restoring_a_version_that_acts_asks_first(engine, acme, adam) -> None:
     assert stored(engine, acme)[0].mode == Mode.SHADOW
 
 
-@pytest.mark.parametrize("number", ["9", "", "0"])
-def test_a_version_that_never_was_is_not_found(engine, acme, adam, number) -> None:
+@pytest.mark.parametrize(("number", "status"), [("9", 404), ("0", 404), ("", 422), ("x", 422)])
+def test_a_version_that_never_was_is_refused(engine, acme, adam, number, status) -> None:
     row = a_saved(engine, acme)
 
-    assert adam.post(f"/policies/{row.id}/restore", data={"number": number}).status_code == 404
+    assert adam.post(f"/policies/{row.id}/restore", data={"number": number}).status_code == status
 
 
 # Copying
