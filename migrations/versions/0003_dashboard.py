@@ -8,6 +8,8 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+OLD_KINDS = ["pod", "check", "heal", "decision", "policy", "inventory", "incident", "breaker", "window", "channel"]
+NEW_KINDS = [*OLD_KINDS, "switch", "approval"]
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 revision = '0003'
@@ -16,7 +18,15 @@ branch_labels = None
 depends_on = None
 
 
+def allow_kinds(kinds: list[str]) -> None:
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    with op.batch_alter_table("feed") as batch_op:
+        batch_op.drop_constraint(op.f("ck_feed_feedkind"), type_="check")
+        batch_op.create_check_constraint(op.f("ck_feed_feedkind"), sa.text(f"kind IN ({listed})"))
+
+
 def upgrade() -> None:
+    allow_kinds(NEW_KINDS)
     op.create_table('rollups_1h',
     sa.Column('check_id', BIG_ID, autoincrement=False, nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -218,6 +228,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Pushes that the older program has no word for.
+    op.execute("UPDATE feed SET kind = 'inventory' WHERE kind IN ('switch', 'approval')")
+    allow_kinds(OLD_KINDS)
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.drop_column('totp_step')
         batch_op.drop_column('totp_since')

@@ -206,6 +206,8 @@ class FeedKind(StrEnum):
     BREAKER = "breaker"
     WINDOW = "window"
     CHANNEL = "channel"
+    SWITCH = "switch"
+    APPROVAL = "approval"
 
 
 class BreakerScope(StrEnum):

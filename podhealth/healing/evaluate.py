@@ -110,7 +110,8 @@ def _follow_episode(conn: sa.Connection, g: Gathered, asked: ProviderFacts | Non
     if g.episode is not None:
         ends = closing(episodes.course_of(conn, g), now)
         if ends.reason is not None:
-            episodes.close(conn, g.episode.id, pod_id, ends.reason, now)
+            if episodes.close(conn, g.episode.id, pod_id, ends.reason, now):
+                notes.append(FeedNote(g.pod.tenant_id, FeedKind.APPROVAL, pod_id))
             changed = True
         else:
             g = replace(g, facts=replace(g.facts, episode=episode_facts(g.episode, ends.at, ends.look_at)))

@@ -50,13 +50,17 @@ def _follow_approval(conn: sa.Connection, g: Gathered, decided: Decision, decisi
     is_open = said is not None and said.wanted_until is not None
     if is_open and not _stays(g, decided):
         approvals.lapse(conn, g.episode.id, _why(g, decided))
-        notes, is_open = [FeedNote(g.pod.tenant_id, FeedKind.POD, g.pod.pod_id)], False
+        notes, is_open = _notes(g, None), False
     if not is_open and _wants(g, decided):
-        _want(conn, g, decided, decision_id)
-        notes = [FeedNote(g.pod.tenant_id, FeedKind.POD, g.pod.pod_id)]
+        notes += _notes(g, _want(conn, g, decided, decision_id))
     ends = [said.wanted_until] if is_open and said is not None else []
     moments = [moment for moment in (decided.judge_at, *ends) if moment is not None and moment > now]
     return Followed(notes, min(moments, default=decided.judge_at))
+
+
+def _notes(g: Gathered, approval_id: int | None) -> list[FeedNote]:
+    kinds = (FeedKind.POD, None), (FeedKind.APPROVAL, approval_id)
+    return [FeedNote(g.pod.tenant_id, kind, g.pod.pod_id, each) for kind, each in kinds]
 
 
 def _stays(g: Gathered, decided: Decision) -> bool:
@@ -89,7 +93,7 @@ def _wants(g: Gathered, decided: Decision) -> bool:
     return decided.gate == Gate.MODE and _is_approve(g) and not is_refused
 
 
-def _want(conn: sa.Connection, g: Gathered, decided: Decision, decision_id: int | None) -> None:
+def _want(conn: sa.Connection, g: Gathered, decided: Decision, decision_id: int | None) -> int:
     assert g.episode is not None
     assert decided.rung is not None  # with nothing left to try, the gate of the ladder is closed before
     now, rung = g.facts.now, decided.rung
@@ -118,6 +122,7 @@ def _want(conn: sa.Connection, g: Gathered, decided: Decision, decision_id: int 
         facts={"approvalId": approval_id, "action": rung.step.action.value, "until": lapses_at.isoformat()},
         now=now,
     )
+    return approval_id
 
 
 def acted(conn: sa.Connection, g: Gathered, heal_id: int | None, attempt: int | None) -> None:

@@ -5,8 +5,9 @@ nothing is compressed. Nothing here knows a socket or a database.
 
 A frame is a JSON object. ``seq`` is the feed number up to which the page is right once it has applied the frame;
 ``from`` is the number the page must have reached before, else it missed something and asks for it. A frame without
-more is a beat. ``elements`` are whole fragments, ``gone`` ids to remove, ``toasts`` short news, ``list`` says that
-pods came or went, ``reload`` that too much was missed to be sent. ``now`` is the server's clock in milliseconds.
+more is a beat. ``elements`` are whole fragments, ``gone`` ids to remove, ``stale`` ids to load anew, ``toasts`` short
+news, ``list`` says that pods came or went, ``reload`` that too much was missed to be sent. ``now`` is the server's
+clock in milliseconds.
 """
 
 import json
@@ -46,6 +47,7 @@ class Frame(NamedTuple):
     now_ms: int
     elements: Sequence[str] = ()
     gone: Sequence[str] = ()
+    stale: Sequence[str] = ()
     toasts: Sequence[dict[str, Any]] = ()
     is_list_changed: bool = False
     is_reload: bool = False
@@ -53,7 +55,8 @@ class Frame(NamedTuple):
     @property
     def is_beat(self) -> bool:
         """Whether it says no more than how far the page has come."""
-        return not (self.elements or self.gone or self.toasts or self.is_list_changed or self.is_reload)
+        says = (self.elements, self.gone, self.stale, self.toasts, self.is_list_changed, self.is_reload)
+        return not any(says)
 
 
 def encode(frame: Frame) -> bytes:
@@ -63,6 +66,8 @@ def encode(frame: Frame) -> bytes:
         more += ',"elements":[' + ",".join(frame.elements) + "]"
     if frame.gone:
         more += ',"gone":' + json.dumps(list(frame.gone))
+    if frame.stale:
+        more += ',"stale":' + json.dumps(list(frame.stale))
     if frame.toasts:
         more += ',"toasts":' + json.dumps(list(frame.toasts))
     if frame.is_list_changed:

@@ -6,7 +6,7 @@ requests and no templates: live/wire.py owns the sockets, live/views.py what a c
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from socket import socket
 
 import sqlalchemy as sa
@@ -269,11 +269,16 @@ def _frame(after: int, seq: int, touched: Touched, rendered: Rendered, shown: fr
         after,
         seq,
         _now_ms(),
-        elements=[piece for key, pieces in rendered.elements.items() if key in shown for piece in pieces],
-        gone=[name for key, names in rendered.gone.items() if key in shown for name in names],
+        elements=_of(rendered.elements, shown),
+        gone=_of(rendered.gone, shown),
+        stale=_of(rendered.stale, shown),
         toasts=touched.toasts,
         is_list_changed=touched.is_list_changed,
     )
+
+
+def _of(pieces: Mapping[Key, Sequence[str]], shown: frozenset[Key]) -> list[str]:
+    return [one for key, those in pieces.items() if key in shown for one in those]
 
 
 def _now_ms() -> int:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from podhealth.core.words import FeedKind
 from podhealth.live import parts
 from podhealth.live.frames import Key
-from podhealth.live.parts import THE_ONE
+from podhealth.live.parts import EVERY, THE_ONE
 from podhealth.live.render import fragment
 from podhealth.store.feed import FeedRow
 
@@ -32,10 +32,11 @@ class Touched(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """Fragments by key, each encoded as a JSON string; ids of elements whose object is no more."""
+    """Fragments by key, each encoded as a JSON string; ids of elements that are no more, or to be loaded anew."""
 
     elements: dict[Key, tuple[str, ...]]
     gone: dict[Key, tuple[str, ...]]
+    stale: dict[Key, tuple[str, ...]]
 
 
 def touched(rows: Iterable[FeedRow], shown: frozenset[Key]) -> Touched:
@@ -49,7 +50,8 @@ def touched(rows: Iterable[FeedRow], shown: frozenset[Key]) -> Touched:
         is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
         if row.note:
             toasts.append({"text": row.note.get("text"), "tone": row.note.get("tone"), "pod": row.pod_id})
-    return Touched(shown & old, is_list_changed, tuple(toasts))
+    every = {key.part for key in old if key.object_id == EVERY}
+    return Touched(frozenset(key for key in shown if key in old or key.part in every), is_list_changed, tuple(toasts))
 
 
 def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: datetime) -> Rendered:
@@ -57,10 +59,11 @@ def render(conn: sa.Connection, tenant_id: int, keys: Collection[Key], now: date
     ids: dict[str, list[int]] = {}
     for key in keys:
         ids.setdefault(key.part, []).append(key.object_id)
-    rendered = Rendered({}, {})
+    rendered = Rendered({}, {}, {})
     for name in (each for each in parts.ALL if each in ids):
         for object_id, pieces in parts.ALL[name].render(conn, tenant_id, ids[name], now).items():
             key = Key(name, object_id)
             rendered.elements[key] = tuple(json.dumps(str(fragment(*piece))) for piece in pieces.elements)
             rendered.gone[key] = tuple(pieces.gone)
+            rendered.stale[key] = tuple(pieces.stale)
     return rendered

@@ -106,7 +106,8 @@ def _answer(conn: sa.Connection, scope: Scope, approval_id: int, state: Approval
     podstate.judge_by(conn, [row.pod_id], now)
     after = {"pod": row.pod_id, "action": row.action.value, "attempt": row.attempt} | ({"note": why} if why else {})
     audit.write(conn, scope, f"heal {state.value}", "approval", approval_id, None, after)
-    append(conn, [FeedNote(scope.tenant_id, FeedKind.POD, row.pod_id)])
+    told = (FeedKind.POD, None), (FeedKind.APPROVAL, approval_id)
+    append(conn, [FeedNote(scope.tenant_id, kind, row.pod_id, each) for kind, each in told])
     return get(conn, scope, approval_id)
 
 
@@ -150,6 +151,12 @@ def listed(
     if before is not None:
         query = query.where(Approval.id < before)
     return conn.execute(query.order_by(Approval.id.desc()).limit(limit)).all()
+
+
+def of_tenant(conn: sa.Connection, tenant_id: int, ids: list[int]) -> Sequence[Row]:
+    """Return those of these questions that are the tenant's, but for deleted pods."""
+    is_own = (Approval.tenant_id == tenant_id, Pod.deleted_at.is_(None), Approval.id.in_(ids))
+    return conn.execute(_with_pod().where(*is_own)).all()
 
 
 def wanted_of_pod(conn: sa.Connection, pod_id: int, now: datetime) -> Row | None:

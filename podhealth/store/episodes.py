@@ -110,11 +110,15 @@ def _healthy_spans(conn: sa.Connection, pod_id: int, since: datetime, now: datet
     return healthy_spans(changes, since)
 
 
-def close(conn: sa.Connection, episode_id: int, pod_id: int, reason: str, now: datetime) -> None:
-    """Close an episode; the pod's attempts are none from here on, and what people were asked is not wanted any more."""
-    approvals.lapse(conn, episode_id, "the pod has recovered." if reason == RECOVERED else f"{reason}.")
+def close(conn: sa.Connection, episode_id: int, pod_id: int, reason: str, now: datetime) -> bool:
+    """Close an episode; the pod's attempts are none from here on, and what people were asked is not wanted any more.
+
+    Returns whether people were asked: whoever shows the question must be told.
+    """
+    was_asked = approvals.lapse(conn, episode_id, "the pod has recovered." if reason == RECOVERED else f"{reason}.")
     conn.execute(sa.update(Episode).where(Episode.id == episode_id).values(closed_at=now, close_reason=reason[:60]))
     _show_attempts(conn, pod_id, 0)
+    return was_asked
 
 
 def spend(conn: sa.Connection, episode_id: int, pod_id: int, attempts: int) -> None:

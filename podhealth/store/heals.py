@@ -193,7 +193,8 @@ def reset(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
     before = None
     if episode is not None:
         before = {"attempts": episode.attempts, "exhausted": episode.exhausted_at is not None}
-        episodes.close(conn, episode.id, pod_id, RESET, now)
+        if episodes.close(conn, episode.id, pod_id, RESET, now):
+            notes.append(FeedNote(scope.tenant_id, FeedKind.APPROVAL, pod_id))
     values = {"cooldown_cleared_at": now, "auto_heal_attempts": 0}
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pod_id).values(**values))
     podstate.judge_by(conn, [pod_id], now)

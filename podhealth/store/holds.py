@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound
 from podhealth.core.fields import line
 from podhealth.core.words import OPEN_HEAL_STATES, FeedKind, KillScope, Role, SnoozeHolds, Status
-from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze
+from podhealth.models import Episode, Heal, KillSwitch, Pod, PodStatus, Snooze, Tenant
 from podhealth.store import audit, maintenance, podstate, tenancy, wider
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -145,8 +145,15 @@ def _finish(
         audit.write_installation(conn, scope, what, "kill_switch", switch_id, after or {})
     else:
         audit.write(conn, scope, what, "kill_switch", switch_id, None, after)
-    tenants = conn.execute(sa.select(Pod.tenant_id, Pod.id).where(Pod.id.in_(pods))).all() if pods else []
-    append(conn, [FeedNote(row.tenant_id, FeedKind.POD, row.id) for row in tenants])
+    judged = conn.execute(sa.select(Pod.tenant_id, Pod.id).where(Pod.id.in_(pods))).all() if pods else []
+    told = [FeedNote(tenant_id, FeedKind.SWITCH, None, switch_id) for tenant_id in _tenants_under(conn, switch_id)]
+    append(conn, [*told, *(FeedNote(row.tenant_id, FeedKind.POD, row.id) for row in judged)])
+
+
+def _tenants_under(conn: sa.Connection, switch_id: int) -> Sequence[int]:
+    of = sa.select(KillSwitch.tenant_id).where(KillSwitch.id == switch_id).scalar_subquery()
+    query = sa.select(Tenant.id).where(Tenant.deleted_at.is_(None), Tenant.id == sa.func.coalesce(of, Tenant.id))
+    return conn.execute(query).scalars().all()
 
 
 def _pods_under(conn: sa.Connection, scope: Scope, what: KillScope, pod_id: int | None) -> list[int]:

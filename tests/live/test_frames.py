@@ -29,13 +29,16 @@ def test_a_frame_carries_fragments_whole_and_unchanged():
 
 
 def test_a_frame_names_what_is_gone_what_is_new_and_what_must_be_loaded_anew():
-    frame = Frame(1, 2, 3, (), ["pod-card-7"], [{"text": "web-1 is down"}], is_list_changed=True, is_reload=True)
+    frame = Frame(
+        1, 2, 3, (), ["pod-card-7"], ["switches"], [{"text": "web-1 is down"}], is_list_changed=True, is_reload=True
+    )
 
     assert told(frame) == {
         "from": 1,
         "seq": 2,
         "now": 3,
         "gone": ["pod-card-7"],
+        "stale": ["switches"],
         "toasts": [{"text": "web-1 is down"}],
         "list": True,
         "reload": True,

@@ -22,7 +22,10 @@ To make something live:
    ``touched`` says from one row of the feed which ids are old now. It is asked for every change and reads no
    database. ``render`` draws all of ``ids`` at once: once a tenant, whoever watches, so it knows no viewer and no
    page's query, and it reads the tenant's own only (an id of somebody else is left out of the answer, not an error).
-   ``gone`` names elements to take away, where the thing was deleted.
+   ``gone`` names elements to take away, where the thing was deleted. Where a section shows buttons by role or goes by
+   the page's query, ``Pieces(stale=("switches",))`` has each page load ``#switches`` anew from its own address, at
+   most once in two seconds; a fragment is cheaper and sooner. Where the row does not say which ids are old, and it
+   is seldom, ``touched`` says ``(EVERY,)``.
 3. **The change.** Whatever transaction changes what is shown appends a note of it to the feed (store/feed).
 
 Lists never reorder or grow by themselves. What counts a list carries ``data-newest-of="heals" data-newest="88"`` and
@@ -35,9 +38,11 @@ an open ``<details>``, selected text. It waits, and the chip says so. A ``<detai
 frame around live things (a group of a list): open or not, pushes go into it.
 """
 
-from podhealth.live.parts import incidents, pods
-from podhealth.live.parts.part import THE_ONE, Fragment, Part, Pieces
+from podhealth.live.parts import approvals, brakes, channels, incidents, pods
+from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
 
-ALL: dict[str, Part] = {part.name: part for noun in (pods, incidents) for part in noun.PARTS}
+_NOUNS = (pods, incidents, approvals, brakes, channels)
 
-__all__ = ["ALL", "THE_ONE", "Fragment", "Part", "Pieces"]
+ALL: dict[str, Part] = {part.name: part for noun in _NOUNS for part in noun.PARTS}
+
+__all__ = ["ALL", "EVERY", "THE_ONE", "Fragment", "Part", "Pieces"]

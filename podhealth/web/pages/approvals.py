@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import ApprovalState
-from podhealth.store import approval_links, approvals
+from podhealth.store import approval_links, approvals, approvalview
 from podhealth.store.approval_links import Link
 from podhealth.store.db import db_now, read, write
 from podhealth.web.errors import answer
@@ -35,7 +35,12 @@ def show_list() -> ResponseReturnValue:
         wanted = approvals.listed(conn, current_scope(), ApprovalState.WANTED, _MOST)
         ids = {row.id for row in wanted}
         over = [row for row in approvals.listed(conn, current_scope(), None, _FEW) if row.id not in ids]
-    return render_template("pages/approvals/list.html", shell=shell, wanted=wanted, over=over, what=approvals.what)
+        waiting = approvalview.waiting(conn, current_scope().tenant_id, shell.now)
+    shown = {
+        "wanted": [approvalview.row_of(row, shell.now) for row in wanted],
+        "over": [approvalview.row_of(row, shell.now) for row in over],
+    }
+    return render_template("pages/approvals/list.html", shell=shell, waiting=waiting, **shown)
 
 
 @pages.get("/approvals/<id:approval_id>")

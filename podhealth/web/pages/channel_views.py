@@ -5,16 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from podhealth.core.messages import RouteRule
-from podhealth.core.words import ChannelKind, MessageKind, MessageState, Severity
-from podhealth.store.channels import Listed
+from podhealth.core.words import ChannelKind, MessageKind, MessageState
 
-KIND_WORDS = {
-    ChannelKind.EMAIL: "Email",
-    ChannelKind.SLACK: "Slack",
-    ChannelKind.WEBHOOK: "Web hook",
-    ChannelKind.APPRISE: "Apprise",
-}
 _MESSAGE_WORDS = {
     MessageKind.FIRST: "Problem",
     MessageKind.CHANGE: "Change",
@@ -23,22 +15,6 @@ _MESSAGE_WORDS = {
     MessageKind.NOTICE: "Notice",
     MessageKind.TEST: "Test",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelLine:
-    """A channel in the list. ``state`` is off, broken, failing, working or unused."""
-
-    path: str
-    name: str
-    kind: str
-    state: str
-    error: str | None
-    last_sent_at: datetime | None
-    broken_since: datetime | None
-    waiting: int
-    dead: int
-    routes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,47 +53,6 @@ class MessageLine:
     def last(self) -> TryLine | None:
         """The newest try."""
         return self.tries[-1] if self.tries else None
-
-
-def state_of(channel: Any) -> str:
-    """Return how a channel is, in one word."""
-    if not channel.enabled:
-        return "off"
-    if channel.broken_since is not None:
-        return "broken"
-    if channel.last_error is not None:
-        return "failing"
-    return "working" if channel.last_sent_at is not None else "unused"
-
-
-def line_of(listed: Listed) -> ChannelLine:
-    """Return a channel as the list shows it."""
-    row = listed.row
-    return ChannelLine(
-        f"/channels/{row.id}",
-        row.name,
-        KIND_WORDS[row.kind],
-        state_of(row),
-        row.last_error,
-        row.last_sent_at,
-        row.broken_since,
-        listed.waiting,
-        listed.dead,
-        routes_in_words(listed.routes),
-    )
-
-
-def routes_in_words(routes: Sequence[RouteRule]) -> tuple[str, ...]:
-    """Return what goes to a channel, a line each route."""
-    if not routes:
-        return ("Everything",)
-    return tuple(_route(route) for route in routes)
-
-
-def _route(route: RouteRule) -> str:
-    what = "Critical" if route.severity == Severity.CRITICAL else "Critical and warnings"
-    tags = sorted(route.tags)
-    return f"{what}, of pods with {' and '.join(tags)}" if tags else f"{what}, of all pods"
 
 
 def place_of(channel: Any) -> str | None:

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import ChannelKind
 from podhealth.queues import enqueue
-from podhealth.store import channels, deliveries, reach
+from podhealth.store import channels, channelview, deliveries, reach
 from podhealth.store.db import read
 from podhealth.web.forms import channels as forms
 from podhealth.web.forms.channels import ChannelForm
@@ -33,7 +33,9 @@ def list_channels() -> ResponseReturnValue:
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         listed = channels.list_channels(conn, current_scope())
-    return render_template("pages/channels/list.html", shell=shell, channels=[views.line_of(one) for one in listed])
+    return render_template(
+        "pages/channels/list.html", shell=shell, channels=[channelview.row_of(one) for one in listed]
+    )
 
 
 @pages.get("/channels/new")
@@ -83,7 +85,7 @@ def show(channel_id: int) -> ResponseReturnValue:
         shell=shell,
         channel=channel,
         place=views.place_of(channel),
-        routes=views.routes_in_words(routes),
+        routes=channelview.routes_in_words(routes),
         messages=shown[:A_PAGE],
         tested=next((one for one in shown if str(one.message_id) == tested), None),
         older=f"/channels/{channel_id}?before={shown[A_PAGE - 1].message_id}" if len(shown) > A_PAGE else None,
