@@ -64,12 +64,17 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
+def is_zone(name: str) -> bool:
+    """Return whether a time zone is called so."""
+    # Not ZoneInfo(name): it opens files by that name.
+    return len(name) <= MAX_ZONE and name in _zones()
+
+
 _Reader = Callable[[str, object], Any]
 
 
 def _zone(field: str, value: object) -> str:
-    # Not ZoneInfo(value): it opens files by that name.
-    if not isinstance(value, str) or len(value) > MAX_ZONE or value not in _zones():
+    if not isinstance(value, str) or not is_zone(value):
         raise InputError(field, "must be the name of a time zone, such as Europe/Berlin")
     return value
 

@@ -4,8 +4,9 @@ What the fields may say is core/window_rules' business. What follows for pods is
 (store/windowturns.py), which looks at once at a window that was changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.fields import whole_number
 from podhealth.core.window_rules import WindowRules, parse_window, starts_text, window_fields
-from podhealth.core.windows import MAX_MINUTES, Occurrence, Plan, concerns, under_way
+from podhealth.core.windows import MAX_MINUTES, Occurrence, Plan, concerns, occurrences, under_way
 from podhealth.core.words import FeedKind
 from podhealth.models import Node, Pod, Window
 from podhealth.store import advisory, audit, tenancy
@@ -22,6 +23,7 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope, own
 
 MAX_WINDOWS = 200
+_MOST_TIMES = 100  # of one window that are looked for at once; a month has 31 days
 _WINDOW = Window.__table__
 _SAME = ("name", "reason", "zone", "minutes", "recurrence", "holds", "all_pods", "enabled")
 _LISTS = ("tags", "pod_ids", "node_ids")
@@ -52,6 +54,28 @@ def now_open(row: Any, now: datetime) -> Occurrence | None:
     return Occurrence(min(row.open_since, found.since), found.until)
 
 
+def times_of(row: Any, since: datetime, until: datetime, now: datetime) -> list[Occurrence]:
+    """Return when a stored window was and will be between two moments, in order, as it is planned now.
+
+    What was ended early ends there; before the window was made it never was.
+    """
+    if not row.enabled:
+        return []
+    found = []
+    for one in islice(occurrences(rules_of(row).plan(), since), _MOST_TIMES):
+        if one.since >= until:
+            break
+        is_cut = row.skip_until is not None and one.since <= row.skip_until
+        ends = min(one.until, row.skip_until) if is_cut else one.until
+        if ends > max(row.created_at, since):
+            found.append(Occurrence(one.since, ends))
+    is_open = now_open(row, now)
+    if is_open is None or is_open.since >= until or is_open.until <= since:
+        return found
+    others = [one for one in found if one.until <= is_open.since or one.since >= is_open.until]
+    return sorted([*others, is_open])
+
+
 def get_window(conn: sa.Connection, scope: Scope, window_id: object) -> Row:
     """Return one window. Raises NotFound where the tenant has none of that id."""
     return tenancy.get_own(conn, scope, Window, window_id, "maintenance window")
@@ -61,6 +85,12 @@ def list_windows(conn: sa.Connection, scope: Scope) -> Sequence[Row]:
     """Return the tenant's windows, by name."""
     query = sa.select(_WINDOW).where(own(scope, _WINDOW), Window.deleted_at.is_(None))
     return conn.execute(query.order_by(Window.name, Window.id)).all()
+
+
+def deleted_of(conn: sa.Connection, scope: Scope, window_ids: Collection[int]) -> list[int]:
+    """Return those of these windows of the tenant that were deleted."""
+    query = sa.select(Window.id).where(own(scope, Window), Window.id.in_(window_ids), Window.deleted_at.is_not(None))
+    return list(conn.scalars(query))
 
 
 def pods_meant(conn: sa.Connection, scope: Scope, rules: Sequence[WindowRules]) -> list[int]:

@@ -5,7 +5,7 @@ What a window may say is core/window_rules' business, what follows for its pods 
 
 from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
@@ -16,7 +16,7 @@ from podhealth.core.recurrence import DAYS
 from podhealth.core.window_rules import window_fields
 from podhealth.core.words import Role
 from podhealth.live.render import fragment
-from podhealth.store import inventory, reach, windownames, windows
+from podhealth.store import inventory, reach, windownames, windows, windowview
 from podhealth.store.db import db_now, read
 from podhealth.store.zones import zone_of
 from podhealth.web.access import allows
@@ -24,6 +24,7 @@ from podhealth.web.forms import window_repeat
 from podhealth.web.forms import windows as forms
 from podhealth.web.forms.windows import WindowForm
 from podhealth.web.installed import engine_of
+from podhealth.web.pages import window_calendar as calendar
 from podhealth.web.pages import window_views as views
 from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
 from podhealth.web.session import current_scope
@@ -34,19 +35,24 @@ pages = Blueprint("windows", __name__)
 
 @pages.get("/maintenance", endpoint="list")
 def list_windows() -> ResponseReturnValue:
-    """Show the tenant's windows: under way, next, past; and the next days of its zone."""
+    """Show the tenant's windows: what is under way, a month of its calendar, and all of them."""
     scope = current_scope()
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         rows = windows.list_windows(conn, scope)
         pods = windows.pods_meant(conn, scope, [windows.rules_of(row) for row in rows])
-        zone = zone_of(conn, scope).key
+        asked = calendar.read_asked(request.args, shell.now, zone_of(conn, scope))
+        snoozes = windowview.snoozes_between(conn, scope, *asked.span())
+        shown = windowview.window_rows(conn, scope, shell.now, rows, pods)
     return render_template(
         "pages/windows/list.html",
         shell=shell,
-        windows=views.lines(rows, pods, shell.now),
-        days=views.calendar(rows, pods, shell.now, ZoneInfo(zone)),
-        zone=zone,
+        windows=shown,
+        under_way=windowview.windows_now(shown),
+        month=calendar.month_view(asked, rows, pods, snoozes, shell.now),
+        asked=asked,
+        weekdays=calendar.WEEKDAYS,
+        zones=sorted({asked.own_zone.key, asked.zone.key, "UTC", *(row.zone for row in rows)}),
     )
 
 
@@ -183,7 +189,7 @@ def _ask(template: str, window_id: int) -> ResponseReturnValue:
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         row = windows.get_window(conn, current_scope(), window_id)
-        state, until = views.state_of(row, shell.now)
+        state, until = windowview.state_of(row, shell.now)
         resumes = windownames.resuming(conn, current_scope(), windows.rules_of(row))
     return render_template(template, shell=shell, window=row, state=state, until=until, resumes=resumes)
 
@@ -200,7 +206,7 @@ def _page(form: WindowForm | None, window_id: int | None, status: int = 200) -> 
         effect = _preview(conn, shown)
         tags = reach.tags_in_use(conn, scope)
         resumes = None if row is None else windownames.resuming(conn, scope, windows.rules_of(row))
-    state, until = ("new", None) if row is None else views.state_of(row, shell.now)
+    state, until = ("new", None) if row is None else windowview.state_of(row, shell.now)
     page = render_template(
         "pages/windows/edit.html",
         shell=shell,
