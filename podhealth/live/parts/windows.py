@@ -1,4 +1,4 @@
-"""Maintenance windows on screens: as rows, and which are under way. The calendar loads itself anew with them."""
+"""Maintenance windows on screens: as rows, and which are under way. A page loads its calendar anew with them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -30,7 +30,9 @@ def _rows(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: dateti
 def _now(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
     scope = system_scope(tenant_id)
     rows = windowview.window_rows(conn, scope, now, windows.list_windows(conn, scope))
-    return {THE_ONE: Pieces((Fragment("windows_now", windowview.windows_now(rows)),))}
+    # The month and zone shown, and who may end a window, are each page's own.
+    stale = ("windows-board", "windows-ends")
+    return {THE_ONE: Pieces((Fragment("windows_now", windowview.windows_now(rows)),), stale=stale)}
 
 
 PARTS = (Part("window_row", _the_window, _rows), Part("windows_now", _the_board, _now))
