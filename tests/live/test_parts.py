@@ -13,7 +13,7 @@ from podhealth.live import views
 from podhealth.live.frames import Key
 from podhealth.live.parts import ALL, EVERY, Part
 from podhealth.live.render import TEMPLATES
-from podhealth.store import approvals, channels, feed, holds
+from podhealth.store import approvals, channels, feed, holds, policies
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import system_scope
 from tests.live.conftest import Place, a_place, tell
@@ -142,3 +142,23 @@ def test_a_changed_channel_renews_its_row_and_a_deleted_one_goes(engine, place):
     with write(engine) as conn:
         channels.delete_channel(conn, scope, channel)
     assert rendered(engine, place.tenant_id, key).gone[key] == (f"channel-row-{channel}",)
+
+
+def test_a_saved_policy_renews_who_saved_it_and_its_figures(engine, place):
+    scope = system_scope(place.tenant_id, "<b>ann</b>")
+    with write(engine) as conn:
+        saved = policies.save_policy(conn, scope, {"name": "web"})
+    shown = {Key("policy_now", saved), Key("policy_figures", saved), Key("policy_now", saved + 1)}
+
+    assert touched(engine, place.tenant_id, shown) == shown - {Key("policy_now", saved + 1)}
+    found = rendered(engine, place.tenant_id, *shown)
+    (now,) = map(json.loads, found.elements[Key("policy_now", saved)])
+    assert "&lt;b&gt;ann&lt;/b&gt; saved v1" in now
+    assert found.stale[Key("policy_figures", saved)] == (f"policy-figures-{saved}",)
+
+
+def test_a_pod_that_comes_or_goes_renews_the_figures_of_every_policy(engine, place):
+    tell(engine, place.tenant_id, place.pods[0], kind=FeedKind.INVENTORY)
+
+    shown = {Key("policy_figures", 1), Key("policy_figures", 2), Key("policy_now", 1)}
+    assert touched(engine, place.tenant_id, shown) == {Key("policy_figures", 1), Key("policy_figures", 2)}
