@@ -21,6 +21,7 @@ from podhealth.store.secrets import hold_key
 from podhealth.web import access, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
+from podhealth.web.navigation import navigation
 from podhealth.web.pages import (
     account,
     approvals,
@@ -122,6 +123,7 @@ def _of_the_viewer() -> dict[str, Any]:
     scope = g.get("scope")
     return {
         "person": g.get("person"),
+        "navigation": navigation,
         "may": lambda role: scope is not None and access.allows(scope.role, Role(role)),
     }
 

@@ -1,5 +1,8 @@
 // What every page does in the browser beside being live (live.js) and htmx: times, theme, keys, dialogs, copying, and
 // forms that are sent once. Each part works alone, and every page works without any of it.
+//
+// What a page offers to the keys: [data-key-search] is the field that "/" selects; [data-key="a"] is pressed by that
+// letter, first one in the card or row that has the focus, else the page's first.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -179,7 +182,7 @@
     else location.assign("/pods");
   };
 
-  const PLACES = { p: "/pods", i: "/incidents", o: "/policies", h: "/heals" };
+  const PLACES = { p: "/pods", i: "/incidents", o: "/policies", h: "/heals", m: "/maintenance" };
   const KEYS = {
     "/": search,
     "?": () => open(found("#keys")),
@@ -201,6 +204,13 @@
     else if (!wasGoing && KEYS[event.key]) {
       event.preventDefault();
       KEYS[event.key]();
+    } else if (!wasGoing && /^[a-z]$/.test(event.key)) {
+      const near = event.target.closest("[id^=pod-card-], tr")?.querySelector(`[data-key="${event.key}"]`);
+      const offered = near || found(`main [data-key="${event.key}"]`);
+      if (offered && offered.getAttribute("aria-disabled") !== "true") {
+        event.preventDefault();
+        offered.click();
+      }
     }
   });
 

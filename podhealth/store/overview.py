@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, Phase, Status
-from podhealth.models import Check, CheckState, Decision, Episode, Heal, Node, Pod, PodStatus
+from podhealth.models import Check, CheckState, Decision, Episode, Heal, Incident, IncidentMember, Node, Pod, PodStatus
+from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import check_status, effective
 from podhealth.store.strips import Strip, card_strips
 
@@ -19,7 +20,10 @@ _WHY_CHARACTERS = 80
 
 
 class Counts(NamedTuple):
-    """How many pods of a tenant are how; the four statuses sum to ``total``."""
+    """How many pods of a tenant are how; the four statuses sum to ``total``.
+
+    ``acknowledged``: how many of the unhealthy ones are in an incident that somebody has.
+    """
 
     total: int
     unhealthy: int
@@ -32,6 +36,12 @@ class Counts(NamedTuple):
     stopped: int
     healing: int
     held: int
+    acknowledged: int = 0
+
+    @property
+    def alarms(self) -> int:
+        """How many are unhealthy without anybody having their incident: what the page's title says."""
+        return self.unhealthy - self.acknowledged
 
 
 class Mark(NamedTuple):
@@ -119,7 +129,24 @@ def counts(conn: sa.Connection, tenant_id: int, now: datetime) -> Counts:
         stopped=by_phase[Phase.STOPPED],
         healing=_open_heals(conn, tenant_id),
         held=_held(conn, tenant_id),
+        acknowledged=_acknowledged(conn, tenant_id, now) if by_status[Status.UNHEALTHY] else 0,
     )
+
+
+def _acknowledged(conn: sa.Connection, tenant_id: int, now: datetime) -> int:
+    truth = effective(tenant_id, now)
+    is_had = sa.and_(Incident.recovered_at.is_(None), is_acknowledged(now))
+    n = conn.scalar(
+        sa.select(sa.func.count())
+        .select_from(IncidentMember)
+        .join(Incident, Incident.id == IncidentMember.incident_id)
+        .join(PodStatus, PodStatus.pod_id == IncidentMember.pod_id)
+        .join(Pod, Pod.id == IncidentMember.pod_id)
+        .outerjoin(truth.again, truth.again.c.pod_id == PodStatus.pod_id)
+        .where(IncidentMember.tenant_id == tenant_id, IncidentMember.left_at.is_(None), is_had)
+        .where(Pod.deleted_at.is_(None), truth.status == Status.UNHEALTHY)
+    )
+    return int(n or 0)
 
 
 def _open_heals(conn: sa.Connection, tenant_id: int) -> int:

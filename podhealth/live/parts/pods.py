@@ -24,7 +24,8 @@ def _the_counts(row: FeedRow) -> Iterable[int]:
 
 def _the_head(row: FeedRow) -> Iterable[int]:
     # A window that begins or ends: the list of windows loads itself anew when something on its page is swapped.
-    return (THE_ONE,) if row.kind is FeedKind.WINDOW else _the_counts(row)
+    # An incident that somebody takes on: its pods no longer count in the page's title.
+    return (THE_ONE,) if row.kind in (FeedKind.WINDOW, FeedKind.INCIDENT) else _the_counts(row)
 
 
 def _nav(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
