@@ -18,12 +18,13 @@ class Group:
 
 
 class Feed:
-    """One tenant's feed as this process has told it: up to ``seq``, to whom, and whether there is more."""
+    """One tenant's feed as this process has told it: up to ``seq``, to whom; whether there is more, and that fails."""
 
     def __init__(self, tenant_id: int, seq: int) -> None:
         self.tenant_id = tenant_id
         self.seq = seq
         self.is_behind = False
+        self.is_stuck = False
         self.render_at = 0.0
         self.groups: dict[frozenset[Key], Group] = {}
         self._place: dict[Link, frozenset[Key]] = {}

@@ -6,7 +6,7 @@ requests and no templates: live/wire.py owns the sockets, live/views.py what a c
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from socket import socket
 
 import sqlalchemy as sa
@@ -14,16 +14,13 @@ import structlog
 
 from podhealth import clock
 from podhealth.core.errors import InputError
-from podhealth.live import parts, views
+from podhealth.live import compose, parts
 from podhealth.live.audience import Feed
-from podhealth.live.frames import MAX_ELEMENTS, Frame, Key, Watch, encode, parse_watch
-from podhealth.live.views import Rendered, Touched
+from podhealth.live.frames import Frame, Watch, encode, parse_watch
 from podhealth.live.wire import ACCESS_ENDED, INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, Link, Wire
-from podhealth.models.base import to_us
 from podhealth.store import feed as store_feed
 from podhealth.store import watchers
 from podhealth.store.db import read
-from podhealth.store.feed import FeedRow
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +29,6 @@ RENDER_EVERY_S = 0.25
 BEAT_EVERY_S = 5.0
 CHECK_ACCESS_EVERY_S = 2.0
 _AFTER_TROUBLE_S = 1.0
-_MAX_ROWS = 2000
 
 
 class Hub:
@@ -147,7 +143,8 @@ class Hub:
         self._admit()
         for feed in [f for f in self._feeds.values() if f.is_behind and f.render_at <= now]:
             feed.render_at = clock.monotonic() + RENDER_EVERY_S
-            if not self._attempt(lambda: self._advance(feed)):  # noqa: B023 - called at once
+            feed.is_stuck = not self._attempt(lambda: self._advance(feed))  # noqa: B023 - called at once
+            if feed.is_stuck:
                 feed.render_at = clock.monotonic() + _AFTER_TROUBLE_S
         if now >= self._check_at:
             self._check_at = now + CHECK_ACCESS_EVERY_S
@@ -194,56 +191,35 @@ class Hub:
         """Send to all who show the same, and have reached the same, what they missed."""
         with read(self._engine) as conn:
             newest = store_feed.newest(conn, [tenant_id])[tenant_id]
-            frame = self._frame_missed(conn, newest, tenant_id, watch)
+            frame = compose.frame_missed(conn, newest, tenant_id, watch.seq, watch.shown)
         self._wire.send(links, encode(frame))
         feed = self._feeds.setdefault(tenant_id, Feed(tenant_id, newest))
         for link in links:
             feed.join(link, watch.shown, newest)
 
-    def _frame_missed(self, conn: sa.Connection, newest: int, tenant_id: int, watch: Watch) -> Frame:
-        if watch.seq == newest:
-            return Frame(newest, newest, _now_ms())
-        rows = store_feed.since(conn, tenant_id, watch.seq, _MAX_ROWS)
-        touched = _touched_without_gap(rows, watch.seq, newest, watch.shown)
-        if touched is None or touched.things > MAX_ELEMENTS:
-            return Frame(0, newest, _now_ms(), is_reload=True)
-        rendered = views.render(conn, tenant_id, touched.keys, clock.utcnow())
-        # No toasts: what happened while somebody was away is on the page, not news.
-        return _frame(watch.seq, newest, touched._replace(toasts=()), rendered, watch.shown)
-
     # Those who are here
 
     def _advance(self, feed: Feed) -> None:
         with read(self._engine) as conn:
-            rows = store_feed.since(conn, feed.tenant_id, feed.seq, _MAX_ROWS)
-            if not rows:
-                feed.is_behind = False
-                return
-            touched = _touched_without_gap(rows, feed.seq, rows[-1].seq, feed.keys())
-            is_too_much = touched is None or len(rows) == _MAX_ROWS or touched.things > MAX_ELEMENTS
-            if touched is None or is_too_much:
-                seq = store_feed.newest(conn, [feed.tenant_id])[feed.tenant_id]
-            else:
-                seq = rows[-1].seq
-                rendered = views.render(conn, feed.tenant_id, touched.keys, clock.utcnow())
+            turn = compose.next_turn(conn, feed.tenant_id, feed.seq, feed.keys())
+        feed.is_behind = turn is not None and turn.is_more
+        if turn is None:
+            return
         for shown, group in feed.groups.items():
-            if touched is None or is_too_much:
-                frame = Frame(group.seq, seq, _now_ms(), is_reload=True)
-            else:
-                frame = _frame(group.seq, seq, touched, rendered, shown)
+            frame = turn.frame_for(shown, group.seq)
             if not frame.is_beat:
                 self._wire.send(tuple(group.members), encode(frame))
-                group.seq = seq
-        feed.seq = seq
-        feed.is_behind = False
+                group.seq = turn.seq
+        feed.seq = turn.seq
 
     def _beat(self) -> None:
-        # A beat says "what you see is true": it must not be said while the database does not answer.
+        # A beat says "what you see is true": it must not be said while the database does not answer, nor where what
+        # changed could not be shown.
         if not self._is_answered:
             return
-        for feed in self._feeds.values():
+        for feed in (each for each in self._feeds.values() if not each.is_stuck):
             for group in feed.groups.values():
-                self._wire.send(tuple(group.members), encode(Frame(group.seq, feed.seq, _now_ms())))
+                self._wire.send(tuple(group.members), encode(Frame(group.seq, feed.seq, compose.now_ms())))
                 group.seq = feed.seq
 
     def _check_access(self) -> None:
@@ -255,31 +231,3 @@ class Hub:
             ended = [link for link in links if living.get(session) != link.tenant_id]
             if ended:
                 self._wire.close(ended, ACCESS_ENDED)
-
-
-def _touched_without_gap(rows: list[FeedRow], after: int, newest: int, shown: frozenset[Key]) -> Touched | None:
-    """Return what the rows touch, or None where they don't reach from ``after`` to ``newest``: then load anew."""
-    if not rows or rows[0].seq != after + 1 or rows[-1].seq < newest:
-        return None
-    return views.touched(rows, shown)
-
-
-def _frame(after: int, seq: int, touched: Touched, rendered: Rendered, shown: frozenset[Key]) -> Frame:
-    return Frame(
-        after,
-        seq,
-        _now_ms(),
-        elements=_of(rendered.elements, shown),
-        gone=_of(rendered.gone, shown),
-        stale=_of(rendered.stale, shown),
-        toasts=touched.toasts,
-        is_list_changed=touched.is_list_changed,
-    )
-
-
-def _of(pieces: Mapping[Key, Sequence[str]], shown: frozenset[Key]) -> list[str]:
-    return [one for key, those in pieces.items() if key in shown for one in those]
-
-
-def _now_ms() -> int:
-    return to_us(clock.utcnow()) // 1000

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.words import FeedKind
-from podhealth.live import parts
+from podhealth.live import news, parts
 from podhealth.live.frames import Key
-from podhealth.live.parts import EVERY, THE_ONE
+from podhealth.live.parts import EVERY
 from podhealth.live.render import fragment
 from podhealth.store.feed import FeedRow
 
@@ -24,11 +24,6 @@ class Touched(NamedTuple):
     keys: frozenset[Key]
     is_list_changed: bool
     toasts: tuple[dict[str, Any], ...]
-
-    @property
-    def things(self) -> int:
-        """How many things are old, not counting what there is one of on a page."""
-        return sum(key.object_id != THE_ONE for key in self.keys)
 
 
 class Rendered(NamedTuple):
@@ -49,7 +44,7 @@ def touched(rows: Iterable[FeedRow], shown: frozenset[Key]) -> Touched:
         old.update(Key(part.name, each) for part in asked for each in part.touched(row))
         is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
         if row.note:
-            toasts.append({"text": row.note.get("text"), "tone": row.note.get("tone"), "pod": row.pod_id})
+            toasts.append(news.of(row, row.note))
     every = {key.part for key in old if key.object_id == EVERY}
     return Touched(frozenset(key for key in shown if key in old or key.part in every), is_list_changed, tuple(toasts))
 

@@ -18,7 +18,11 @@ from podhealth.store.sql import among
 
 
 class FeedNote(NamedTuple):
-    """One change to tell: which kind of thing, of which pod, and what a toast says of it ({"text", "tone"})."""
+    """One change to tell: which kind of thing, of which pod, and what a toast says of it ({"text", "tone"}).
+
+    ``"turned"`` in it: the pod has become what the tone says, so that many of them can be told as one. ``"alert"``:
+    something begins that people may want to be called for, in these words.
+    """
 
     tenant_id: int
     kind: FeedKind

@@ -201,3 +201,11 @@ def _settle_pods(engine: sa.Engine, is_any_down: bool, ends: float) -> dict[int,
             settled = podstate.set_unreachable(conn, {i: wanted[i] for i in some}, db_now(conn))
             published |= feed.append(conn, settled.notes)
     return published
+
+
+def names_of_pods(conn: sa.Connection, tenant_id: int, pod_ids: Collection[int]) -> dict[int, str]:
+    """Return the name of the node of each of these pods of the tenant that is on one."""
+    query = among(
+        "SELECT p.id, n.name FROM pods p JOIN nodes n ON n.id = p.node_id WHERE p.tenant_id = :t AND p.id IN :ids"
+    )
+    return {int(pod_id): str(name) for pod_id, name in conn.execute(query, {"t": tenant_id, "ids": list(pod_ids)})}

@@ -68,9 +68,9 @@ def _note(pod: PodInHand) -> FeedNote:
     ill = (Status.UNHEALTHY.value,)
     toast = None
     if own and pod.status in ill and own[0]["from_status"] not in ill:
-        toast = {"text": f"{pod.name} is unhealthy: {pod.reason or 'no answer'}", "tone": "unhealthy"}
+        toast = {"text": f"{pod.name} is unhealthy: {pod.reason or 'no answer'}", "tone": "unhealthy", "turned": True}
     elif own and pod.status == Status.HEALTHY and any(t["from_status"] in ill for t in own):
-        toast = {"text": f"{pod.name} is healthy again", "tone": "healthy"}
+        toast = {"text": f"{pod.name} is healthy again", "tone": "healthy", "turned": True}
     return FeedNote(pod.tenant_id, FeedKind.POD, pod.pod_id, None, toast)
 
 

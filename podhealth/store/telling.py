@@ -176,7 +176,8 @@ def _join(conn: sa.Connection, joining: Sequence[News], now: int, touched: dict[
                 "told": _trouble_of(one.told),
             }
         )
-        touched[at.incident_id] = FeedNote(pod.tenant_id, FeedKind.INCIDENT, pod.pod_id, at.incident_id)
+        alert = {"alert": _title(pod)} if pod.status == Status.UNHEALTHY else None
+        touched[at.incident_id] = FeedNote(pod.tenant_id, FeedKind.INCIDENT, pod.pod_id, at.incident_id, alert)
     memberships.join(conn, rows, now)
     return places
 

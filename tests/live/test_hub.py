@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.words import FeedKind, Status
+from podhealth.live import compose, views
 from podhealth.live import hub as hubs
-from podhealth.live import views
 from podhealth.live.wire import ACCESS_ENDED, TRY_AGAIN_LATER
 from podhealth.models import FeedEntry, Pod, PodStatus, Session, Tenant, User
 from podhealth.store import feed
@@ -165,13 +165,48 @@ def test_more_than_200_things_at_once_are_not_sent_one_by_one(sqlite_engine, req
     hub.start()
     request.addfinalizer(hub.stop)
     place = a_place(engine, pods=201)
-    browsers = [opened(hub, place, card=list(pods)) for pods in (place.pods[:200], place.pods[200:])]
-    for browser in browsers:
+    many, few = (opened(hub, place, card=list(pods)) for pods in (place.pods, place.pods[200:]))
+    for browser in (many, few):
         browser.until_seq(0)
 
     seq = tell(engine, place.tenant_id, *place.pods)
 
-    assert [browser.until_seq(seq)["reload"] for browser in browsers] == [True, True]
+    assert many.until_seq(seq)["reload"] is True
+    assert set(many.elements()) == {"nav-counts"}
+    assert "reload" not in few.until_seq(seq)
+    assert set(few.elements()) == {"nav-counts", f"pod-card-{place.pods[200]}"}
+
+
+def test_a_long_row_of_changes_is_told_in_turns_not_loaded_anew(engine, place, hub, join, monkeypatch):
+    monkeypatch.setattr(compose, "MAX_ROWS", 2)
+    browser = join(place, card=list(place.pods))
+    browser.until_seq(0)
+
+    seq = tell(engine, place.tenant_id, *place.pods, *place.pods[:1], None)
+
+    browser.until_seq(seq)
+    assert not [frame for frame in browser.frames if "reload" in frame]
+    assert {f"pod-card-{pod_id}" for pod_id in place.pods} <= set(browser.elements())
+
+
+@pytest.mark.slow
+def test_nothing_is_called_true_while_a_change_cannot_be_shown(quick_beats, engine, place, hub, join, monkeypatch):
+    browser = join(place, card=list(place.pods))
+    browser.until(lambda b: len(b.frames) >= 2, within_s=6)
+    failed: list[int] = []
+
+    def fails(*_args):
+        browser.read(0.001)
+        failed.append(len(browser.frames))
+        raise ValueError("a fault of ours")
+
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr(views, "render", fails)
+        tell(engine, place.tenant_id, place.pods[0])
+        wait_for(lambda: len(failed) >= 2, what="tried again")
+
+    assert failed[1] - failed[0] <= 1, "beats went on"
+    browser.until_seq(1, within_s=6)
 
 
 def test_a_pod_that_is_no_more_is_taken_from_the_screen(engine, place, hub, join):

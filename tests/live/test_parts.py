@@ -147,7 +147,7 @@ def test_a_changed_channel_renews_its_row_and_a_deleted_one_goes(engine, place):
 def test_a_saved_policy_renews_who_saved_it_and_its_figures(engine, place):
     scope = system_scope(place.tenant_id, "<b>ann</b>")
     with write(engine) as conn:
-        saved = policies.save_policy(conn, scope, {"name": "web"})
+        saved = policies.save_policy(conn, scope, {"name": "web", "action": "restart"}).id
     shown = {Key("policy_now", saved), Key("policy_figures", saved), Key("policy_now", saved + 1)}
 
     assert touched(engine, place.tenant_id, shown) == shown - {Key("policy_now", saved + 1)}
