@@ -157,6 +157,16 @@
   document.addEventListener("htmx:afterSettle", tellRefused);
   document.addEventListener("htmx:oobAfterSwap", tellRefused);
 
+  // Somebody else saved while the form is open: said quietly, and the form is left alone.
+
+  document.addEventListener("podhealth:swapped", ({ detail }) => {
+    const read = document.querySelector('#policy-form [name="version"]');
+    if (!read || !detail.id.startsWith("policy-now-")) return;
+    const isNewer = Number(detail.dataset.version) > Number(read.value);
+    detail.classList.toggle("is-newer", isNewer);
+    if (isNewer) say(detail.textContent);
+  });
+
   // A replay takes up to some seconds
 
   document.addEventListener("click", (event) => {

@@ -3,6 +3,7 @@
 Pure counting over what happened; where it was read from is unknown here. Times are those of the database.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -69,6 +70,11 @@ def effect(heals: Iterable[Happened]) -> Effect:
     actions = tuple(_of(action, by_action[action]) for action in Action if by_action[action])
     total = _of(doing[0].action, doing) if doing else None
     return Effect(actions, total, _chronic(doing))
+
+
+def percent_text(rate: float) -> str:
+    """Return a rate of 0 to 1 in whole percent, cut down, so that nothing short of all reads as all."""
+    return f"{math.floor(100 * rate + 1e-9)} %"
 
 
 def _of(action: Action, heals: Sequence[Happened]) -> ActionEffect:

@@ -36,11 +36,11 @@ def effects_of(
     """
     since = now - SPAN
     by_policy: dict[int, list[Happened]] = defaultdict(list)
-    for row in conn.execute(_heals(scope, since, policy_id)):
+    for row in conn.execute(_heals(scope, since, policy_id).where(Heal.policy_id.is_not(None))):
         by_policy[row.policy_id].append(Happened(*row[1:]))
     shadows = {row[0]: int(row[1]) for row in conn.execute(_shadows(scope, since, policy_id))}
     found = {each: effect(by_policy[each]) for each in {*by_policy, *shadows}}
-    names = _names(conn, {pod for one in found.values() for pod in one.chronic_pods})
+    names = names_of(conn, {pod for one in found.values() for pod in one.chronic_pods})
     return {
         each: PolicyEffect(one, tuple(names[pod] for pod in one.chronic_pods if pod in names), shadows.get(each, 0))
         for each, one in found.items()
@@ -61,7 +61,7 @@ def _heals(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[An
         _bad_since(),
         _healthy_at(),
         _next_trouble_at(),
-    ).where(own(scope, Heal), Heal.triggered_at > since, Heal.policy_id.is_not(None))
+    ).where(own(scope, Heal), Heal.triggered_at > since)
     if policy_id is not None:
         query = query.where(Heal.policy_id == policy_id)
     return query.order_by(Heal.triggered_at.desc()).limit(_MOST)
@@ -108,13 +108,19 @@ def _shadows(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[
     return query.group_by(ShadowHeal.policy_id)
 
 
+def heals_since(conn: sa.Connection, scope: Scope, since: datetime) -> list[Happened]:
+    """Return the tenant's heals since then, whatever policy they were of; the newest 10,000."""
+    return [Happened(*row[1:]) for row in conn.execute(_heals(scope, since, None))]
+
+
 def shadow_heals(conn: sa.Connection, scope: Scope, policy_id: int, now: datetime) -> int:
     """Return how often the policy would have acted in the last 30 days while it was in shadow."""
     found = conn.execute(_shadows(scope, now - SPAN, policy_id)).one_or_none()
     return 0 if found is None else int(found[1])
 
 
-def _names(conn: sa.Connection, pod_ids: set[int]) -> dict[int, str]:
+def names_of(conn: sa.Connection, pod_ids: set[int]) -> dict[int, str]:
+    """Return the names of pods by their ids. The caller's scope owns them."""
     if not pod_ids:
         return {}
     rows = conn.execute(sa.select(Pod.id, Pod.name).where(Pod.id.in_(sorted(pod_ids))))

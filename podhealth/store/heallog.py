@@ -1,18 +1,18 @@
-"""A tenant's heals as its heal log lists them, newest first, with what they came to over the range.
+"""A tenant's heals as its heal log lists them, newest first.
 
-Reads only; a heal's own course is store/healsteps's.
+Reads only; what they came to is store/healsums.py's, one heal's own page store/healpage.py's.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.told import length_in_words
 from podhealth.core.words import OPEN_HEAL_STATES, Action, HealState
-from podhealth.models import Heal, Pod, Policy
-from podhealth.models.base import to_us
+from podhealth.models import Heal, Node, Pod, Policy, ShadowHeal
+from podhealth.store.health import has_tag
 from podhealth.store.podevents import took_of
 
 RESULTS: dict[str, tuple[HealState, ...]] = {
@@ -24,8 +24,9 @@ RESULTS: dict[str, tuple[HealState, ...]] = {
 
 
 class Wish(NamedTuple):
-    """Which heals are wanted: since a moment, of a result, an action, pods whose names hold a text.
+    """Which heals are wanted: since a moment, of a result, an action, a policy, pods by name, tag and node.
 
+    ``pod``: a text that the pod's name holds; ``node``: the name of the node on which it was when it was healed.
     ``before``: the moment and id of a heal to go on from.
     """
 
@@ -34,6 +35,9 @@ class Wish(NamedTuple):
     action: Action | None = None
     pod: str = ""
     before: tuple[datetime, int] | None = None
+    policy_id: int | None = None
+    tag: str | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class HealRow:
     """One heal. ``pod_path`` is null where the pod was deleted; ``took`` where the heal is open."""
 
     heal_id: int
+    path: str
     at: datetime
     pod: str
     pod_path: str | None
@@ -62,24 +67,9 @@ class HealRow:
     until: datetime | None
 
 
-class HealSums(NamedTuple):
-    """What the heals of a range came to. ``to_health``: the median time from plan to health, in words."""
-
-    total: int
-    healed: int
-    failed: int
-    open: int
-    to_health: str | None
-
-
 def heal_rows(conn: sa.Connection, tenant_id: int, wish: Wish, limit: int) -> list[HealRow]:
     """Return up to ``limit`` of the tenant's heals, newest first."""
-    query = (
-        sa.select(Heal.__table__, Pod.name.label("pod"), Pod.deleted_at.label("gone"), Policy.name.label("policy"))
-        .join(Pod, Pod.id == Heal.pod_id)
-        .outerjoin(Policy, Policy.id == Heal.policy_id)
-        .where(*_wanted(tenant_id, wish))
-    )
+    query = _named().where(*_wanted(conn, tenant_id, wish))
     if wish.before is not None:
         at, heal_id = wish.before
         query = query.where(sa.or_(Heal.triggered_at < at, sa.and_(Heal.triggered_at == at, Heal.id < heal_id)))
@@ -87,20 +77,47 @@ def heal_rows(conn: sa.Connection, tenant_id: int, wish: Wish, limit: int) -> li
     return [_row(row) for row in conn.execute(newest_first.limit(limit))]
 
 
-def _wanted(tenant_id: int, wish: Wish) -> list[sa.ColumnElement[bool]]:
+def rows_of(conn: sa.Connection, tenant_id: int, ids: Collection[int]) -> dict[int, HealRow]:
+    """Return the tenant's heals of these ids, as the list shows them."""
+    query = _named().where(Heal.tenant_id == tenant_id, Heal.id.in_(sorted(ids)))
+    return {row.id: _row(row) for row in conn.execute(query)} if ids else {}
+
+
+def _named() -> sa.Select[Any]:
+    return (
+        sa.select(Heal.__table__, Pod.name.label("pod"), Pod.deleted_at.label("gone"), Policy.name.label("policy"))
+        .join(Pod, Pod.id == Heal.pod_id)
+        .outerjoin(Policy, Policy.id == Heal.policy_id)
+    )
+
+
+def _wanted(conn: sa.Connection, tenant_id: int, wish: Wish) -> list[sa.ColumnElement[bool]]:
     found = [Heal.tenant_id == tenant_id, Heal.triggered_at > wish.since]
     if wish.result is not None:
         found.append(Heal.state.in_(RESULTS[wish.result]))
     if wish.action is not None:
         found.append(Heal.action == wish.action)
+    if wish.policy_id is not None:
+        found.append(Heal.policy_id == wish.policy_id)
+    return found + of_pods(conn, wish, Heal.node_id)
+
+
+def of_pods(conn: sa.Connection, wish: Wish, node_id: Any) -> list[sa.ColumnElement[bool]]:
+    """Return what a wish says of the pods, for a query that has joined them; ``node_id``: where the node stands."""
+    found: list[sa.ColumnElement[bool]] = []
     if wish.pod:
         found.append(sa.func.lower(Pod.name).contains(wish.pod.lower(), autoescape=True))
+    if wish.tag is not None:
+        found.append(has_tag(conn, wish.tag))
+    if wish.node is not None:
+        found.append(node_id.in_(sa.select(Node.id).where(Node.name == wish.node)))
     return found
 
 
 def _row(row: Any) -> HealRow:
     return HealRow(
         heal_id=row.id,
+        path=f"/heals/{row.id}",
         at=row.triggered_at,
         pod=row.pod,
         pod_path=None if row.gone else f"/pods/{row.pod_id}",
@@ -123,22 +140,11 @@ def _row(row: Any) -> HealRow:
     )
 
 
-def heal_sums(conn: sa.Connection, tenant_id: int, since: datetime) -> HealSums:
-    """Return what the tenant's heals since then came to; those that only tell people are no heals here."""
-    rows = conn.execute(
-        sa.select(Heal.state, Heal.triggered_at, Heal.completed_at).where(
-            Heal.tenant_id == tenant_id, Heal.triggered_at > since, Heal.action != Action.NOTIFY_ONLY
-        )
-    ).all()
-    lengths = sorted(
-        to_us(row.completed_at) - to_us(row.triggered_at)
-        for row in rows
-        if row.state == HealState.SUCCEEDED and row.completed_at is not None
-    )
-    return HealSums(
-        total=len(rows),
-        healed=len(lengths),
-        failed=sum(row.state in RESULTS["failed"] for row in rows),
-        open=sum(row.state in OPEN_HEAL_STATES for row in rows),
-        to_health=length_in_words(lengths[len(lengths) // 2]) if lengths else None,
-    )
+def wanted_of_shadow(conn: sa.Connection, wish: Wish) -> list[sa.ColumnElement[bool]]:
+    """Return what a wish asks of shadow heals, for a query that has joined their pods."""
+    found = of_pods(conn, wish, ShadowHeal.node_id)
+    if wish.action is not None:
+        found.append(ShadowHeal.action == wish.action)
+    if wish.policy_id is not None:
+        found.append(ShadowHeal.policy_id == wish.policy_id)
+    return found

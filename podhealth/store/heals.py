@@ -145,6 +145,22 @@ def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[F
     return [FeedNote(heal.tenant_id, FeedKind.HEAL, heal.pod_id, heal.id)]
 
 
+def cancel_planned(conn: sa.Connection, scope: Scope, heal_id: object) -> None:
+    """Cancel a heal that is planned, because a person says so, and give its attempt back.
+
+    While its gates stay open it is planned anew at the pod's next judgement: who wants it held snoozes the pod. Raises
+    NotFound for another tenant's heal, Conflict where something has been done already.
+    """
+    heal = tenancy.get_own(conn, scope, Heal, heal_id, "heal")
+    podstate.lock_pods(conn, [heal.pod_id])
+    notes = cancel(conn, heal, f"cancelled by {scope.actor_name}", db_now(conn))
+    if not notes:
+        raise Conflict("It has begun already, so it is followed to its end.")
+    after = {"heal": heal.id, "action": heal.action.value, "attempt": heal.attempt}
+    audit.write(conn, scope, "heal cancelled", "pod", heal.pod_id, None, after)
+    append(conn, notes)
+
+
 def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int:
     """Plan the next step of the pod's policy at once, because a person asks for it; return the heal's id.
 

@@ -216,7 +216,7 @@ def _why(g: Gathered, decision: Row | None, policy: PolicyLine | None) -> Why:
         decision_id=None if decision is None else decision.id,
         at=None if decision is None else decision.at,
         summary=_summary(decision, len(asked)),
-        gates=tuple(_gate_line(gate, asked.get(gate.value)) for gate, _ in GATES),
+        gates=tuple(gate_line(gate, asked.get(gate.value)) for gate, _ in GATES),
         policy=policy,
         no_policy=g.policy.why,
     )
@@ -232,7 +232,8 @@ def _summary(decision: Row | None, asked: int) -> str:
     return f"Gate {asked} of {len(GATES)} is closed: {decision.inputs.get('card') or decision.reason}."
 
 
-def _gate_line(gate: Gate, row: Mapping[str, Any] | None) -> GateLine:
+def gate_line(gate: Gate, row: Mapping[str, Any] | None) -> GateLine:
+    """Return a gate as a decision's inputs keep it; ``row`` null: it was not asked."""
     if row is None:
         return GateLine(gate, "unasked", None, ())
     inputs = tuple((_name(name), _value(value)) for name, value in row["inputs"].items() if value is not None)

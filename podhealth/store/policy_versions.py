@@ -1,6 +1,5 @@
 """What a policy said at its earlier versions, and who said so: read side of the rows that store/policies.py keeps."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,24 +23,6 @@ class Version(NamedTuple):
     def rules(self) -> PolicyRules:
         """What it said; fields that were not known then have their defaults."""
         return parse_policy(self.fields, PolicyRules(name=""))
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyNow:
-    """Which version of a policy is in force, who saved it and when."""
-
-    policy_id: int
-    version: int
-    by: str
-    at: datetime
-
-
-def now_of(conn: sa.Connection, scope: Scope, row: Any) -> PolicyNow:
-    """Return which version of a stored policy is in force; ``row`` is the tenant's own."""
-    found = get_version(conn, scope, row.id, row.version)
-    if found is None:
-        return PolicyNow(row.id, row.version, "somebody", row.updated_at)
-    return PolicyNow(row.id, row.version, found.by, found.at)
 
 
 def get_version(conn: sa.Connection, scope: Scope, policy_id: int, number: int) -> Version | None:

@@ -4,6 +4,7 @@ Attempts, pause, relapse, chronic and budget of a pod in shadow come from these 
 its page shows is what mode auto would have come to. They take no slot, and nobody else's brake counts them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -132,10 +133,12 @@ def newest_of(conn: sa.Connection, episode_id: int) -> ShadowLine | None:
     return None if row is None else ShadowLine(*row)
 
 
-def log(conn: sa.Connection, tenant_id: int, since: datetime, limit: int, name: str = "") -> list[Row]:
+def log(
+    conn: sa.Connection, tenant_id: int, since: datetime, limit: int, wanted: Sequence[sa.ColumnElement[bool]] = ()
+) -> list[Row]:
     """Return what the tenant's policies would have done since then, newest first, with the names of pod and policy.
 
-    ``name``: a text that the pods' names hold.
+    ``wanted``: what is asked of the shadow heals, their pods and policies besides.
     """
     query = (
         sa.select(
@@ -146,6 +149,4 @@ def log(conn: sa.Connection, tenant_id: int, since: datetime, limit: int, name: 
         .where(ShadowHeal.tenant_id == tenant_id, ShadowHeal.at > since)
         .order_by(ShadowHeal.at.desc(), ShadowHeal.id.desc())
     )
-    if name:
-        query = query.where(sa.func.lower(Pod.name).contains(name.lower(), autoescape=True))
-    return list(conn.execute(query.limit(limit)))
+    return list(conn.execute(query.where(*wanted).limit(limit)))

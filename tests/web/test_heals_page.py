@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Action, HealState
 from podhealth.store.db import db_now, read, write
-from podhealth.store.heallog import HealSums, heal_sums
+from podhealth.store.healsums import heal_stats
 from tests.support.build import a_heal, a_pod, a_policy, a_tenant
 from tests.support.cast import Caller
 from tests.support.past import DAY, HOUR, MINUTE
@@ -56,7 +56,9 @@ def test_heals_are_listed_newest_first_with_what_came_of_them(engine, tenant, vi
     assert page.status_code == 200
     assert listed(page.text) == ["web-2", "db-1", "web-1"]
     assert "<title>Heals · acme · PodHealth</title>" in page.text
-    assert re.search(r"3 heals · 1 healed · 1 failed · 1 open · median to health 1 min", page.text)
+    assert re.search(
+        r"3 heals · 1 healed · 1 failed · 1 open · relapse in 24 h 0 % · median to health 1 min", page.text
+    )
     assert "web v4" in page.text
 
 
@@ -153,4 +155,5 @@ def test_telling_people_is_no_heal_in_the_sums(engine, tenant):
     )
 
     with read(engine) as conn:
-        assert heal_sums(conn, tenant, db_now(conn) - DAY) == HealSums(1, 1, 0, 0, "5 min")
+        stats = heal_stats(conn, tenant, 24, db_now(conn))
+    assert (stats.total, stats.healed, stats.failed, stats.open, stats.to_health, stats.all) == (1, 1, 0, 0, "5 min", 2)

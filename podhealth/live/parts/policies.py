@@ -5,12 +5,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import NotFound
 from podhealth.core.words import FeedKind
 from podhealth.live.parts.part import EVERY, Fragment, Part, Pieces
-from podhealth.store import policies, policy_versions
+from podhealth.store import policy_now
 from podhealth.store.feed import FeedRow
-from podhealth.store.tenancy import system_scope
 
 
 def _the_policy(row: FeedRow) -> Iterable[int]:
@@ -23,14 +21,8 @@ def _its_figures(row: FeedRow) -> Iterable[int]:
 
 
 def _now(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
-    scope, found = system_scope(tenant_id), {}
-    for policy_id in ids:
-        try:
-            row = policies.get_policy(conn, scope, policy_id)
-        except NotFound:  # deleted, or never the tenant's
-            continue
-        found[policy_id] = Pieces((Fragment("policy_now", policy_versions.now_of(conn, scope, row)),))
-    return found
+    found = policy_now.versions_now(conn, tenant_id, ids)
+    return {policy_id: Pieces((Fragment("policy_now", one),)) for policy_id, one in found.items()}
 
 
 def _figures(_conn: sa.Connection, _tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:

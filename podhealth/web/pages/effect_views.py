@@ -1,9 +1,8 @@
 """What the policy pages say of what a policy came to: numbers in words. Nothing is counted here."""
 
-import math
 from dataclasses import dataclass
 
-from podhealth.core.effect import ActionEffect
+from podhealth.core.effect import ActionEffect, percent_text
 from podhealth.core.told import length_in_words
 from podhealth.core.words import Action
 from podhealth.store.effect import PolicyEffect
@@ -32,51 +31,9 @@ class PolicyEffectView:
     shadow: int
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The same in a row of a list. ``shadow``: how often it would have acted, in words; empty where never."""
-
-    heals: str
-    success: str
-    relapse: str
-    chronic: str
-    shadow: str = ""
-
-    @property
-    def is_none(self) -> bool:
-        """Whether nothing happened."""
-        return self.heals == _DASH and not self.shadow
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFigures:
-    """The same in one line above a policy's pages, with how many pods it governs."""
-
-    policy_id: int
-    pods: str
-    figures: Figures
-
-
 def effect_view(found: PolicyEffect) -> PolicyEffectView:
     """Return the view of a policy's effect."""
     return PolicyEffectView(tuple(_line(one) for one in found.effect.actions), found.chronic, found.shadow)
-
-
-def figures_view(policy_id: int, pods: int, found: PolicyEffect) -> PolicyFigures:
-    """Return the line above a policy's pages."""
-    return PolicyFigures(policy_id, f"{pods:,} pod{'' if pods == 1 else 's'}", figures(found))
-
-
-def figures(found: PolicyEffect) -> Figures:
-    """Return the effect in a row: heals of 30 days, how many helped and did not last, and its chronic pods."""
-    total = found.effect.total
-    chronic = ", ".join(found.chronic) or _DASH
-    shadow = f"{found.shadow:,} in shadow" if found.shadow else ""
-    if total is None:
-        return Figures(_DASH, _DASH, _DASH, chronic, shadow)
-    success = _DASH if total.success_rate is None else _percent(total.success_rate)
-    relapse = _DASH if total.relapse_rate is None else _percent(total.relapse_rate)
-    return Figures(f"{total.heals:,}", success, relapse, chronic, shadow)
 
 
 def _line(one: ActionEffect) -> EffectLine:
@@ -91,9 +48,4 @@ def _line(one: ActionEffect) -> EffectLine:
 
 
 def _rate(rate: float | None, part: int, of: int) -> str:
-    return _DASH if rate is None else f"{_percent(rate)} ({part:,} of {of:,})"
-
-
-def _percent(rate: float) -> str:
-    # Down, so that nothing short of all reads as all.
-    return f"{math.floor(100 * rate + 1e-9)} %"
+    return _DASH if rate is None else f"{percent_text(rate)} ({part:,} of {of:,})"

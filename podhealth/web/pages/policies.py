@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.errors import Conflict
 from podhealth.store import effect, policies, policy_pods, reach
 from podhealth.store.db import read
+from podhealth.store.policy_now import figures
 from podhealth.web.installed import engine_of
-from podhealth.web.pages import effect_views
 from podhealth.web.pages import policy_views as views
 from podhealth.web.pages.once import Answer, once, posted_number
 from podhealth.web.pages.policy_head import asked_number, pager
@@ -30,10 +30,7 @@ def list_policies() -> ResponseReturnValue:
         rows = policies.list_policies(conn, scope)
         bound = reach.bound_pods(conn, scope, rows)
         came_to = effect.effects_of(conn, scope, shell.now)
-    lines = [
-        views.line_of(row, bound.get(row.id, 0), effect_views.figures(came_to.get(row.id, effect.NOTHING)))
-        for row in rows
-    ]
+    lines = [views.line_of(row, bound.get(row.id, 0), figures(came_to.get(row.id, effect.NOTHING))) for row in rows]
     return render_template(
         "pages/policies/list.html",
         shell=shell,

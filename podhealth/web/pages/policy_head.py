@@ -9,9 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from flask import request
 
-from podhealth.store import effect, policies, policy_versions, reach
+from podhealth.store import policies, policy_now
 from podhealth.store.policy_pods import BoundPods
-from podhealth.web.pages import effect_views
 from podhealth.web.session import current_scope
 from podhealth.web.shell import Shell, open_shell
 
@@ -25,8 +24,8 @@ class Head:
     policy: Any
     tab: str
     tabs: tuple[tuple[str, str, bool], ...]
-    now: policy_versions.PolicyNow
-    figures: effect_views.PolicyFigures
+    now: policy_now.PolicyNow
+    figures: policy_now.PolicyFigures
     is_bent: bool = False
 
 
@@ -35,12 +34,11 @@ def head_of(conn: sa.Connection, policy_id: int, tab: str, is_bent: bool = False
     scope = current_scope()
     shell = open_shell(conn)
     row = policies.get_policy(conn, scope, policy_id)
-    pods = reach.bound_pods(conn, scope).get(policy_id, 0)
-    came_to = effect.effects_of(conn, scope, shell.now, policy_id).get(policy_id, effect.NOTHING)
     path = f"/policies/{policy_id}"
     tabs = tuple((word, path if name == "rules" else f"{path}?tab={name}", name == tab) for name, word in TABS.items())
-    now = policy_versions.now_of(conn, scope, row)
-    return shell, Head(row, tab, tabs, now, effect_views.figures_view(policy_id, pods, came_to), is_bent)
+    now = policy_now.versions_now(conn, scope.tenant_id, [policy_id])[policy_id]
+    figures = policy_now.figures_now(conn, scope.tenant_id, [policy_id], shell.now)[policy_id]
+    return shell, Head(row, tab, tabs, now, figures, is_bent)
 
 
 def asked_number(name: str, default: int, most: int = 100_000) -> tuple[int, bool]:

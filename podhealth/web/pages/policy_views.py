@@ -17,10 +17,10 @@ from podhealth.core.verdict import verify_until
 from podhealth.core.words import Action, Mode, ProviderKind
 from podhealth.models.base import EPOCH
 from podhealth.store.policies import rules_of
+from podhealth.store.policy_now import Figures
 from podhealth.store.policy_versions import Version
 from podhealth.store.reach import Reach, Staying
 from podhealth.web.forms.policies import LABELS, PolicyForm, html_id, label_of
-from podhealth.web.pages.effect_views import Figures
 
 _UNITS = {
     "cooldownMinutes": "min",
