@@ -38,6 +38,7 @@ from podhealth.web.pages import (
     policies,
     public,
     status_page,
+    wall,
     windows,
 )
 from podhealth.web.pages import incident_public as incident_public  # attaches what visitors are told to ``incidents``
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> Flask:
         ops,
         public,
         status_page,
+        wall,
         windows,
     ):
         app.register_blueprint(noun.pages)
