@@ -140,6 +140,13 @@ def upgrade() -> None:
     with op.batch_alter_table('incident_updates', schema=None) as batch_op:
         batch_op.create_index('ix_incident_updates_incident', ['incident_id', 'at'], unique=False)
 
+    with op.batch_alter_table('channels', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('secret_set_at', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('secret_hint', sa.String(length=8), nullable=True))
+
+    with op.batch_alter_table('messages', schema=None) as batch_op:
+        batch_op.create_index('ix_messages_tenant', ['tenant_id', 'id'], unique=False)
+
     op.create_table('incident_entries',
     sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
     sa.Column('tenant_id', BIG_ID, nullable=False),
@@ -263,6 +270,13 @@ def downgrade() -> None:
         batch_op.drop_index('ix_incident_entries_incident')
 
     op.drop_table('incident_entries')
+    with op.batch_alter_table('messages', schema=None) as batch_op:
+        batch_op.drop_index('ix_messages_tenant')
+
+    with op.batch_alter_table('channels', schema=None) as batch_op:
+        batch_op.drop_column('secret_hint')
+        batch_op.drop_column('secret_set_at')
+
     with op.batch_alter_table('incident_updates', schema=None) as batch_op:
         batch_op.drop_index('ix_incident_updates_incident')
 

@@ -12,7 +12,7 @@ import structlog
 
 from podhealth import clock
 from podhealth.alerting.channels import Registry, registry
-from podhealth.alerting.channels.base import Outgoing, SendError
+from podhealth.alerting.channels.base import Config, Outgoing, SendError, without_addresses
 from podhealth.alerting.channels.email import MailServer
 from podhealth.core.channel_fields import CHANNEL_SECRETS
 from podhealth.core.errors import SetupError
@@ -58,6 +58,7 @@ class Deliverer:
         begun = clock.monotonic()
         crashpoint("alert.before_send")
         code = error = None
+        opened: Config = {}
         try:
             opened = unseal_channel(channel.config, message.channel_id, CHANNEL_SECRETS[channel.kind])
             code = self._channels[channel.kind].send(opened, self._outgoing(message, channel)).code
@@ -69,13 +70,14 @@ class Deliverer:
             log.exception("delivery failed", message_id=message.id)
             error = SendError(f"a fault of ours: {type(fault).__name__}")
         crashpoint("alert.after_send")
-        return self._store(message, (clock.monotonic() - begun) * 1000, code, error)
-
-    def _store(self, message: Row, took_ms: float, code: str | None, error: SendError | None) -> dict[int, int]:
+        took_ms = (clock.monotonic() - begun) * 1000
         if error is None:
-            tried = Tried(took_ms, code)
-        else:
-            tried = Tried(took_ms, error.code, str(error) or "failed", error.permanent, error.retry_after)
+            return self._store(message, Tried(took_ms, code))
+        said = without_addresses(str(error), opened) or "failed"
+        return self._store(message, Tried(took_ms, error.code, said, error.permanent, error.retry_after))
+
+    def _store(self, message: Row, tried: Tried) -> dict[int, int]:
+        if tried.error is not None:
             log.info("message not delivered", message_id=message.id, nth=message.attempts, error=tried.error)
         with write(self._engine, durable=True) as conn:
             jitter = random.random()  # noqa: S311 - spreads tries, hides nothing

@@ -120,6 +120,8 @@ class Channel(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    secret_set_at: Mapped[datetime | None]  # null: it has none, or since before this was noted
+    secret_hint: Mapped[str | None] = mapped_column(sa.String(8))  # its last characters
 
 
 class Route(Base):
@@ -154,6 +156,7 @@ class Message(Base):
         sa.UniqueConstraint("public_id"),
         sa.Index("ix_messages_due", "due_at", **_WAITING),
         sa.Index("ix_messages_channel", "channel_id", "created_at"),
+        sa.Index("ix_messages_tenant", "tenant_id", "id"),
         sa.Index("ix_messages_incident", "incident_id"),
         sa.Index("ix_messages_gathering", "due_at", **_GATHERING),
         sa.Index("ix_messages_thread", "thread_id"),

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from podhealth.core.channel_fields import CHANNEL_SECRETS, ChannelRules, Platfor
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.messages import RouteRule
 from podhealth.core.words import ChannelKind, FeedKind, MessageKind, MessageState, Severity
-from podhealth.models import Channel, Message, Route, Telling
+from podhealth.models import Channel, Delivery, Message, Route, Telling
 from podhealth.store import advisory, audit, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
@@ -29,6 +29,8 @@ from podhealth.store.tenancy import Scope, own
 
 MOST_CHANNELS = 100  # the relay goes through all of them for each notice, and all tenants wait for it
 _SECRET_BYTES = 24
+_FAILURES_WITHIN = timedelta(hours=24)
+_HINT, _SHORTEST_HINTED = 4, 16  # the end of a secret is shown where the rest of it is long enough
 
 Row = sa.Row[Any]
 
@@ -41,12 +43,18 @@ class Stored(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A channel as lists show it: how many messages wait, and how many are dead."""
+    """A channel as lists show it: how many messages wait, how many are dead, how many tries failed in 24 h.
+
+    ``tried_at``: when the newest try was, and ``was_told`` whether it was taken; null where there was none.
+    """
 
     row: Row
     routes: tuple[RouteRule, ...]
     waiting: int
     dead: int
+    failures: int = 0
+    tried_at: datetime | None = None
+    was_told: bool | None = None
 
 
 def get_channel(conn: sa.Connection, scope: Scope, channel_id: object) -> Row:
@@ -82,8 +90,42 @@ def list_channels(conn: sa.Connection, scope: Scope) -> Sequence[Listed]:
         .group_by(Message.channel_id, Message.state)
     )
     counts = {(channel_id, state): count for channel_id, state, count in conn.execute(unsent)}
-    states = (MessageState.WAITING, MessageState.DEAD)
-    return [Listed(row, tuple(routes[row.id]), *(counts.get((row.id, state), 0) for state in states)) for row in rows]
+    failed, tried = _failures(conn, scope), _newest_tries(conn, scope)
+    return [
+        Listed(
+            row,
+            tuple(routes[row.id]),
+            counts.get((row.id, MessageState.WAITING), 0),
+            counts.get((row.id, MessageState.DEAD), 0),
+            failed.get(row.id, 0),
+            *tried.get(row.id, (None, None)),
+        )
+        for row in rows
+    ]
+
+
+def _failures(conn: sa.Connection, scope: Scope) -> dict[int, int]:
+    since = db_now(conn) - _FAILURES_WITHIN
+    query = (
+        sa.select(Delivery.channel_id, sa.func.count())
+        .where(own(scope, Delivery), Delivery.ok.is_(False), Delivery.at > since)
+        .group_by(Delivery.channel_id)
+    )
+    return {int(channel_id): int(count) for channel_id, count in conn.execute(query)}
+
+
+def _newest_tries(conn: sa.Connection, scope: Scope) -> dict[int, tuple[datetime, bool]]:
+    newest = (
+        sa.select(Delivery.id)
+        .where(Delivery.channel_id == Channel.id)
+        .order_by(Delivery.at.desc(), Delivery.id.desc())
+        .limit(1)
+        .correlate(Channel)
+        .scalar_subquery()
+    )
+    query = sa.select(Channel.id, Delivery.at, Delivery.ok).join(Delivery, Delivery.id == newest)
+    rows = conn.execute(query.where(own(scope, Channel), Channel.deleted_at.is_(None)))
+    return {channel_id: (at, ok) for channel_id, at, ok in rows}
 
 
 def create_channel(conn: sa.Connection, scope: Scope, fields: Mapping[str, object], platform: Platform) -> Stored:
@@ -100,7 +142,8 @@ def create_channel(conn: sa.Connection, scope: Scope, fields: Mapping[str, objec
     channel_id = int(conn.execute(sa.insert(Channel).values(**values).returning(Channel.id)).scalar_one())
     # Sealed for this row, so not before it has its id.
     config = sealing.seal_channel(rules.config, channel_id, CHANNEL_SECRETS[rules.kind], {})
-    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(config=config))
+    noted = _noted(rules, {}, config, now)
+    conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(config=config, **noted))
     _store_routes(conn, scope, channel_id, rules.routes, now)
     audit.write(conn, scope, "channel created", "channel", channel_id, None, told(rules))
     append(conn, [_note(scope, channel_id)])
@@ -125,13 +168,14 @@ def update_channel(
     before = rules_of(conn, row)
     after = parse_channel(fields, platform, before)
     config = sealing.seal_channel(after.config, channel_id, CHANNEL_SECRETS[after.kind], before.config)
+    now = db_now(conn)
+    noted = _noted(after, before.config, config, now)
     after = replace(after, config=config)
     if after == before:
         return row
     if after.name != before.name:
         _refuse_taken_name(conn, scope, after.name)
-    now = db_now(conn)
-    values = {"name": after.name, "config": config, "enabled": after.enabled, "updated_at": now}
+    values = {"name": after.name, "config": config, "enabled": after.enabled, "updated_at": now} | noted
     conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(version=row.version + 1, **values))
     if after.routes != before.routes:
         _store_routes(conn, scope, channel_id, after.routes, now)
@@ -148,6 +192,7 @@ def delete_channel(conn: sa.Connection, scope: Scope, channel_id: int) -> None:
     now = db_now(conn)
     before = told(rules_of(conn, row))
     gone = {"deleted_at": now, "updated_at": now, "config": {}, "version": row.version + 1}
+    gone |= {"secret_set_at": None, "secret_hint": None}
     conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(**gone))
     conn.execute(sa.delete(Route).where(Route.channel_id == channel_id))
     _forget(conn, channel_id, now)
@@ -166,7 +211,9 @@ def rotate_secret(conn: sa.Connection, scope: Scope, channel_id: int) -> str:
     secret = _new_secret()
     names = CHANNEL_SECRETS[row.kind]
     config = sealing.seal_channel({**row.config, "secret": secret}, channel_id, names, {})
-    values = {"config": config, "version": row.version + 1, "updated_at": db_now(conn)}
+    now = db_now(conn)
+    values = {"config": config, "version": row.version + 1, "updated_at": now}
+    values |= {"secret_set_at": now, "secret_hint": _hint(secret)}
     conn.execute(sa.update(Channel).where(Channel.id == channel_id).values(**values))
     audit.write(conn, scope, "channel secret replaced", "channel", channel_id)
     append(conn, [_note(scope, channel_id)])
@@ -221,6 +268,18 @@ def _refuse_too_many(conn: sa.Connection, scope: Scope) -> None:
 
 def _new_secret() -> str:
     return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _noted(rules: ChannelRules, before: Mapping[str, Any], config: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return what is noted of a secret that was set: when, and how it ends; nothing where it stayed."""
+    for name in CHANNEL_SECRETS[rules.kind]:
+        if name in config and config[name] != before.get(name):
+            return {"secret_set_at": now, "secret_hint": _hint(str(rules.config[name]))}
+    return {}
+
+
+def _hint(secret: str) -> str | None:
+    return secret[-_HINT:] if len(secret) >= _SHORTEST_HINTED else None
 
 
 def _store_routes(

@@ -22,18 +22,22 @@ KIND_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
-    """A channel in the list. ``state`` is off, broken, failing, working or unused."""
+    """A channel in the list. ``state`` is off, broken, failing, working or unused; ``sign``: the icon of its kind."""
 
     channel_id: int
     path: str
     name: str
     kind: str
+    sign: str
     state: str
     error: str | None
     last_sent_at: datetime | None
     broken_since: datetime | None
     waiting: int
     dead: int
+    failures: int
+    tried_at: datetime | None
+    was_told: bool | None
     routes: tuple[str, ...]
 
 
@@ -56,12 +60,16 @@ def row_of(listed: Listed) -> ChannelRow:
         f"/channels/{row.id}",
         row.name,
         KIND_WORDS[row.kind],
+        ChannelKind(row.kind).value,
         _state_of(row),
         row.last_error,
         row.last_sent_at,
         row.broken_since,
         listed.waiting,
         listed.dead,
+        listed.failures,
+        listed.tried_at,
+        listed.was_told,
         routes_in_words(listed.routes),
     )
 

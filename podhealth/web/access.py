@@ -163,6 +163,8 @@ RULES: dict[str, Rule] = {
     "channels.secret": _SET,
     "channels.test": _ACT,
     "channels.retry": _ACT,
+    "deliveries.list": _SEE,
+    "deliveries.send_again": _ACT,
     "api.list_channels": _READ,
     "api.get_channel": _READ,
     "api.create_channel": _WRITE,

@@ -5,6 +5,7 @@ The receiver is real and misbehaves; time is moved, not waited for.
 
 import pytest
 
+from podhealth.alerting.channels.base import without_addresses
 from podhealth.alerting.channels.webhook import signature
 from podhealth.core.errors import Conflict, NotFound
 from podhealth.core.messages import RETRIES
@@ -208,3 +209,27 @@ def test_a_dead_message_is_tried_again_by_hand_and_its_end_told_after_it(world: 
     stranger = World(world.engine, "zeta").scope
     with write(world.engine) as conn, pytest.raises(NotFound):
         deliveries.revive(conn, stranger, channel, dead.id)
+
+
+def test_what_is_said_of_a_failed_try_names_no_address(world: World) -> None:
+    channel = world.channel("http://127.0.0.1:9/hook")
+    one_told(world)
+    world.deliver()
+    (tried,) = world.tries()
+
+    assert tried.error == "the web hook does not answer: no connection to its address: Connection refused"
+    assert "127.0.0.1" not in (world.row(channel).last_error or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "config", "told"),
+    [
+        ("no way to Hooks.example: refused", {"url": "https://hooks.EXAMPLE/a"}, "no way to its address: refused"),
+        ("550 5.1.1 <ann@example.com>: no such user", {"to": []}, "550 5.1.1 a recipient: no such user"),
+        ("550 Ann@Example.com, bob@example.com refused", {"to": []}, "550 a recipient, a recipient refused"),
+        ("it answered 500", {"url": "not a url ["}, "it answered 500"),
+        ("it answered 500", {}, "it answered 500"),
+    ],
+)
+def test_addresses_are_taken_out_of_errors(said: str, config: dict[str, object], told: str) -> None:
+    assert without_addresses(said, config) == told

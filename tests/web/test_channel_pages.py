@@ -255,7 +255,11 @@ def test_another_secret_ends_the_one_before(adam: Caller, engine: sa.Engine, sco
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"), [(200, r"Test:</b> Sent in \d+ ms, answered 200"), (403, "was not delivered:</b> the web hook")]
+    ("reply", "said"),
+    [
+        (200, r"Test: sent.</b>\s+Web hook answered 200 in \d+ ms"),
+        (403, r"was not delivered:</b> the web hook answered 403, after \d+ ms. Nothing was changed"),
+    ],
 )
 def test_a_test_is_told_by_the_same_way_and_its_result_shown(
     people: dict[str, Caller], engine: sa.Engine, scope: Scope, reply: int, said: str

@@ -1,9 +1,11 @@
 """What every kind of channel gets and answers. A channel sends one message once; retries are its caller's business."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from podhealth.core.errors import PodHealthError
 from podhealth.core.words import MessageKind, Severity
@@ -11,6 +13,8 @@ from podhealth.core.words import MessageKind, Severity
 TIMEOUT_S = 10.0
 # Says that now is not the time; everything else below 500 says no, a redirect too.
 _TRANSIENT = frozenset({408, 425, 429})
+
+_MAILBOX = re.compile(r"<?[^\s<>()\"]+@[^\s<>()\":;,]+>?")
 
 Config = Mapping[str, Any]
 
@@ -79,3 +83,18 @@ def retry_after(text: str | None, now: datetime) -> timedelta | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(moment - now, timedelta(0))
+
+
+def without_addresses(error: str, config: Config) -> str:
+    """Return what is said of a failed try without where the channel leads to: viewers read it, too."""
+    host = _host(config.get("url"))
+    if host is not None:
+        error = re.sub(re.escape(host), "its address", error, flags=re.IGNORECASE)
+    return _MAILBOX.sub("a recipient", error) if "to" in config else error
+
+
+def _host(url: object) -> str | None:
+    try:
+        return (urlsplit(url).hostname if isinstance(url, str) else None) or None
+    except ValueError:
+        return None

@@ -38,10 +38,10 @@ an open ``<details>``, selected text. It waits, and the chip says so. A ``<detai
 frame around live things (a group of a list): open or not, pushes go into it.
 """
 
-from podhealth.live.parts import approvals, brakes, channels, heals, incidents, pods, policies, windows
+from podhealth.live.parts import approvals, brakes, channels, deliveries, heals, incidents, pods, policies, windows
 from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
 
-_NOUNS = (pods, incidents, approvals, brakes, channels, policies, windows, heals)
+_NOUNS = (pods, incidents, approvals, brakes, channels, deliveries, policies, windows, heals)
 
 ALL: dict[str, Part] = {part.name: part for noun in _NOUNS for part in noun.PARTS}
 

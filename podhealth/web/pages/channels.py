@@ -9,9 +9,9 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError
-from podhealth.core.words import ChannelKind
+from podhealth.core.words import ChannelKind, NoticeKind
 from podhealth.queues import enqueue
-from podhealth.store import channels, channelview, deliveries, reach
+from podhealth.store import channels, channelview, deliveries, deliverylog, reach, telltry
 from podhealth.store.db import read
 from podhealth.web.forms import channels as forms
 from podhealth.web.forms.channels import ChannelForm
@@ -29,12 +29,23 @@ A_PAGE = 30
 
 @pages.get("/channels", endpoint="list")
 def list_channels() -> ResponseReturnValue:
-    """Show the tenant's channels: which work, what each was told last, and what goes to it."""
+    """Show the tenant's channels: which work, what each was told last, who is told what; and what would be told."""
+    scope, name = current_scope(), request.args.get("pod", "").strip()[:63]
+    asked = request.args.get("event", "")
+    event = next((one for one in telltry.EVENTS if one.value == asked), NoticeKind.UNHEALTHY)
     with read(engine_of()) as conn:
         shell = open_shell(conn)
-        listed = channels.list_channels(conn, current_scope())
+        listed = channels.list_channels(conn, scope)
+        tried = telltry.try_out(conn, scope, listed, name, event) if name else None
     return render_template(
-        "pages/channels/list.html", shell=shell, channels=[channelview.row_of(one) for one in listed]
+        "pages/channels/list.html",
+        shell=shell,
+        channels=[channelview.row_of(one) for one in listed],
+        routes=telltry.route_lines(listed),
+        events={one.value: words for one, (words, _) in telltry.EVENTS.items()},
+        name=name,
+        event=event.value,
+        tried=tried,
     )
 
 
@@ -78,8 +89,10 @@ def show(channel_id: int) -> ResponseReturnValue:
         channel = channels.get_channel(conn, scope, channel_id)
         routes = channels.routes_of(conn, channel_id)
         older_than = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-        rows = deliveries.messages_of(conn, scope, channel_id, older_than, A_PAGE + 1)
-    shown = [views.message_of(message, tries) for message, tries in rows]
+        wish = deliverylog.Wish(channel_id, before_id=older_than)
+        shown = deliverylog.delivery_rows(conn, scope, wish, A_PAGE + 1)
+        asked = int(tested) if tested.isascii() and tested.isdigit() and len(tested) < 19 else 0
+        test_row = deliverylog.deliveries_of(conn, scope, [asked]).get(asked)
     return render_template(
         "pages/channels/show.html",
         shell=shell,
@@ -87,7 +100,8 @@ def show(channel_id: int) -> ResponseReturnValue:
         place=views.place_of(channel),
         routes=channelview.routes_in_words(routes),
         messages=shown[:A_PAGE],
-        tested=next((one for one in shown if str(one.message_id) == tested), None),
+        tested=test_row if test_row is not None and test_row.channel_id == channel_id else None,
+        kind=channelview.KIND_WORDS[channel.kind],
         older=f"/channels/{channel_id}?before={shown[A_PAGE - 1].message_id}" if len(shown) > A_PAGE else None,
     )
 

@@ -1,0 +1,25 @@
+"""Messages on screens, as rows with their tries."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from podhealth.core.words import FeedKind
+from podhealth.live.parts.part import EVERY, Fragment, Part, Pieces
+from podhealth.store import deliverylog
+from podhealth.store.feed import FeedRow
+from podhealth.store.tenancy import system_scope
+
+
+def _any(row: FeedRow) -> Iterable[int]:
+    # A try names its channel alone, and a page holds fifty messages at most.
+    return (EVERY,) if row.kind is FeedKind.CHANNEL else ()
+
+
+def _rows(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
+    found = deliverylog.deliveries_of(conn, system_scope(tenant_id, "live"), ids)
+    return {message_id: Pieces((Fragment("delivery", row),)) for message_id, row in found.items()}
+
+
+PARTS = (Part("delivery", _any, _rows),)
