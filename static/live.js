@@ -1,27 +1,23 @@
-// Keeps a page true while it is open: one websocket, whole fragments put in place by id, in the feed's order.
+// Keeps a page true while it is open: one websocket, whole fragments in the feed's order.
 //
-// What a page brings (all but the first may be missing):
+// What a page brings:
 //   #live-beat   data-seq: the feed number read before the page's data; data-now: the server's clock in ms;
 //                data-path: the socket's path. Without it the page is not live.
-//   #live-chip   a button that says how live the page is, and pauses it.   #live-banner  a line for "offline".
-//   #list-drift  hidden; shown when pods came or went.                     #toasts       where news appears.
-//   [data-live-part][id]   what is loaded anew when too much was missed (default: main).
-//   [hidden][data-drift="heals"][data-newest]  shown when [data-newest-of="heals"] has a larger data-newest;
-//                [data-drift-count] in it gets the difference of their data-count.
-//   [data-part="card-7"]  what is watched; live/parts says what there is. Fragments are put in place by their id.
-// It tells others: document events "podhealth:swapped" (detail: the new element), and window.podhealthNow().
+//   [data-part="card-7"]  what is watched; podhealth/live/parts says what there is. Fragments find their place by id.
+//                A hidden tab watches what stands outside main only, and what has data-always.
+// The other live-*.js stand before this one: what is in hand, swapping, loading, what is said, news, calls, typed text.
+// It tells others window.podhealthNow(), the server's clock in ms.
 (() => {
   "use strict";
   const beat = document.getElementById("live-beat");
-  if (!beat || !window.WebSocket) return;
+  const live = window.podhealthLive;
+  if (!beat || !live || !window.WebSocket) return;
 
   const SILENT_S = 12;
-  const FADED_S = 60;
-  const TOAST_MS = 8000;
-  const MAX_TOASTS = 3;
+  const LONGEST_AWAY_MS = 24 * 3600 * 1000;
   const MAX_IDS = 400;
   const ACCESS_ENDED = 4401;
-  const OPEN = "dialog[open], details[open]:not([data-live-inside])";
+  const SPREAD_MS = 1500; // of the pages that load a list anew at one word of the server
 
   let seq = Number(beat.dataset.seq); // how far the page has come
   let seqWhenHidden = document.hidden ? seq : null; // how far its fragments had, when it was hidden
@@ -29,26 +25,26 @@
   let socket = null;
   let failures = 0;
   let heardAt = performance.now();
-  let offlineSince = null;
+  let heardMoment = Date.now(); // goes on while the machine sleeps
   let askedAt = -Infinity;
-  let isPaused = false;
   let isLeaving = false;
-  let isReloadWaiting = false;
+  let isEnded = false;
   let lastWatch = "";
-  const frames = []; // arrived, not yet applied
-  const waiting = new Map(); // id → fragment, or null to remove: what a person's hands are on
 
   window.podhealthNow = () => Date.now() + clockOffset;
 
+  const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
+  live.isCatchingUp = () => !isOpen() || performance.now() - askedAt < 2000;
+
   // What the page shows
 
-  // A hidden page keeps what stands on every page: counts, and with them title and icon.
   const partsShown = () => {
     const shown = {};
     let left = MAX_IDS;
-    for (const { dataset, parentElement } of document.querySelectorAll("[data-part]")) {
-      const [, name, id] = dataset.part.match(/^([a-z_]+)-(\d+)$/) || [];
-      if (!name || (document.hidden && parentElement.closest("main")) || left === 0) continue;
+    for (const element of document.querySelectorAll("[data-part]")) {
+      const [, name, id] = element.dataset.part.match(/^([a-z_]+)-(\d+)$/) || [];
+      const isDropped = document.hidden && element.closest("main") && !element.hasAttribute("data-always");
+      if (!name || isDropped || left === 0) continue;
       const ids = (shown[name] ??= new Set());
       if (!ids.has(Number(id))) left -= 1;
       ids.add(Number(id));
@@ -56,118 +52,18 @@
     return Object.fromEntries(Object.entries(shown).map(([name, ids]) => [name, [...ids]]));
   };
 
-  const watch = () => ({ seq, parts: partsShown() });
-
   const tell = () => {
-    const message = watch();
-    lastWatch = JSON.stringify(message.parts);
-    if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+    const parts = partsShown();
+    lastWatch = JSON.stringify(parts);
+    if (isOpen()) socket.send(JSON.stringify({ seq, parts }));
   };
 
-  const tellIfChanged = () => {
-    if (JSON.stringify(partsShown()) !== lastWatch) tell();
-  };
+  const tellIfChanged = () => JSON.stringify(partsShown()) !== lastWatch && tell();
 
-  // What must not be taken from a person's hands
-
-  const isBeingFilledIn = (form) =>
-    form.contains(document.activeElement) ||
-    [...form.elements].some((field) =>
-      field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
-        : field.tagName === "SELECT" ? [...field.options].some((o) => o.selected !== o.defaultSelected)
-        : "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue);
-
-  const isHeld = (element) => {
-    const focused = document.activeElement;
-    if (focused && focused !== document.body && element.contains(focused)) return true;
-    if (element.closest(OPEN) || element.querySelector(OPEN)) return true;
-    const selection = document.getSelection();
-    if (selection && !selection.isCollapsed && selection.containsNode(element, true)) return true;
-    return [element.closest("form"), ...element.querySelectorAll("form")].some((form) => form && isBeingFilledIn(form));
-  };
-
-  // Putting fragments in place
-
-  const parsed = (html) => {
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    return template.content.firstElementChild;
-  };
-
-  const swap = (id, fresh) => {
-    const old = document.getElementById(id);
-    if (!old) return;
-    if (isPaused || isHeld(old)) {
-      waiting.set(id, fresh);
-      return;
-    }
-    waiting.delete(id);
-    if (!fresh) {
-      old.remove();
-      return;
-    }
-    fresh.classList.add("is-changed");
-    setTimeout(() => fresh.classList.remove("is-changed"), 1000);
-    old.replaceWith(fresh);
-    if (window.htmx) window.htmx.process(fresh);
-    document.dispatchEvent(new CustomEvent("podhealth:swapped", { detail: fresh }));
-  };
-
-  const retryWaiting = () => {
-    for (const [id, fresh] of [...waiting]) swap(id, fresh);
-    if (isReloadWaiting) reloadParts();
-    showState();
-  };
-
-  const apply = (frame) => {
-    for (const html of frame.elements || []) {
-      const fresh = parsed(html);
-      if (fresh && fresh.id && !(document.hidden && document.getElementById(fresh.id)?.closest("main"))) swap(fresh.id, fresh);
-    }
-    for (const id of frame.gone || []) swap(id, null);
-    if (frame.list) showDrift();
-    showNewThings();
-    if (!document.hidden) showToasts(frame.toasts || []);
-    showTitle();
-  };
-
-  const applyOne = () => {
-    const frame = frames.shift();
-    if (!frame) return;
-    apply(frame);
-    showState();
-    if (frames.length) schedule();
-  };
-
-  const schedule = () => (document.hidden ? setTimeout(applyOne, 0) : requestAnimationFrame(applyOne));
-
-  const reloadParts = async () => {
-    const here = [...document.querySelectorAll("[data-live-part][id]")];
-    const parts = here.length ? here : [...document.querySelectorAll("main")];
-    isReloadWaiting = document.hidden || isPaused || parts.some(isHeld);
-    if (isReloadWaiting) return;
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!answer || !answer.ok) {
-      isReloadWaiting = true;
-      return;
-    }
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const theirBeat = page.getElementById("live-beat");
-    if (!theirBeat) {
-      location.reload();
-      return;
-    }
-    for (const part of [...parts, ...document.querySelectorAll("[data-part][id]:not(main [data-part])")]) {
-      const fresh = part.id ? page.getElementById(part.id) : page.querySelector("main");
-      if (!fresh) continue;
-      const own = document.adoptNode(fresh);
-      part.replaceWith(own);
-      if (window.htmx) window.htmx.process(own);
-      document.dispatchEvent(new CustomEvent("podhealth:swapped", { detail: own }));
-    }
-    waiting.clear();
-    seq = Math.max(seq, Number(theirBeat.dataset.seq));
-    showTitle();
+  live.goBackTo = (reached) => {
+    seq = reached;
+    if (seqWhenHidden !== null) seqWhenHidden = Math.min(seqWhenHidden, reached);
+    askedAt = performance.now();
     tell();
   };
 
@@ -175,11 +71,9 @@
 
   const take = (frame) => {
     heardAt = performance.now();
+    heardMoment = Date.now();
     clockOffset = frame.now - Date.now();
-    if (frame.reload) {
-      seq = Math.max(seq, frame.seq);
-      if (!document.hidden) reloadParts(); // a hidden page asks again when it is shown
-    } else if (frame.from > seq) {
+    if (frame.from > seq && !frame.reload) {
       // Something was missed. One question at a time: until it is answered, other frames show the same gap.
       if (performance.now() - askedAt > 2000) {
         askedAt = performance.now();
@@ -188,15 +82,31 @@
     } else {
       askedAt = -Infinity;
       seq = Math.max(seq, frame.seq);
-      if (frame.elements || frame.gone || frame.toasts || frame.list) {
-        frames.push(frame);
-        if (frames.length === 1) schedule();
-      }
+      apply(frame);
     }
-    showOnline();
+    live.setOnline();
   };
 
+  const apply = (frame) => {
+    for (const html of frame.elements ?? []) {
+      const id = live.idOf(html);
+      if (id) live.put(id, html);
+    }
+    for (const id of frame.gone ?? []) live.put(id, null);
+    if (frame.list) live.noteListChange();
+    // A hidden page asks for what it missed when it is shown.
+    if (frame.stale && !document.hidden) live.load(frame.stale);
+    if (frame.reload && !document.hidden) live.load(null, SPREAD_MS);
+    if (frame.toasts) {
+      live.tellNews(frame.toasts);
+      live.call(frame.toasts);
+    }
+  };
+
+  // The socket
+
   const connect = () => {
+    if (isEnded) return;
     const path = beat.dataset.path || "/live";
     socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`);
     let wasOpen = false;
@@ -204,23 +114,25 @@
       wasOpen = true;
       failures = 0;
       askedAt = performance.now();
+      if (Date.now() - heardMoment > LONGEST_AWAY_MS) live.load(null);
       tell();
+      live.retryLoad();
     };
-    socket.onmessage = (event) => take(JSON.parse(event.data));
-    socket.onclose = (event) => {
+    socket.onmessage = ({ data }) => take(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => {
       lose();
-      if (event.code === ACCESS_ENDED) leaveForSignIn();
+      if (code === ACCESS_ENDED) live.endAccess(reason);
       else if (!wasOpen) askWhetherSignedIn();
     };
   };
 
   const lose = () => {
-    if (isLeaving) return;
+    if (isLeaving || isEnded) return;
     // A dead connection's close can take a minute to be noticed: nobody waits for it.
     socket.onmessage = socket.onclose = null;
     socket.close();
     socket = null;
-    showOffline();
+    live.setOffline((performance.now() - heardAt) / 1000);
     failures += 1;
     // Full jitter: thousands of pages that lost one server must not come back in one moment.
     const ceiling = Math.min(30, 2 ** failures);
@@ -229,132 +141,14 @@
 
   const askWhetherSignedIn = async () => {
     const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
-    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) leaveForSignIn();
+    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) live.endAccess("");
   };
 
-  const leaveForSignIn = () => {
-    const isBusy = document.querySelector("dialog[open]") || [...document.forms].some(isBeingFilledIn);
-    if (isBusy) banner("You are signed out. What you typed is still here; sign in again in another tab.");
-    else location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-  };
-
-  // What people see of all this
-
-  const clockText = (moment) =>
-    new Date(moment).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-
-  const banner = (text) => {
-    let line = document.getElementById("live-banner");
-    if (!line && text) {
-      line = document.createElement("div");
-      line.id = "live-banner";
-      line.setAttribute("role", "status");
-      (document.querySelector("main") || document.body).before(line);
-    }
-    if (!line) return;
-    line.textContent = text || "";
-    line.hidden = !text;
-  };
-
-  const showOnline = () => {
-    if (offlineSince !== null) {
-      offlineSince = null;
-      banner(null);
-    }
-    showState();
-  };
-
-  const showOffline = () => {
-    if (offlineSince === null) {
-      offlineSince = Date.now();
-      banner(`Offline since ${clockText(offlineSince)}; what you see may be old.`);
-      showTitle();
-    }
-    showState();
-  };
-
-  const stateWords = () => {
-    const held = waiting.size + (isReloadWaiting ? 1 : 0);
-    const changes = `${held} ${held === 1 ? "change" : "changes"}`;
-    if (offlineSince !== null) {
-      return [Date.now() - offlineSince > FADED_S * 1000 ? "faded" : "offline", `○ offline since ${clockText(offlineSince)}`];
-    }
-    if (isPaused) return ["paused", held ? `‖ paused, ${changes}` : "‖ paused"];
-    if (!socket || socket.readyState !== WebSocket.OPEN || performance.now() - askedAt < 2000) return ["catching-up", "◐ catching up"];
-    return ["live", held ? `● live, ${changes} ${held === 1 ? "waits" : "wait"}` : "● live"];
-  };
-
-  const showState = () => {
-    const [state, words] = stateWords();
-    document.documentElement.dataset.live = state;
-    const chip = document.getElementById("live-chip");
-    if (!chip || chip.textContent === words) return;
-    chip.disabled = false;
-    chip.textContent = words;
-    chip.setAttribute("aria-label", `${words.slice(2)}. ${isPaused ? "Resume" : "Pause"} live changes`);
-    chip.setAttribute("aria-pressed", String(isPaused));
-  };
-
-  const showTitle = () => {
-    const counts = document.getElementById("nav-counts");
-    const head = document.querySelector('[id^="pod-head-"][data-status]');
-    const sick = counts ? Number(counts.dataset.unhealthy) : 0;
-    if (head) {
-      const status = head.dataset.status;
-      const rest = document.title.replace(/^(Healthy|Degraded|Unhealthy|Unknown) · /, "");
-      document.title = `${status[0].toUpperCase()}${status.slice(1)} · ${rest}`;
-    } else if (counts) {
-      document.title = (sick ? `(${sick}) ` : "") + document.title.replace(/^\(\d+\) /, "");
-    }
-    const icon = document.querySelector('link[rel="icon"][href*="favicon-"]');
-    if (!icon || !counts) return;
-    const word = offlineSince !== null ? "offline" : sick ? "unhealthy" : Number(counts.dataset.degraded) ? "degraded" : "healthy";
-    const href = icon.getAttribute("href").replace(/favicon-[a-z]+\./, `favicon-${word}.`);
-    if (href !== icon.getAttribute("href")) icon.setAttribute("href", href);
-  };
-
-  const showDrift = () => {
-    const line = document.getElementById("list-drift");
-    if (line) line.hidden = false;
-  };
-
-  // Lists never grow by themselves: a line says that there is something new.
-  const showNewThings = () => {
-    for (const line of document.querySelectorAll("[data-drift][data-newest]")) {
-      const told = document.querySelector(`[data-newest-of="${line.dataset.drift}"]`);
-      if (!told || !(Number(told.dataset.newest) > Number(line.dataset.newest))) continue;
-      line.hidden = false;
-      const more = Number(told.dataset.count) - Number(line.dataset.count);
-      for (const count of line.querySelectorAll("[data-drift-count]")) if (more > 0) count.textContent = more;
-    }
-  };
-
-  const isOnScreen = (pod) =>
-    ["card", "row", "head"].some((kind) => document.getElementById(`pod-${kind}-${pod}`));
-
-  const showToasts = (toasts) => {
-    const news = toasts.filter((toast) => toast.text && !(toast.pod && isOnScreen(toast.pod)));
-    if (!news.length) return;
-    let tray = document.getElementById("toasts");
-    if (!tray) {
-      tray = document.createElement("div");
-      tray.id = "toasts";
-      document.body.append(tray);
-    }
-    const told = news.length > MAX_TOASTS
-      ? [{ text: `${news.length} changes; the newest: ${news[news.length - 1].text}`, tone: news[news.length - 1].tone }]
-      : news;
-    for (const { text, tone } of told) {
-      const toast = document.createElement("div");
-      toast.className = "toast";
-      toast.dataset.tone = tone || "";
-      toast.setAttribute("role", tone === "unhealthy" ? "alert" : "status");
-      toast.textContent = text;
-      tray.append(toast);
-      const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove());
-      setTimeout(leave, TOAST_MS);
-    }
-    while (tray.children.length > MAX_TOASTS) tray.firstElementChild.remove();
+  live.endAccess = (why) => {
+    if (isEnded) return;
+    isEnded = true;
+    live.keepTyped();
+    live.setEnded(why);
   };
 
   // What sets it going
@@ -368,32 +162,36 @@
       askedAt = performance.now();
     }
     tell();
-    if (!document.hidden) retryWaiting();
+    if (!document.hidden) {
+      live.retry();
+      live.retryLoad();
+    }
   });
-  document.addEventListener("click", (event) => {
-    const chip = event.target instanceof Element && event.target.closest("#live-chip");
-    if (!chip) return;
-    isPaused = !isPaused;
-    retryWaiting();
+  document.addEventListener("click", ({ target }) => {
+    if (!(target instanceof Element) || !target.closest("#live-chip")) return;
+    live.isPaused = !live.isPaused;
+    live.retry();
+    live.retryLoad();
+    live.say();
   });
-  for (const name of ["focusout", "close", "toggle", "reset", "selectionchange"]) {
-    document.addEventListener(name, () => waiting.size + isReloadWaiting && setTimeout(retryWaiting, 0), true);
-  }
-  document.addEventListener("htmx:afterSettle", tellIfChanged);
+  live.onRelease(() => {
+    if (live.waiting()) live.retry();
+    live.retryLoad();
+  });
+  for (const name of ["htmx:afterSettle", "podhealth:swapped"]) document.addEventListener(name, tellIfChanged);
+  document.addEventListener("input", () => isEnded && live.keepTyped());
   window.addEventListener("pagehide", () => (isLeaving = true));
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted) location.reload(); // back from the browser's cache: as old as when it was left
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) location.reload(); // back from the browser's cache: as old as when it was left
   });
   setInterval(() => {
-    if (performance.now() - heardAt > SILENT_S * 1000) {
-      showOffline();
-      if (socket && socket.readyState === WebSocket.OPEN) lose();
-    }
-    if (isReloadWaiting || waiting.size) retryWaiting();
-    showState();
+    if (isEnded) return;
+    const silentS = (performance.now() - heardAt) / 1000;
+    if (silentS > SILENT_S && isOpen()) lose();
+    if (live.waiting()) live.retry();
+    live.say();
   }, 1000);
 
-  showTitle();
-  showState();
+  live.say();
   connect();
 })();

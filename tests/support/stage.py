@@ -14,7 +14,7 @@ from podhealth import clock
 from podhealth.core.probe import Finding
 from podhealth.core.words import FailClass, Outcome, Role
 from podhealth.live.publish import publish
-from podhealth.models import Check, CheckState, Node
+from podhealth.models import Check, CheckState, Node, Session
 from podhealth.models.base import from_us
 from podhealth.store import claim
 from podhealth.store.db import db_now_us, make_engine, write
@@ -98,6 +98,16 @@ class Stage:
         context.add_cookies([{"name": name, "value": value, "url": self.web.origin}])
         return context
 
+    def end_access(self, house: House) -> None:
+        """Sign that person out everywhere."""
+        with write(self.engine) as conn:
+            conn.execute(sa.update(Session).where(Session.user_id == house.user_id).values(ended_at=clock.utcnow()))
+
+    def give_access(self, house: House) -> None:
+        """Let that person's session live again."""
+        with write(self.engine) as conn:
+            conn.execute(sa.update(Session).where(Session.user_id == house.user_id).values(ended_at=None))
+
     def open(self, context: BrowserContext, path: str = "/pods") -> Page:
         """Open a page and wait until it is live."""
         page = context.new_page()
@@ -108,7 +118,7 @@ class Stage:
 
 def is_live(page: Page) -> None:
     """Wait until the page says that it is live."""
-    page.wait_for_function("document.documentElement.dataset.live === 'live'")
+    page.locator("html[data-live=live]").wait_for(state="attached")
 
 
 @contextmanager

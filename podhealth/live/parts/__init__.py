@@ -35,7 +35,11 @@ of ``data-count``, if both have one.
 
 A push never goes into what a person has in hand: the element in focus, a form that is being filled in, an open dialog,
 an open ``<details>``, selected text. It waits, and the chip says so. A ``<details data-live-inside>`` is only a
-frame around live things (a group of a list): open or not, pushes go into it.
+frame around live things (a group of a list): open or not, pushes go into it. ``data-in-hand``, set by a script, keeps
+pushes from an element as well. A hidden tab watches what stands outside ``main``, and what carries ``data-always``.
+
+What grows old without a change: ``data-stale-at="…Z"`` on an element with an ``id`` has it loaded anew from the page's
+own address at that moment (the end of a hold), ``data-renew-s="900"`` every so many seconds (the edge of strips).
 """
 
 from podhealth.live.parts import approvals, brakes, channels, deliveries, heals, incidents, pods, policies, windows
