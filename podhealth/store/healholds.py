@@ -10,9 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core.told import length_in_words
 from podhealth.core.words import Answer, BreakerState, Gate
 from podhealth.models import Decision, Pod
-from podhealth.models.base import UtcTime
+from podhealth.models.base import UtcTime, to_us
 from podhealth.store.heallog import Wish, of_pods
 
 FOLDED_WITHIN = timedelta(minutes=10)
@@ -34,12 +35,16 @@ _TOLD = (
 
 @dataclass(frozen=True, slots=True)
 class FoldedHold:
-    """Pods that one gate held: ``scope`` names the breaker, node or vantage; ``until`` null: some are held still."""
+    """Pods that one gate held: ``scope`` names the breaker, node or vantage.
+
+    ``until``, and how long it ``lasted``, are null while some of them are held still.
+    """
 
     gate: Gate
     scope: str
     at: datetime
     until: datetime | None
+    lasted: str | None
     reason: str
     pods: tuple[tuple[str, str], ...]
 
@@ -85,7 +90,7 @@ def scope_of(gate: Gate, inputs: dict[str, Any]) -> str:
     asked = (inputs.get("gates") or [{}])[-1].get("inputs", {})
     if gate == Gate.BREAKER:
         open_ones = [one for one in asked.get("breakers", ()) if one.get("state") != BreakerState.CLOSED]
-        return " ".join(str(open_ones[0].get(part, "")) for part in ("scope", "name")) if open_ones else ""
+        return str(open_ones[0].get("name", "")) if open_ones else ""
     if gate in (Gate.NODE, Gate.BLIND):
         return str(asked.get("node") or asked.get("vantage") or "")
     return ""
@@ -95,11 +100,13 @@ def _folded(rows: Sequence[Any]) -> FoldedHold:
     newest, first = rows[0], rows[-1]
     pods = {row.pod_id: row.name for row in reversed(rows)}
     ends = [row.ended_at for row in rows]
+    until = None if None in ends else max(ends)
     return FoldedHold(
         gate=newest.gate,
         scope=scope_of(newest.gate, newest.inputs),
         at=first.at,
-        until=None if None in ends else max(ends),
+        until=until,
+        lasted=None if until is None else length_in_words(to_us(until) - to_us(first.at)),
         reason=newest.reason,
         pods=tuple((name, f"/pods/{pod_id}") for pod_id, name in pods.items()),
     )

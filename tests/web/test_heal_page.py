@@ -164,9 +164,9 @@ def test_holds_of_one_gate_and_scope_within_ten_minutes_are_one_line(engine: sa.
         found = folded_holds(conn, tenant, Wish(now - DAY), now - DAY)
 
     assert [(one.scope, [name for name, _ in one.pods], one.until is None) for one in found] == [
-        ("node n3", ["p-0"], True),
-        ("node n3", ["p-0", "p-1", "p-2"], True),
-        ("node n4", ["p-3"], False),
+        ("n3", ["p-0"], True),
+        ("n3", ["p-0", "p-1", "p-2"], True),
+        ("n4", ["p-3"], False),
     ]
 
 

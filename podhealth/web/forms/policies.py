@@ -58,6 +58,7 @@ _WHOLE = (
     "priority",
 )
 _SIMPLE = ("action", "maxAttempts", "escalateAfterAttempts", "escalationAction")
+LADDER_FIELDS = ("steps", *_SIMPLE)
 _BOXES = ("isDefault", "notifyOnTrigger")
 _TEXTS = ("name", "mode", *_WHOLE, "backoffFactor", *_SIMPLE, "selector", "ladder")
 

@@ -6,9 +6,9 @@ What a ladder is stands in core/ladder; what the form's fields mean is read in w
 import re
 from dataclasses import replace
 
-from podhealth.core.ladder import ladder
+from podhealth.core.ladder import Ladder, ladder
 from podhealth.core.policy import MAX_STEPS
-from podhealth.web.forms.policies import NEW, NEXT_STEP, PolicyForm, fields_of, parsed, step_texts
+from podhealth.web.forms.policies import LADDER_FIELDS, NEW, NEXT_STEP, PolicyForm, fields_of, parsed, step_texts
 
 _ARRANGEMENT = re.compile(r"(up|down|remove)-(\d{1,2})|add|as-steps|as-fields", re.ASCII)
 
@@ -41,28 +41,38 @@ def arranged(form: PolicyForm, what: str) -> PolicyForm:
 
 def _as_steps(form: PolicyForm) -> PolicyForm:
     """Return the form with its simple fields' ladder said step by step; as it is where the fields are not right."""
-    simple = parsed(fields_of({**form.values, "ladder": "simple"}, form.steps, None), NEW)[0]
+    simple = _ladder_of(form, "simple")
     if simple is None:
         return replace(form, values={**form.values, "ladder": "steps"})
-    steps = tuple(step_texts(step.as_json()) for step in ladder(simple))
+    steps = tuple(step_texts(step.as_json()) for step in simple)
     return replace(form, values={**form.values, "ladder": "steps"}, steps=steps)
 
 
 def _as_fields(form: PolicyForm) -> PolicyForm:
     """Return the form with its steps said by the simple fields, where these can say them; else still as steps."""
-    said = simple_fields(form)
+    steps = _ladder_of(form, "steps")
+    said = None if steps is None else _simple_fields(steps)
     return form if said is None else replace(form, values={**form.values, **said, "ladder": "simple"})
 
 
-def simple_fields(form: PolicyForm) -> dict[str, str] | None:
-    """Return the steps of a form as the simple fields say them; null where they go beyond those.
+def goes_beyond_fields(form: PolicyForm) -> bool:
+    """Return whether the form's steps say more than its simple fields can; not where the steps are not right yet."""
+    steps = _ladder_of(form, form.values["ladder"])
+    return form.values["ladder"] == "steps" and steps is not None and _simple_fields(steps) is None
+
+
+def _ladder_of(form: PolicyForm, view: str) -> Ladder | None:
+    """Return the ladder as one of the form's two views says it, whatever else the form holds; null: not readable."""
+    fields = fields_of({**form.values, "ladder": view}, form.steps, None)
+    rules, errors = parsed({name: fields[name] for name in LADDER_FIELDS if name in fields}, NEW)
+    return None if rules is None or errors else ladder(rules)
+
+
+def _simple_fields(steps: Ladder) -> dict[str, str] | None:
+    """Return the steps as the simple fields say them; null where they go beyond those.
 
     One action some times, then perhaps another one once, each with the defaults of a step.
     """
-    read = parsed(fields_of({**form.values, "ladder": "steps"}, form.steps, None), NEW)[0]
-    if read is None:
-        return None
-    steps = ladder(read)
     last = steps[1] if len(steps) == 2 else None
     is_plain = all(step.graceful and step.timeout_s is None for step in steps)
     if not steps or len(steps) > 2 or not is_plain:

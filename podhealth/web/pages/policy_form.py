@@ -19,7 +19,7 @@ from podhealth.store.db import db_now, read, write
 from podhealth.web.access import allows
 from podhealth.web.forms import policies as forms
 from podhealth.web.forms.policies import NEW, PolicyForm, form_of, read_form
-from podhealth.web.forms.policy_ladder import arranged, simple_fields
+from podhealth.web.forms.policy_ladder import arranged, goes_beyond_fields
 from podhealth.web.installed import engine_of
 from podhealth.web.pages import policy_tabs
 from podhealth.web.pages import policy_views as views
@@ -225,7 +225,7 @@ def _page(
         was_auto=stored is not None and stored.effective_mode == Mode.AUTO,
         saved=row is not None and request.args.get("saved") == str(row.version),
         tags=forms.tag_choice(form, tags),
-        is_simple=form.values["ladder"] == "simple" or simple_fields(form) is not None,
+        goes_beyond=goes_beyond_fields(form),
         locked=not allows(scope.role, Role.ADMIN),
         is_bent=is_bent,
     )

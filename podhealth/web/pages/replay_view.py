@@ -80,7 +80,7 @@ def replay_view(answer: Answer, named: Named = Named(), most: int = 20) -> Polic
         return PolicyReplay(said, named=named, left_out=_left_out(answer))
     sentence = (
         f"In {span} {_many(done.pods, 'pod')} had {_many(done.troubles, 'trouble')}"
-        f" ({_many(pasts.transitions, 'transition')}). {_change(done.recorded_down_us, done.down_us)}"
+        f" ({_many(pasts.transitions, 'transition')}). {_change(answer, named)}"
     )
     return PolicyReplay(
         sentence, (), named, _lines(answer), _holds(answer), _left_out(answer), lanes_of(answer, named.path, most)
@@ -91,11 +91,17 @@ def _many(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def _change(was: int, would: int) -> str:
+def _change(answer: Answer, named: Named) -> str:
+    would, name = answer.done.down_us, named.would[:1].lower() + named.would[1:]
+    was, than = answer.done.recorded_down_us, ""
+    if answer.before is not None and named.before is not None:
+        was, than = answer.before[1].down_us, f" than with {named.before}"
     if was == would:
-        return "This draft would not have changed how long they were down."
+        return (
+            f"{named.would} would not have changed how long they were down{than and f', compared with {named.before}'}."
+        )
     less = "less" if would < was else "more"
-    return f"With this draft they would have been down for {length_in_words(abs(was - would))} {less}."
+    return f"With {name} they would have been down for {length_in_words(abs(was - would))} {less}{than}."
 
 
 def _lines(answer: Answer) -> tuple[Line, ...]:
