@@ -84,13 +84,14 @@
   document.addEventListener("change", (event) => {
     if (event.target.name !== "ladder" || !window.htmx) return;
     const form = event.target.form;
-    htmx.ajax("POST", "/policies/preview", {
+    const asked = htmx.ajax("POST", "/policies/preview", {
       source: form,
       values: { arrange: event.target.value === "steps" ? "as-steps" : "as-fields" },
       target: "#policy-ladder",
       select: "#policy-ladder",
       swap: "outerHTML",
     });
+    asked.then(() => list()?.dispatchEvent(new Event("input", { bubbles: true }))); // the sentence follows
   });
 
   // What is refused: told beside a field that somebody has left, never while they type in it.
