@@ -38,6 +38,7 @@ from podhealth.web.pages import (
     pods,
     policies,
     public,
+    second_factor,
     status_page,
     wall,
     windows,
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> Flask:
         incidents,
         ops,
         public,
+        second_factor,
         status_page,
         wall,
         windows,
@@ -111,6 +113,7 @@ def _install_database(app: Flask, settings: Settings) -> None:
     prepare_engine(engine)
     app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
     app.extensions["failed_tries"] = FailedTries(settings.redis_url)
+    app.extensions["code_tries"] = FailedTries(settings.redis_url, "second factor")
     app.extensions["link_tries"] = FailedTries(settings.redis_url, "approval link")
 
 

@@ -162,6 +162,7 @@
     if (choice) choose(choice.dataset);
     const copier = on("[data-copies]");
     if (copier) copy(copier);
+    if (on("[data-prints]")) window.print();
     const toggler = on("[data-toggles]");
     if (toggler) toggle(toggler);
     if (event.target instanceof HTMLDialogElement && isBeside(event, event.target)) event.target.close();

@@ -5,15 +5,16 @@ from datetime import timedelta
 import click
 import sqlalchemy as sa
 
-from podhealth.cli.database import database
+from podhealth.cli.database import OPERATOR, database
 from podhealth.cli.installation import Installation, data_option, open_installation
 from podhealth.cli.token import find_tenant
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import Role
 from podhealth.models import User
 from podhealth.settings import Settings
-from podhealth.store import accounts
+from podhealth.store import accounts, second_factor
 from podhealth.store.db import write
+from podhealth.store.tenancy import system_scope
 
 _ROLES = [role.value for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN, Role.PLATFORM)]
 
@@ -44,6 +45,20 @@ def create(data: str | None, tenant_name: str | None, email: str, name: str, rol
             raise InputError("--email", str(error)) from None
         link = accounts.create_sign_in_link(conn, user_id, timedelta(hours=72))
     _print_link(installation, link)
+
+
+@user.command("reset-two-factor")
+@data_option
+@click.option("--email", required=True, help="Who lost phone and recovery codes.")
+def reset_two_factor(data: str | None, email: str) -> None:
+    """Switch a user's second factor off, so that the password alone brings in until it is set up anew."""
+    with database(open_installation(data)) as engine, write(engine) as conn:
+        row = conn.execute(sa.select(User.id, User.tenant_id).where(User.email == email.strip().lower())).one_or_none()
+        if row is None:
+            raise InputError("--email", f"there is no user {email!r}")
+        scope = OPERATOR if row.tenant_id is None else system_scope(row.tenant_id, "command line")
+        second_factor.switch_off(conn, scope, row.id)
+    click.echo(f"the second factor of {email} is off")
 
 
 @click.command("sign-in-link")

@@ -53,14 +53,14 @@ def set_password(conn: sa.Connection, scope: Scope, user_id: int, new_hash: str,
     """Store a new password's hash, end all sessions of this person but ``keep``, and return how many were ended."""
     conn.execute(sa.update(User).where(User.id == user_id, _is_own(scope)).values(password=new_hash))
     ended = _end_sessions(conn, user_id, keep)
-    audit.write(conn, _of_own_chain(scope), "password set", "user", user_id, None, {"sessions ended": ended})
+    audit.write(conn, of_own_chain(scope), "password set", "user", user_id, None, {"sessions ended": ended})
     return ended
 
 
 def sign_out_everywhere(conn: sa.Connection, scope: Scope, user_id: int) -> int:
     """End every session of this person, the caller's own too, and return how many there were."""
     ended = _end_sessions(conn, user_id, None)
-    audit.write(conn, _of_own_chain(scope), "signed out everywhere", "user", user_id, None, {"sessions ended": ended})
+    audit.write(conn, of_own_chain(scope), "signed out everywhere", "user", user_id, None, {"sessions ended": ended})
     return ended
 
 
@@ -78,8 +78,11 @@ def _is_own(scope: Scope) -> sa.ColumnElement[bool]:
     return User.tenant_id.is_(None) if scope.role == Role.PLATFORM else own(scope, User)
 
 
-def _of_own_chain(scope: Scope) -> Scope:
-    # What a platform admin does to the own account is no business of the tenant just looked into.
+def of_own_chain(scope: Scope) -> Scope:
+    """Return the scope as it is audited for what somebody does to the own account.
+
+    What a platform admin does to it is no business of the tenant just looked into.
+    """
     return scope._replace(tenant_id=NO_TENANT) if scope.role == Role.PLATFORM else scope
 
 

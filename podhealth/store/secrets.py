@@ -117,13 +117,25 @@ def _opened(value: Mapping[str, Any], row: str, name: str) -> str:
         held = urlsafe_b64decode(text.removeprefix(_VERSION))
         return _key().decrypt(held[:_NONCE_BYTES], held[_NONCE_BYTES:], _tie(row, name)).decode()
     except (InvalidTag, ValueError):
-        whose = "channel" if row.startswith("channel") else "provider"
+        whose = {"pod": "provider"}.get(row.partition(" ")[0], row.partition(" ")[0])
         message = f"the {name} of the {whose} does not open: was SECRET_KEY changed? Enter it again"
         raise SetupError(message) from None
 
 
 def _tie(row: str, name: str) -> bytes:
     return f"{row} {name}".encode()
+
+
+def seal_text(text: str, row: str, name: str) -> str:
+    """Return a text as it may be stored in a column of its own, tied to its ``row`` ("user 7") and ``name``."""
+    sealed = _sealed(text, row, name, None)
+    assert isinstance(sealed, dict)  # nothing was sealed before that could be kept
+    return str(sealed["sealed"])
+
+
+def open_text(sealed: str, row: str, name: str) -> str:
+    """Return what ``seal_text`` has sealed. Raises SetupError where it does not open."""
+    return _opened({"sealed": sealed}, row, name)
 
 
 def seal_all(conn: sa.Connection) -> int:

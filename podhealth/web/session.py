@@ -25,6 +25,8 @@ from podhealth.web.installed import engine_of
 SESSION_LIVES = timedelta(days=14)
 _TOKEN = "sid"  # noqa: S105 - the key under which the cookie carries it
 _DEVICE_CHARACTERS = 200
+# Set in a session that began with a one-time link: who forgot the password may set another without knowing it.
+BY_LINK = "by_link"
 
 
 def current_scope() -> Scope:

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import Role
-from podhealth.models import User
+from podhealth.models import AuditEntry, User
 from podhealth.store import accounts
-from podhealth.store.db import read, write
+from podhealth.store.db import db_now, read, write
 from tests.cli.conftest import refused
 
 COMMAND = "user"
@@ -45,3 +45,17 @@ def test_a_tenant_is_named_for_all_but_platform_admins(sqlite_engine, acme, run,
 
     assert "--tenant" in said
     assert _kept(sqlite_engine, "x@x.example") is None
+
+
+def test_a_lost_second_factor_is_switched_off_by_the_operator(sqlite_engine, acme, run):
+    run("create", "--tenant", "acme", "--role", "viewer", "--email", "vic@x.example", "--name", "Vic")
+    with write(sqlite_engine) as conn:
+        vic = sa.update(User).where(User.email == "vic@x.example")
+        conn.execute(vic.values(totp_secret="sealed", totp_since=db_now(conn)))
+    run("reset-two-factor", "--email", " Vic@x.example ")
+    with read(sqlite_engine) as conn:
+        row = conn.execute(sa.select(User.totp_secret, User.totp_since).where(User.email == "vic@x.example")).one()
+        told = list(conn.scalars(sa.select(AuditEntry.what).order_by(AuditEntry.seq)))
+
+    assert tuple(row) == (None, None)
+    assert told[-1] == "second factor switched off"

@@ -125,6 +125,10 @@ def test_each_route_that_writes_asks_for_more_than_a_viewer_or_is_about_oneself(
         "account.sign_out",
         "account.set_password",
         "account.sign_out_everywhere",
+        "second_factor.begin",
+        "second_factor.confirm",
+        "second_factor.renew",
+        "second_factor.switch_off",
         "policies.preview",  # shows what a policy would say, and stores nothing
         "policies.replay",  # nor does this
         "api.replay_policy",
@@ -135,6 +139,7 @@ def test_each_route_that_writes_asks_for_more_than_a_viewer_or_is_about_oneself(
     assert {e for e in unsafe if RULES[e].role is None} == {
         "account.enter",
         "account.use_link",
+        "second_factor.enter_code",
         "api.heartbeat",
         "approvals.use_link",  # whom the signed link was sent to
         "approvals.reject_by_link",

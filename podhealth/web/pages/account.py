@@ -5,25 +5,24 @@ Errors of the sign-in never say which part was wrong.
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
-from flask_security.utils import hash_password, verify_password
+from flask_security.utils import hash_password
 
 from podhealth.store import accounts, people
 from podhealth.store.db import read, write
+from podhealth.store.second_factor import is_on
 from podhealth.web.errors import answer
-from podhealth.web.forms.password import LONGEST_BYTES, SHORTEST, is_too_long, mistakes, read_new_password
+from podhealth.web.forms.password import LONGEST_BYTES, SHORTEST, mistakes, read_new_password
 from podhealth.web.forms.places import HOME, own_path
 from podhealth.web.installed import engine_of
-from podhealth.web.session import begin_session, current_scope, end_session, scope_of_session, session_key
+from podhealth.web.pages import second_factor
+from podhealth.web.passwords import is_password_of, whose_password
+from podhealth.web.session import BY_LINK, current_scope, end_session, scope_of_session, session_key
 from podhealth.web.shell import open_shell
 from podhealth.web.tries import PAUSE_MINUTES, FailedTries
 
 pages = Blueprint("account", __name__)
 
 _LONGEST_EMAIL = 254
-# Compared where there is no such person, so that the answer takes as long (hazards A22).
-_NOBODYS = "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IG9mIG5vYm9keQ$2cFLnbCVZyY4P3vZC7wzMzYqPnyx7tVCMVXcNYaHLOY"
-# Set in a session that began with a one-time link: who forgot the password may set another without knowing it.
-_BY_LINK = "by_link"
 
 
 @pages.get("/sign-in")
@@ -44,13 +43,12 @@ def enter() -> ResponseReturnValue:
     tries: FailedTries = current_app.extensions["failed_tries"]
     if tries.left(email, address) <= 0:
         return _pause()
-    user_id = _who(email, password)
+    user_id = whose_password(email, password)
     if user_id is None:
         tries.note(email, address)
         left = tries.left(email, address)
         return _pause() if left <= 0 else (_form(next_path, email, left), 422)
-    begin_session(user_id)
-    return redirect(next_path or HOME, 303)
+    return second_factor.go_on(user_id, next_path or HOME)
 
 
 @pages.get("/sign-in/link/<token>")
@@ -66,9 +64,7 @@ def use_link(token: str) -> ResponseReturnValue:
         user_id = accounts.use_sign_in_link(conn, token)
     if user_id is None:
         return render_template("pages/account/link.html", token=token, is_dead=True), 422
-    begin_session(user_id)
-    session[_BY_LINK] = True
-    return redirect(HOME, 303)
+    return second_factor.go_on(user_id, HOME, by_link=True)
 
 
 @pages.post("/sign-out")
@@ -100,7 +96,7 @@ def set_password() -> ResponseReturnValue:
         tries: FailedTries = current_app.extensions["failed_tries"]
         if tries.left(g.person.email, address) <= 0:
             return _pause()
-        if _who(g.person.email, typed.current) != g.person.id:
+        if not is_password_of(g.person.id, g.person.email, typed.current):
             tries.note(g.person.email, address)
             wrong["current"] = "is not your password"
     if wrong:
@@ -108,7 +104,7 @@ def set_password() -> ResponseReturnValue:
     new_hash = hash_password(typed.password)
     with write(engine_of(), durable=True) as conn:
         people.set_password(conn, current_scope(), g.person.id, new_hash, session_key())
-    session.pop(_BY_LINK, None)
+    session.pop(BY_LINK, None)
     return redirect("/account?saved=password", 303)
 
 
@@ -126,13 +122,15 @@ def _account(wrong: dict[str, str]) -> str:
         shell = open_shell(conn)
         has_password = people.has_password(conn, g.person.id)
         sessions = people.sessions_of(conn, g.person.id)
+        has_second_factor = is_on(conn, g.person.id)
     return render_template(
         "pages/account/show.html",
         shell=shell,
         sessions=sessions,
+        has_second_factor=has_second_factor,
         this_session=session_key(),
         has_password=has_password,
-        asks_for_current=has_password and not session.get(_BY_LINK),
+        asks_for_current=has_password and not session.get(BY_LINK),
         is_saved=request.method == "GET" and request.args.get("saved") == "password",
         wrong=wrong,
         shortest=SHORTEST,
@@ -141,18 +139,10 @@ def _account(wrong: dict[str, str]) -> str:
 
 
 def _asks_for_current() -> bool:
-    if session.get(_BY_LINK):
+    if session.get(BY_LINK):
         return False
     with read(engine_of()) as conn:
         return people.has_password(conn, g.person.id)
-
-
-def _who(email: str, password: str) -> int | None:
-    with read(engine_of()) as conn:
-        found = people.find_password(conn, email)
-    too_long = is_too_long(password)
-    matches = verify_password("" if too_long else password, found.hash if found else _NOBODYS)
-    return found.user_id if found and matches and not too_long else None
 
 
 def _form(next_path: str, email: str = "", left: int | None = None) -> str:
