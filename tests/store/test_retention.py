@@ -16,7 +16,9 @@ from podhealth.models import (
     FeedEntry,
     Heal,
     Incident,
+    IncidentEntry,
     IncidentMember,
+    IncidentUpdate,
     Message,
     PhaseChange,
     Result,
@@ -257,6 +259,9 @@ def _told(conn, pod_id, at, **columns):
     conn.execute(sa.update(Message).where(Message.id == message_id).values(thread_id=message_id))
     telling = {"channel_id": channel_id, "incident_id": incident_id, "tenant_id": tenant_id, "thread_id": message_id}
     conn.execute(sa.insert(Telling).values(**telling))
+    own = {"tenant_id": tenant_id, "incident_id": incident_id, "text": "x", "at": at, "by": "ann"}
+    conn.execute(sa.insert(IncidentEntry).values(**own, deed="noted"))
+    conn.execute(sa.insert(IncidentUpdate).values(**own, state="resolved"))
     return incident_id
 
 
@@ -269,4 +274,6 @@ def test_incidents_stay_ninety_days_and_open_ones_for_ever(engine, pod, now):
 
     assert _left(engine, Incident.id) == [long_ago, young]
     assert _left(engine, IncidentMember.incident_id) == [long_ago, young]
+    assert _left(engine, IncidentEntry.incident_id) == [long_ago, young]
+    assert _left(engine, IncidentUpdate.incident_id) == [long_ago, young]
     assert _left(engine, Telling.incident_id) == [long_ago, young]
