@@ -37,10 +37,12 @@ def upgrade() -> None:
     sa.Column('fail', sa.BigInteger(), nullable=False),
     sa.Column('error', sa.BigInteger(), nullable=False),
     sa.Column('invalid', sa.BigInteger(), nullable=False),
+    sa.Column('timed', sa.BigInteger(), nullable=False),
     sa.Column('sum_ms', sa.Double(), nullable=False),
     sa.Column('max_ms', sa.Double(), nullable=True),
     sa.Column('latencies', sa.LargeBinary(), nullable=False),
-    sa.PrimaryKeyConstraint('check_id', 'at', name=op.f('pk_rollups_1h'))
+    sa.PrimaryKeyConstraint('check_id', 'at', name=op.f('pk_rollups_1h')),
+    sqlite_with_rowid=False
     )
     with op.batch_alter_table('rollups_1h', schema=None) as batch_op:
         batch_op.create_index('ix_rollups_1h_at', ['at'], unique=False)
@@ -55,14 +57,22 @@ def upgrade() -> None:
     sa.Column('fail', sa.BigInteger(), nullable=False),
     sa.Column('error', sa.BigInteger(), nullable=False),
     sa.Column('invalid', sa.BigInteger(), nullable=False),
+    sa.Column('timed', sa.BigInteger(), nullable=False),
     sa.Column('sum_ms', sa.Double(), nullable=False),
     sa.Column('max_ms', sa.Double(), nullable=True),
     sa.Column('latencies', sa.LargeBinary(), nullable=False),
-    sa.PrimaryKeyConstraint('check_id', 'at', name=op.f('pk_rollups_5min'))
+    sa.PrimaryKeyConstraint('check_id', 'at', name=op.f('pk_rollups_5min')),
+    sqlite_with_rowid=False
     )
     with op.batch_alter_table('rollups_5min', schema=None) as batch_op:
         batch_op.create_index('ix_rollups_5min_at', ['at'], unique=False)
 
+    op.create_table('rollup_marks',
+    sa.Column('check_id', BIG_ID, autoincrement=False, nullable=False),
+    sa.Column('token', sa.BigInteger(), nullable=False),
+    sa.Column('made_until', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('check_id', name=op.f('pk_rollup_marks'))
+    )
     op.create_table('invitations',
     sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
     sa.Column('tenant_id', BIG_ID, nullable=False),
@@ -294,6 +304,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_invitations_tenant')
 
     op.drop_table('invitations')
+    op.drop_table('rollup_marks')
     with op.batch_alter_table('rollups_5min', schema=None) as batch_op:
         batch_op.drop_index('ix_rollups_5min_at')
 

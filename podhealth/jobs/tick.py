@@ -53,6 +53,7 @@ QUICK = (
 SLOW = (
     Step("checkpoint", 10, "podhealth.store.ticks.checkpoint"),
     Step("partitions", 3600, "podhealth.store.partitions.ensure_ahead"),
+    Step("rollups", 30, "podhealth.store.rollups.make_due"),
     Step("retention", 60, "podhealth.store.retention.clean"),
 )
 _QUICK_LEASE = timedelta(seconds=15)

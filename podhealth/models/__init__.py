@@ -33,7 +33,7 @@ from podhealth.models.healing import (
     PolicyVersion,
     Snooze,
 )
-from podhealth.models.history import FiveMinutes, Hour, PhaseChange, Result, Transition
+from podhealth.models.history import FiveMinutes, Hour, PhaseChange, Result, RollupMark, Transition
 from podhealth.models.inventory import Heartbeat, Node, Pod, PodStatus, Tenant
 from podhealth.models.operation import FeedEntry, Submission, TickStep, Worker
 
@@ -75,6 +75,7 @@ __all__ = [
     "RecoveryCode",
     "Reference",
     "Result",
+    "RollupMark",
     "Route",
     "SavedView",
     "Session",

@@ -85,7 +85,9 @@ class PhaseChange(Base):
 class _Rollup(Base):
     """What one check's results of a stretch of time come to, so that stretches add up (behaviour §8).
 
-    ``latencies``: how many latencies fell into each bin of core/latency.py's scale, as little-endian pairs.
+    A stretch without results has no row. ``timed``: how many results had a latency, as ``sum_ms`` and ``max_ms`` tell.
+    ``latencies``: how many of these fell into each bin of core/latency.py's scale, by its ``encode``.
+    On SQLite rows lie in the order of the key: a check's past is read from few pages.
     """
 
     __abstract__ = True
@@ -99,6 +101,7 @@ class _Rollup(Base):
     fail: Mapped[int]
     error: Mapped[int]
     invalid: Mapped[int]
+    timed: Mapped[int]
     sum_ms: Mapped[float] = mapped_column(sa.Double)
     max_ms: Mapped[float | None] = mapped_column(sa.Double)
     latencies: Mapped[bytes] = mapped_column(sa.LargeBinary)
@@ -108,11 +111,25 @@ class FiveMinutes(_Rollup):
     """Rollups of 5 minutes, kept 14 days."""
 
     __tablename__ = "rollups_5min"
-    __table_args__ = (sa.Index("ix_rollups_5min_at", "at"),)
+    __table_args__ = (sa.Index("ix_rollups_5min_at", "at"), {"sqlite_with_rowid": False})
 
 
 class Hour(_Rollup):
     """Rollups of an hour, kept 400 days."""
 
     __tablename__ = "rollups_1h"
-    __table_args__ = (sa.Index("ix_rollups_1h_at", "at"),)
+    __table_args__ = (sa.Index("ix_rollups_1h_at", "at"), {"sqlite_with_rowid": False})
+
+
+class RollupMark(Base):
+    """How far a check's results are in rollups: all of its buckets that end by ``made_until``.
+
+    ``token``: of the newest result in them; those with a higher one are not in any rollup yet. No foreign key: it must
+    not fail for a check that is deleted meanwhile.
+    """
+
+    __tablename__ = "rollup_marks"
+
+    check_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    token: Mapped[int]
+    made_until: Mapped[datetime]

@@ -14,7 +14,7 @@ from podhealth.core.check_rules import CheckRules
 from podhealth.core.errors import InputError, NotFound
 from podhealth.core.schedule import next_slot_us
 from podhealth.core.words import FeedKind, Kind
-from podhealth.models import Check, CheckState
+from podhealth.models import Check, CheckState, RollupMark
 from podhealth.models.base import from_us, to_us
 from podhealth.store import audit, feed, podstate, tenancy
 from podhealth.store.db import db_now
@@ -93,6 +93,7 @@ def delete_check(conn: sa.Connection, scope: Scope, pod_id: int, name: str) -> N
         raise InputError("name", "the check running comes with the provider: disable it instead")
     now = db_now(conn)
     conn.execute(sa.delete(CheckState).where(CheckState.check_id == check.id))
+    conn.execute(sa.delete(RollupMark).where(RollupMark.check_id == check.id))
     conn.execute(sa.delete(Check).where(Check.id == check.id))
     settled = podstate.settle_pods(conn, [pod_id], now, reason=f"check {name} deleted")
     podstate.judge_by(conn, [pod_id], now)

@@ -20,7 +20,9 @@ from podhealth.models import (
     Delivery,
     Episode,
     FeedEntry,
+    FiveMinutes,
     Heal,
+    Hour,
     Incident,
     IncidentEntry,
     IncidentMember,
@@ -48,6 +50,8 @@ INCIDENTS_KEPT = timedelta(days=90)
 MESSAGES_KEPT = timedelta(days=90)
 ENTRIES_KEPT = timedelta(days=30)  # sessions and sign-in links that are over
 TRANSITIONS_KEPT = timedelta(days=400)
+FIVE_MINUTES_KEPT = timedelta(days=14)
+HOURS_KEPT = timedelta(days=400)
 
 _BUDGET_S = 5.0
 _AIM_S = 0.025
@@ -79,6 +83,8 @@ def clean(engine: sa.Engine) -> None:
     pace = _Pace(clock.monotonic() + _BUDGET_S)
     _clean_results(engine, now - RESULTS_KEPT, pace)
     _clean_feed(engine, now - FEED_KEPT, pace)
+    _clean_rollups(engine, FiveMinutes, now - FIVE_MINUTES_KEPT, pace)
+    _clean_rollups(engine, Hour, now - HOURS_KEPT, pace)
     heals_until = now - HEALS_KEPT
     _by_id(engine, Decision, Decision.at < heals_until, _of_open_episode(Decision.episode_id), pace)
     _by_id(engine, Heal, Heal.triggered_at < heals_until, Heal.state.in_(OPEN_HEAL_STATES), pace)
@@ -183,6 +189,24 @@ def _clean_feed(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
                 last = max(row.seq for row in rows if row.tenant_id == tenant_id)
                 mine = sa.delete(FeedEntry).where(FeedEntry.tenant_id == tenant_id, FeedEntry.seq <= last)
                 conn.execute(mine)
+        pace.took(clock.monotonic() - begun)
+
+
+def _clean_rollups(engine: sa.Engine, model: Any, until: datetime, pace: _Pace) -> None:
+    """Delete the oldest rollups, a bucket of some checks at a time."""
+    oldest = sa.select(model.at, model.check_id).where(model.at < until).order_by(model.at, model.check_id)
+    while not pace.is_over():
+        with read(engine) as conn:
+            rows = conn.execute(oldest.limit(pace.size)).all()
+        if not rows:
+            return
+        of_bucket: dict[datetime, list[int]] = {}
+        for row in rows:
+            of_bucket.setdefault(row.at, []).append(row.check_id)
+        begun = clock.monotonic()
+        with write(engine) as conn:
+            for at, check_ids in of_bucket.items():
+                conn.execute(sa.delete(model).where(model.at == at, model.check_id.in_(check_ids)))
         pace.took(clock.monotonic() - begun)
 
 
