@@ -172,12 +172,18 @@ def test_a_window_that_is_switched_off_is_never_under_way(engine, scope) -> None
 
 def test_the_pods_it_is_about_are_counted(engine, scope, zoe) -> None:
     with write(engine) as conn:
-        for name, tags in (("a", ["web"]), ("b", ["web", "prod"]), ("c", [])):
-            build.a_pod(conn, scope.tenant_id, name, tags=tags)
+        some = (("a", ["web"]), ("b", ["web", "prod"]), ("c", []), ("d", []))
+        ids = [build.a_pod(conn, scope.tenant_id, name, tags=tags) for name, tags in some]
         build.a_pod(conn, zoe.tenant_id, "z", tags=["web"])
-        rows = [a_window(conn, scope), a_window(conn, scope, name="by tag", allPods=False, tags=["web"])]
+        by_tag = {"allPods": False, "tags": ["web"]}
+        rows = [
+            a_window(conn, scope),
+            a_window(conn, scope, name="by tag", **by_tag),
+            a_window(conn, scope, name="by tag and chosen, one of them twice", **by_tag, podIds=[ids[0], ids[3]]),
+            a_window(conn, scope, name="by both tags", allPods=False, tags=["web", "prod"]),
+        ]
 
-        assert windows.pods_meant(conn, scope, [windows.rules_of(row) for row in rows]) == [3, 2]
+        assert windows.pods_meant(conn, scope, [windows.rules_of(row) for row in rows]) == [4, 2, 3, 1]
 
 
 def test_all_that_people_do_is_audited_and_told_to_open_pages(engine, scope) -> None:

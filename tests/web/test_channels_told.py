@@ -178,6 +178,9 @@ def test_a_secret_shows_since_when_it_is_set_and_how_it_ends_and_nothing_else(ho
     assert (re.search(r"ends (…\w{4})\.", page) or [None, None])[1] == ends
     assert str(fields["config"]["url"]) not in page
     assert "secret-part" not in page
+    assert "Set on" not in str(house.vic.get(f"/channels/{channel_id}").text)
+    assert (ends or "Replace") in str(house.adam.get(f"/channels/{channel_id}").text)
+    assert (ends or "Replace") not in str(house.ann.get(f"/channels/{channel_id}").text)
 
 
 def test_the_day_and_the_end_follow_a_secret_that_is_replaced_and_no_other_change(house: House) -> None:
