@@ -168,6 +168,14 @@
     if (isNewer) say(detail.textContent);
   });
 
+  // On a phone the form is a list of sections; those with something refused stay open.
+
+  if (matchMedia("(max-width: 720px)").matches) {
+    for (const part of [...document.querySelectorAll("#policy-fields > details")].slice(1)) {
+      part.open = !!part.querySelector(".field-error");
+    }
+  }
+
   // A replay takes up to some seconds
 
   document.addEventListener("click", (event) => {
