@@ -46,8 +46,10 @@ from podhealth.web.pages import (
 from podhealth.web.pages import incident_public as incident_public  # attaches what visitors are told to ``incidents``
 from podhealth.web.pages import ops_acts as ops_acts  # and what is done on the operator's page
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
+from podhealth.web.pages import pod_bulk as pod_bulk  # and those of many at once
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.pages import policy_form as policy_form  # the form of one policy, on ``policies.pages``
+from podhealth.web.pages import saved_views as saved_views  # the list's views under names, on ``pods.pages``
 from podhealth.web.tries import FailedTries
 
 MAX_BODY = 64 * 1024

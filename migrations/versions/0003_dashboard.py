@@ -197,6 +197,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_views')),
     sa.UniqueConstraint('tenant_id', 'user_id', 'name', name=op.f('uq_saved_views_tenant_id_user_id_name'))
     )
+    with op.batch_alter_table('saved_views', schema=None) as batch_op:
+        batch_op.create_index('uq_saved_views_of_tenant', ['tenant_id', 'name'], unique=True, sqlite_where=sa.text('user_id IS NULL'), postgresql_where=sa.text('user_id IS NULL'))
+
     op.create_table('check_runs',
     sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
     sa.Column('tenant_id', BIG_ID, nullable=False),
@@ -227,6 +230,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('status_page_pods', schema=None) as batch_op:
         batch_op.create_index('ix_status_page_pods_place', ['tenant_id', 'place'], unique=False)
+
+    with op.batch_alter_table('transitions', schema=None) as batch_op:
+        batch_op.create_index('ix_transitions_down', ['tenant_id', 'at', 'pod_id', 'to_status', 'bad_since'], unique=False, sqlite_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"), postgresql_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"))
+
+    with op.batch_alter_table('phase_changes', schema=None) as batch_op:
+        batch_op.create_index('ix_phase_changes_down', ['tenant_id', 'at'], unique=False, sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
 
     with op.batch_alter_table('sessions', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_seen_at', sa.BigInteger(), nullable=True))
@@ -262,6 +271,12 @@ def downgrade() -> None:
         batch_op.drop_column('tenant_id')
         batch_op.drop_column('last_seen_at')
 
+    with op.batch_alter_table('phase_changes', schema=None) as batch_op:
+        batch_op.drop_index('ix_phase_changes_down', sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
+
+    with op.batch_alter_table('transitions', schema=None) as batch_op:
+        batch_op.drop_index('ix_transitions_down', sqlite_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"), postgresql_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"))
+
     with op.batch_alter_table('status_page_pods', schema=None) as batch_op:
         batch_op.drop_index('ix_status_page_pods_place')
 
@@ -271,6 +286,9 @@ def downgrade() -> None:
         batch_op.drop_index('ix_check_runs_asked', sqlite_where=sa.text("state = 'asked'"), postgresql_where=sa.text("state = 'asked'"))
 
     op.drop_table('check_runs')
+    with op.batch_alter_table('saved_views', schema=None) as batch_op:
+        batch_op.drop_index('uq_saved_views_of_tenant', sqlite_where=sa.text('user_id IS NULL'), postgresql_where=sa.text('user_id IS NULL'))
+
     op.drop_table('saved_views')
     with op.batch_alter_table('recovery_codes', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recovery_codes_user_id'))

@@ -7,14 +7,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import Deed, PublicState
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
 
 class SavedView(Base):
     """A name for a query string of the overview; ``user_id`` null: the whole tenant's."""
 
     __tablename__ = "saved_views"
-    __table_args__ = (sa.UniqueConstraint("tenant_id", "user_id", "name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("tenant_id", "user_id", "name"),
+        sa.Index("uq_saved_views_of_tenant", "tenant_id", "name", unique=True, **only_where("user_id IS NULL")),
+    )
 
     id: Mapped[int] = big_id()
     tenant_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("tenants.id"))

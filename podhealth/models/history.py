@@ -6,7 +6,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import FailClass, Outcome, Phase, Status
-from podhealth.models.base import Base, BigId, big_id, owned_by_pod, word
+from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
+
+# Statements that mean to use an index of some rows only must say the same, letter by letter.
+IN_OR_OUT_OF_UNHEALTHY = "check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"
+IN_OR_OUT_OF_UNREACHABLE = "(from_phase = 'unreachable' OR to_phase = 'unreachable')"
+_DOWN = ("tenant_id", "at", "pod_id", "to_status", "bad_since")
 
 
 class Result(Base):
@@ -51,6 +56,7 @@ class Transition(Base):
         owned_by_pod(),
         sa.Index("ix_transitions_pod_at", "pod_id", "at"),
         sa.Index("ix_transitions_check_at", "check_id", "at"),
+        sa.Index("ix_transitions_down", *_DOWN, **only_where(IN_OR_OUT_OF_UNHEALTHY)),
         sa.CheckConstraint("from_status <> to_status", name="a_change"),
     )
 
@@ -70,7 +76,11 @@ class PhaseChange(Base):
     """A stored change of the phase a pod shows; uptime reads it beside the transitions (behaviour §8)."""
 
     __tablename__ = "phase_changes"
-    __table_args__ = (owned_by_pod(), sa.Index("ix_phase_changes_pod_at", "pod_id", "at"))
+    __table_args__ = (
+        owned_by_pod(),
+        sa.Index("ix_phase_changes_pod_at", "pod_id", "at"),
+        sa.Index("ix_phase_changes_down", "tenant_id", "at", **only_where(IN_OR_OUT_OF_UNREACHABLE)),
+    )
 
     id: Mapped[int] = big_id()
     tenant_id: Mapped[int] = mapped_column(BigId)

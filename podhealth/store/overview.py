@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, Phase, Status
-from podhealth.models import Check, CheckState, Decision, Episode, Heal, Incident, IncidentMember, Node, Pod, PodStatus
+from podhealth.core.words import OPEN_HEAL_STATES, Phase, Status
+from podhealth.models import Check, CheckState, Heal, Incident, IncidentMember, Node, Pod, PodStatus
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import check_status, effective
-from podhealth.store.strips import Strip, card_strips
+from podhealth.store.podhealings import Healing as Healing
+from podhealth.store.podhealings import acknowledged_by, healings_of
+from podhealth.store.strips import Month, Strip, card_strips
 
 _WHY_CHARACTERS = 80
 
@@ -62,24 +64,9 @@ class Doubt(NamedTuple):
     threshold: int
 
 
-class Healing(NamedTuple):
-    """What the healer does about a pod, or what holds it. One of ``state``, ``gate`` is set.
-
-    ``card`` is the hold in a few words, as it was judged; its times, if any, are in UTC.
-    """
-
-    state: HealState | None
-    action: Action | None
-    nth: int
-    of: int
-    gate: Gate | None
-    until: datetime | None
-    card: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class PodCard:
-    """One pod on the overview, as a card or as a row."""
+    """One pod on the overview, as a card or as a row. ``acknowledged_by``: who has the incident it is in."""
 
     pod_id: int
     path: str
@@ -91,6 +78,8 @@ class PodCard:
     doubt: Doubt | None
     healing: Healing | None
     strip: Strip
+    month: Month
+    acknowledged_by: str | None
 
 
 class _CheckRow(NamedTuple):
@@ -159,21 +148,8 @@ def _open_heals(conn: sa.Connection, tenant_id: int) -> int:
     return int(n or 0)
 
 
-def newest_is_hold() -> sa.ColumnElement[bool]:
-    """Return the condition, over PodStatus, that the pod's newest decision is a hold."""
-    newest = (
-        sa.select(Decision.answer)
-        .where(Decision.pod_id == PodStatus.pod_id)
-        .order_by(Decision.at.desc(), Decision.id.desc())
-        .limit(1)
-        .correlate(PodStatus)
-        .scalar_subquery()
-    )
-    return newest == Answer.HOLD
-
-
 def _held(conn: sa.Connection, tenant_id: int) -> int:
-    """Count the unhealthy pods whose newest decision is a hold."""
+    """Count the unhealthy pods whose healing a gate holds."""
     n = conn.scalar(
         sa.select(sa.func.count())
         .select_from(PodStatus)
@@ -182,7 +158,7 @@ def _held(conn: sa.Connection, tenant_id: int) -> int:
             PodStatus.tenant_id == tenant_id,
             PodStatus.status == Status.UNHEALTHY,
             Pod.deleted_at.is_(None),
-            newest_is_hold(),
+            PodStatus.hold_gate.is_not(None),
         )
     )
     return int(n or 0)
@@ -196,8 +172,9 @@ def pod_cards(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Seque
         return []
     checks = _checks_of(conn, tenant_id, now, ids)
     healings = healings_of(conn, tenant_id, ids)
+    had_by = acknowledged_by(conn, tenant_id, now, ids)
     strips = card_strips(conn, tenant_id, now, ids)
-    return [_card(rows[i], checks.get(i, []), healings.get(i), strips[i]) for i in ids]
+    return [_card(rows[i], checks.get(i, []), healings.get(i), strips[i], had_by.get(i)) for i in ids]
 
 
 def _pod_rows(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
@@ -247,39 +224,13 @@ def _checks_of(
     return found
 
 
-def healings_of(conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int]) -> dict[int, Healing]:
-    """Return for each pod with an open heal, or a hold that matters, what its healing line says."""
-    found: dict[int, Healing] = {}
-    newest = (
-        sa.select(sa.func.max(Decision.id))
-        .where(Decision.tenant_id == tenant_id, Decision.pod_id.in_(pod_ids))
-        .group_by(Decision.pod_id)
-    )
-    for d in conn.execute(
-        sa.select(
-            Decision.pod_id, Decision.gate, Decision.until, Decision.inputs["card"].as_string().label("card")
-        ).where(Decision.id.in_(newest), Decision.answer == Answer.HOLD)
-    ):
-        found[d.pod_id] = Healing(None, None, 0, 0, d.gate, d.until, d.card)
-    for e in conn.execute(
-        sa.select(Episode.pod_id).where(
-            Episode.tenant_id == tenant_id,
-            Episode.pod_id.in_(pod_ids),
-            Episode.closed_at.is_(None),
-            Episode.exhausted_at.is_not(None),
-        )
-    ):
-        found[e.pod_id] = Healing(None, None, 0, 0, Gate.LADDER, None)
-    for h in conn.execute(
-        sa.select(Heal.pod_id, Heal.state, Heal.action, Heal.nth_of_action, Heal.of_attempts, Heal.verify_until).where(
-            Heal.tenant_id == tenant_id, Heal.pod_id.in_(pod_ids), Heal.state.in_(OPEN_HEAL_STATES)
-        )
-    ):
-        found[h.pod_id] = Healing(h.state, h.action, h.nth_of_action, h.of_attempts, None, h.verify_until)
-    return found
-
-
-def _card(row: sa.Row[Any], checks: list[_CheckRow], healing: Healing | None, strip: Strip) -> PodCard:
+def _card(
+    row: sa.Row[Any],
+    checks: list[_CheckRow],
+    healing: Healing | None,
+    past: tuple[Strip, Month],
+    had_by: str | None,
+) -> PodCard:
     cause = next((c for c in checks if c.check_id == row.cause_check_id), None)
     is_watched = row.phase != Phase.STOPPED
     is_bad = row.status in (Status.UNHEALTHY, Status.DEGRADED) and is_watched
@@ -302,7 +253,9 @@ def _card(row: sa.Row[Any], checks: list[_CheckRow], healing: Healing | None, st
         doubt=_doubt(cause) if cause and is_bad else None,
         # A hold interests only while something is wrong; the healer's own work always does.
         healing=None if is_held and not is_bad else healing,
-        strip=strip,
+        strip=past[0],
+        month=past[1],
+        acknowledged_by=had_by,
     )
 
 

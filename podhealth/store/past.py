@@ -4,9 +4,11 @@ How it was at that moment is what the first change since then changed, else what
 Nothing is drawn or counted here.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,6 +20,7 @@ from podhealth.models.base import to_us
 from podhealth.store.effective import check_status, effective
 
 Row = Any
+Turn = TypeVar("Turn", Change, PhaseTurn)
 
 
 class Past(NamedTuple):
@@ -32,6 +35,18 @@ class Past(NamedTuple):
     def lane(self) -> Lane:
         """The same as a strip is drawn from."""
         return Lane(self.born_us, self.course.changes, self.gaps)
+
+    def since(self, begin_us: int) -> "Past":
+        """Return the same without what was over before ``begin_us``."""
+        course = self.course
+        changes, phases = _not_over(course.changes, begin_us), _not_over(course.phases, begin_us)
+        return self._replace(course=course._replace(changes=changes, phases=phases))
+
+
+def _not_over(turns: Sequence[Turn], begin_us: int) -> Sequence[Turn]:
+    """Return the turns without those that another one followed before ``begin_us``."""
+    older = bisect_right(turns, begin_us, key=attrgetter("at_us"))
+    return turns[max(0, older - 1) :]
 
 
 def pod_pasts(

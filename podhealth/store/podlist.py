@@ -1,71 +1,44 @@
-"""Which pods stand on a page of the overview: search, filters, order and paging, all by SQL.
+"""Which pods stand on a page of the overview: search, filters, order, groups and paging, all by SQL.
 
 It answers with ids; what is shown of them is store/overview.py's. Statuses are those of store/effective.py.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
-from podhealth.core.words import OPEN_HEAL_STATES, Phase, Status
-from podhealth.models import Episode, Heal, Node, Pod, PodStatus
+from podhealth.core.words import Status
+from podhealth.models import Node, Pod
 from podhealth.store.effective import Effective, effective
-from podhealth.store.health import has_tag
-from podhealth.store.overview import newest_is_hold
+from podhealth.store.podfilters import Acked as Acked
+from podhealth.store.podfilters import Dir as Dir
+from podhealth.store.podfilters import GroupBy, conditions, each_tag, over_pods
+from podhealth.store.podfilters import HealingIs as HealingIs
+from podhealth.store.podfilters import Sort as Sort
+from podhealth.store.podfilters import Wanted as Wanted
+from podhealth.store.podgroups import Part, groups_of, parts_on_page
+from podhealth.store.podorder import order
 
 MAX_CHOICES = 200
 
 
-class Sort(StrEnum):
-    """The orders of the list; ``attention`` puts first what a person should look at first."""
-
-    ATTENTION = "attention"
-    NAME = "name"
-    SINCE = "since"
-    NODE = "node"
-
-
-class HealingIs(StrEnum):
-    """What the healer does about a pod, as far as one can ask for it: a heal is open, held, nothing left to try."""
-
-    OPEN = "open"
-    HELD = "held"
-    EXHAUSTED = "exhausted"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for. Filters of one kind widen, different kinds narrow; empty ones ask nothing.
-
-    Each word of ``words`` must occur in the pod's name, address, node or one of its tags.
-    """
-
-    words: tuple[str, ...] = ()
-    statuses: tuple[Status, ...] = ()
-    phases: tuple[Phase, ...] = ()
-    healings: tuple[HealingIs, ...] = ()
-    tag: str | None = None
-    node: str | None = None
-    sort: Sort = Sort.ATTENTION
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether it leaves any pod out."""
-        return bool(self.words or self.statuses or self.phases or self.healings or self.tag or self.node)
-
-
 class Found(NamedTuple):
-    """One page: the ids in order, how many pods match in all, and which page of how many this is (from 1)."""
+    """One page: the ids in order, how many pods match in all, and which page of how many this is (from 1).
+
+    ``rows``: over how many lines the pages reach: more than pods, where some stand in several groups.
+    ``by_status``: how many match all but what is asked of the status. ``parts``: the ids in their groups; none where
+    the list is not grouped.
+    """
 
     pod_ids: tuple[int, ...]
     matching: int
     page: int
     pages: int
+    rows: int
+    by_status: Mapping[Status, int]
+    parts: tuple[Part, ...] = ()
 
 
 class Choices(NamedTuple):
@@ -78,25 +51,41 @@ class Choices(NamedTuple):
 def find_pods(conn: sa.Connection, tenant_id: int, now: datetime, wanted: Wanted, page: int, size: int) -> Found:
     """Return page ``page`` of the tenant's pods that ``wanted`` asks for; beyond the last page, the last one."""
     truth = effective(tenant_id, now)
-    asked = _conditions(conn, tenant_id, wanted, truth)
-    matching = conn.scalar(_over(truth, sa.func.count()).where(*asked)) or 0
-    pages = max(1, -(-matching // size))
-    page = min(max(1, page), pages)
+    by_status = _by_status(conn, tenant_id, now, wanted, truth)
+    matching = sum(n for status, n in by_status.items() if not wanted.statuses or status in wanted.statuses)
     if not matching:
-        return Found((), 0, 1, 1)
-    ids = conn.scalars(
-        _over(truth, Pod.id)
-        .where(*asked)
-        .order_by(*_order(wanted.sort, truth), Pod.id)
-        .limit(size)
-        .offset((page - 1) * size)
-    )
-    return Found(tuple(ids), matching, page, pages)
+        return Found((), 0, 1, 1, 0, by_status)
+    asked = conditions(conn, tenant_id, now, wanted, truth)
+    if wanted.group is not GroupBy.NONE:
+        groups = groups_of(conn, wanted, truth, asked)
+        rows = sum(group.pods for group in groups)
+        page, pages = _page_of(page, rows, size)
+        parts = parts_on_page(conn, tenant_id, now, wanted, groups, ((page - 1) * size, page * size))
+        ids = tuple(pod_id for part in parts for pod_id in part.pod_ids)
+        return Found(ids, matching, page, pages, rows, by_status, tuple(parts))
+    page, pages = _page_of(page, matching, size)
+    by = order(tenant_id, now, wanted.sort, wanted.dir, truth)
+    query = over_pods(truth, Pod.id, beside=by.beside).where(*asked).order_by(*by.by)
+    found = conn.scalars(query.limit(size).offset((page - 1) * size))
+    return Found(tuple(found), matching, page, pages, matching, by_status)
+
+
+def _page_of(page: int, rows: int, size: int) -> tuple[int, int]:
+    pages = max(1, -(-rows // size))
+    return min(max(1, page), pages), pages
+
+
+def _by_status(
+    conn: sa.Connection, tenant_id: int, now: datetime, wanted: Wanted, truth: Effective
+) -> dict[Status, int]:
+    asked = conditions(conn, tenant_id, now, wanted, truth, by_status=False)
+    query = over_pods(truth, truth.status, sa.func.count()).where(*asked).group_by(truth.status)
+    return {status: int(n) for status, n in conn.execute(query)}
 
 
 def choices(conn: sa.Connection, tenant_id: int) -> Choices:
     """Return the tags and nodes of the tenant's pods."""
-    each = _each_tag(conn)
+    each = each_tag(conn)
     tag = each.c.value.label("tag")
     tags = conn.scalars(
         sa.select(tag)
@@ -112,96 +101,3 @@ def choices(conn: sa.Connection, tenant_id: int) -> Choices:
         sa.select(Node.name).where(Node.id.in_(used)).distinct().order_by(Node.name).limit(MAX_CHOICES)
     )
     return Choices(tuple(str(t) for t in tags), tuple(nodes))
-
-
-def _over(truth: Effective, *columns: Any) -> sa.Select[Any]:
-    return (
-        sa.select(*columns)
-        .select_from(Pod)
-        .join(PodStatus, PodStatus.pod_id == Pod.id)
-        .outerjoin(Node, Node.id == Pod.node_id)
-        .outerjoin(truth.again, truth.again.c.pod_id == Pod.id)
-    )
-
-
-def _conditions(conn: sa.Connection, tenant_id: int, wanted: Wanted, truth: Effective) -> list[sa.ColumnElement[bool]]:
-    asked = [Pod.tenant_id == tenant_id, PodStatus.tenant_id == tenant_id, Pod.deleted_at.is_(None)]
-    asked += [_says(conn, word) for word in wanted.words]
-    if wanted.statuses:
-        asked.append(truth.status.in_(wanted.statuses))
-    if wanted.phases:
-        asked.append(PodStatus.phase.in_(wanted.phases))
-    if wanted.healings:
-        asked.append(sa.or_(*(_heals(healing) for healing in wanted.healings)))
-    if wanted.tag is not None:
-        asked.append(has_tag(conn, wanted.tag))
-    if wanted.node is not None:
-        asked.append(Node.name == wanted.node)
-    return asked
-
-
-def _says(conn: sa.Connection, word: str) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        Pod.name.icontains(word, autoescape=True),
-        Pod.address.icontains(word, autoescape=True),
-        Node.name.icontains(word, autoescape=True),
-        _tag_says(conn, word),
-    )
-
-
-def _each_tag(conn: sa.Connection) -> Any:
-    if conn.dialect.name == "sqlite":
-        return sa.func.json_each(Pod.tags).table_valued("value")
-    return sa.func.jsonb_array_elements_text(sa.type_coerce(Pod.tags, JSONB)).table_valued("value")
-
-
-def _tag_says(conn: sa.Connection, word: str) -> sa.ColumnElement[bool]:
-    each = _each_tag(conn)
-    value = sa.type_coerce(each.c.value, sa.String())
-    return sa.exists(sa.select(1).select_from(each).where(value.icontains(word, autoescape=True)))
-
-
-def _has_open_heal() -> sa.ColumnElement[bool]:
-    return sa.exists().where(Heal.pod_id == Pod.id, Heal.state.in_(OPEN_HEAL_STATES))
-
-
-def _is_exhausted() -> sa.ColumnElement[bool]:
-    return sa.exists().where(Episode.pod_id == Pod.id, Episode.closed_at.is_(None), Episode.exhausted_at.is_not(None))
-
-
-def _heals(healing: HealingIs) -> sa.ColumnElement[bool]:
-    if healing is HealingIs.OPEN:
-        return _has_open_heal()
-    if healing is HealingIs.EXHAUSTED:
-        return _is_exhausted()
-    # As the overview counts them.
-    return sa.and_(PodStatus.status == Status.UNHEALTHY, newest_is_hold())
-
-
-def _order(sort: Sort, truth: Effective) -> Iterable[sa.ColumnElement[Any]]:
-    name = sa.func.lower(Pod.name)
-    if sort is Sort.NAME:
-        return (name,)
-    if sort is Sort.NODE:
-        return (Node.name.is_(None), sa.func.lower(Node.name), name)
-    if sort is Sort.SINCE:
-        return (truth.since.desc(),)
-    return (_attention(truth.status), truth.since.desc())
-
-
-def _attention(status: sa.ColumnElement[Status]) -> sa.ColumnElement[int]:
-    """Return the rank of a pod, 0 first (dashboard rules of the overview). Cheap questions come before dear ones."""
-    phase = PodStatus.phase
-    return sa.case(
-        (phase == Phase.STOPPED, 10),
-        (phase == Phase.MAINTENANCE, 8),
-        (phase == Phase.STARTING, 7),
-        (phase == Phase.UNREACHABLE, 6),
-        (status == Status.HEALTHY, 9),
-        (status == Status.UNKNOWN, 5),
-        (status == Status.DEGRADED, 4),
-        (_is_exhausted(), 0),
-        (_has_open_heal(), 2),
-        (newest_is_hold(), 1),
-        else_=3,
-    )

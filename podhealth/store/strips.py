@@ -21,6 +21,7 @@ from podhealth.store.past import Past, pod_pasts
 
 _FINE = 99.9  # from here on a third decimal is shown: 99.99 and 99.90 are a week's and an hour's difference
 _WHOLE_COVERAGE = 99.0
+_MONTH = timedelta(days=30)
 
 
 class Run(NamedTuple):
@@ -43,11 +44,25 @@ class Strip:
     coverage: str | None
 
 
-def card_strips(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]) -> dict[int, Strip]:
-    """Return the last 24 h of each of these pods that is the tenant's, in 48 buckets."""
-    since = now - length_of(Range.CARD)
-    pasts = pod_pasts(conn, tenant_id, pod_ids, since, now)
-    return {pod_id: strip_of(past, draw(past, Range.CARD, now), now) for pod_id, past in pasts.items()}
+class Month(NamedTuple):
+    """The uptime of the last 30 days in words, and how much of them was measured where that is not all."""
+
+    uptime: str | None
+    coverage: str | None
+
+
+def card_strips(
+    conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]
+) -> dict[int, tuple[Strip, Month]]:
+    """Return the last 24 h of each of these pods that is the tenant's, in 48 buckets, and its last 30 days."""
+    pasts = pod_pasts(conn, tenant_id, pod_ids, now - _MONTH, now)
+    return {pod_id: _card(past, now) for pod_id, past in pasts.items()}
+
+
+def _card(past: Past, now: datetime) -> tuple[Strip, Month]:
+    up = uptime(to_us(now - _MONTH), to_us(now), past.course)
+    recent = past.since(to_us(now - length_of(Range.CARD)))
+    return strip_of(recent, draw(recent, Range.CARD, now), now), Month(percent_text(up.percentage), coverage_text(up))
 
 
 def length_of(range_: Range) -> timedelta:

@@ -64,7 +64,7 @@ def wall_view(
             by_status[row.status] += row.n
         else:
             aside += row.n
-    wanted = Wanted(statuses=_SICK, phases=_WATCHED, tag=tag, node=node)
+    wanted = Wanted(statuses=_SICK, phases=_WATCHED, tags=(tag,) if tag else (), nodes=(node,) if node else ())
     found = find_pods(conn, tenant_id, now, wanted, 1, limit)
     lines = _lines(rows)
     return Wall(

@@ -92,6 +92,13 @@ RULES: dict[str, Rule] = {
     "ops.end_override": _OPERATE,
     "pods.home": _SEE,
     "pods.list": _SEE,
+    "pods.drift": _SEE,
+    "pods.views": _SEE,
+    "pods.save_view": _SEE,  # one's own; the tenant's: an admin, asked in the store
+    "pods.rename_view": _SEE,
+    "pods.delete_view": _SEE,
+    "pods.ask_bulk": _ACT,  # tags and deletions: an admin, asked in the page
+    "pods.bulk_act": _ACT,
     "pods.show": _SEE,
     "pods.new": _SET,
     "pods.create": _SET,

@@ -37,6 +37,12 @@ def current_scope() -> Scope:
     return scope
 
 
+def person_id() -> int | None:
+    """Return the id of the signed-in person, null for who comes with a token."""
+    person = getattr(g, "person", None) if has_request_context() else None
+    return None if person is None else int(person.id)
+
+
 def scope_of_session() -> Scope | None:
     """Return the scope of the signed-in person, or None when the session, person or tenant is not (or no more)."""
     token = session.get(_TOKEN)

@@ -9,8 +9,9 @@ import pytest
 
 from podhealth.core.words import Action, Gate, HealState, Mode, Outcome, Phase, Status
 from podhealth.live.render import TEMPLATES, ViewerNameError, _environment, fragment
+from podhealth.store.needs import Need, NeedKind, NeedsYou
 from podhealth.store.overview import Counts, Doubt, Healing, Mark, PodCard
-from podhealth.store.strips import Run, Strip
+from podhealth.store.strips import Month, Run, Strip
 
 NOW = datetime(2026, 11, 24, 10, 2, 11, tzinfo=UTC)
 STRIP = Strip(
@@ -32,6 +33,16 @@ CARD = PodCard(
     doubt=None,
     healing=Healing(HealState.VERIFYING, Action.RESTART, 1, 2, None, NOW),
     strip=STRIP,
+    month=Month("99.42 %", "62 %"),
+    acknowledged_by=None,
+)
+NEEDS = NeedsYou(
+    (
+        Need(NeedKind.APPROVAL, 7, "web-1", "/approvals/3", NOW, Action.RESTART, 3),
+        Need(NeedKind.EXHAUSTED, 8, "web-2", "/pods/8", NOW),
+        Need(NeedKind.CHRONIC, 9, "web-3", "/pods/9", NOW),
+    ),
+    2,
 )
 COUNTS = Counts(5000, 3, 5, 2, 4990, 6, 2, 1, 4, 2, 1)
 NONE = Counts(*[0] * 11)
@@ -41,6 +52,8 @@ VIEWS = [
     pytest.param("nav_counts", NONE, "nav-counts", id="nav_counts, nothing wrong"),
     pytest.param("overview_counts", COUNTS, "overview-counts", id="overview_counts"),
     pytest.param("overview_counts", NONE, "overview-counts", id="overview_counts, no pods"),
+    pytest.param("needs_you", NEEDS, "needs-you", id="needs_you"),
+    pytest.param("needs_you", NeedsYou((), 0), "needs-you", id="needs_you, nothing"),
     pytest.param("pod_card", CARD, "pod-card-7", id="pod_card"),
     pytest.param("pod_row", CARD, "pod-row-7", id="pod_row"),
 ]
@@ -128,6 +141,28 @@ def test_status_and_phase_are_said_in_words(name: str, status: Status, phase: Ph
     assert said in text
 
 
+@pytest.mark.parametrize("name", ["pod_card", "pod_row"])
+def test_who_has_a_pods_trouble_is_said_beside_it(name: str):
+    assert "Acknowledged by ann@acme.example." in text_of(replace(CARD, acknowledged_by="ann@acme.example"), name)
+    assert "Acknowledged" not in text_of(CARD, name)
+
+
+@pytest.mark.parametrize("name", ["pod_card", "pod_row"])
+def test_the_uptime_of_a_month_names_how_much_of_it_was_measured(name: str):
+    assert "99.42 % (62 % covered)" in text_of(CARD, name)
+    assert "covered" not in text_of(replace(CARD, month=Month("99.42 %", None)), name)
+
+
+def test_what_needs_somebody_is_said_with_its_end_and_names_what_is_left_out():
+    text = " ".join(Roots(fragment("needs_you", NEEDS)).text.split())
+
+    assert "web-1 wants to restart, until 24 Nov, 10:02 UTC" in text
+    assert "web-2 exhausted, since 24 Nov, 10:02 UTC" in text
+    assert "web-3 chronic: healed too often" in text
+    assert "and 2 more" in text
+    assert "hidden" in str(fragment("needs_you", NeedsYou((), 0))).split(">")[0]
+
+
 def test_a_stopped_pod_shows_only_its_phase_and_an_unreachable_one_what_it_was():
     assert "Unhealthy" not in text_of(marked(Status.UNHEALTHY, Phase.STOPPED))
     assert "Unreachable was healthy" in text_of(marked(Status.HEALTHY, Phase.UNREACHABLE))
@@ -158,7 +193,10 @@ def test_doubt_is_counted_before_the_verdict():
 
 
 def test_missing_data_is_not_drawn_as_anything_measured():
-    html = fragment("pod_card", replace(CARD, strip=Strip(48, (Run(0, 48, "none"),), (), "not measured", None, None)))
+    html = fragment(
+        "pod_card",
+        replace(CARD, strip=Strip(48, (Run(0, 48, "none"),), (), "not measured", None, None), month=Month(None, None)),
+    )
 
     assert 'class="s-none"' in html
     assert "<rect" not in html

@@ -34,7 +34,7 @@ def a_watched_pod(conn: sa.Connection, tenant_id: int, name: str = "web", **colu
 
 def strip_of(engine: sa.Engine, tenant_id: int, pod_id: int) -> Strip:
     with read(engine) as conn:
-        return card_strips(conn, tenant_id, NOW, [pod_id])[pod_id]
+        return card_strips(conn, tenant_id, NOW, [pod_id])[pod_id][0]
 
 
 def test_a_pod_without_changes_is_one_run(engine, tenant):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import FeedKind
 from podhealth.live.parts.part import THE_ONE, Fragment, Part, Pieces
-from podhealth.store import overview, podpage
+from podhealth.store import needs, overview, podpage
 from podhealth.store.feed import FeedRow
 
 _SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
@@ -22,6 +22,11 @@ def _the_counts(row: FeedRow) -> Iterable[int]:
     return (THE_ONE,) if is_of_pods else ()
 
 
+def _the_needs(row: FeedRow) -> Iterable[int]:
+    # Who acknowledges an incident takes its pods out of what needs somebody.
+    return (THE_ONE,) if row.kind is FeedKind.INCIDENT else _the_counts(row)
+
+
 def _the_head(row: FeedRow) -> Iterable[int]:
     # A window that begins or ends: the list of windows loads itself anew when something on its page is swapped.
     # An incident that somebody takes on: its pods no longer count in the page's title.
@@ -34,6 +39,10 @@ def _nav(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: dateti
 
 def _counts(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
     return {THE_ONE: Pieces((Fragment("overview_counts", overview.counts(conn, tenant_id, now)),))}
+
+
+def _needs(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    return {THE_ONE: Pieces((Fragment("needs_you", needs.needs_you(conn, tenant_id, now)),))}
 
 
 def _cards(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
@@ -71,6 +80,7 @@ def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Pi
 PARTS = (
     Part("nav", _the_head, _nav),
     Part("counts", _the_counts, _counts),
+    Part("needs", _the_needs, _needs),
     Part("card", _the_pod, _cards),
     Part("row", _the_pod, _rows),
     Part("page", _the_pod, _pages),

@@ -6,18 +6,19 @@ What it does not know it leaves out and names, so that an old link still opens (
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from werkzeug.datastructures import MultiDict
 
-from podhealth.core.words import Phase, Status
-from podhealth.store.podlist import HealingIs, Sort, Wanted
+from podhealth.core.words import Kind, Phase, Status
+from podhealth.store.podfilters import Acked, Dir, GroupBy, HealingIs, Sort, Wanted
 
 PATH = "/pods"
 MAX_WORDS = 6
 MAX_QUERY = 200
 _MAX_NAME = 63
+_MAX_NAMES = 20
 _MAX_PAGE = 100_000
 View = Literal["cards", "dense"]
 _VIEWS: dict[str, View] = {"cards": "cards", "dense": "dense"}
@@ -37,8 +38,39 @@ WORDS: dict[str, Mapping[StrEnum, str]] = {
         Phase.UNREACHABLE: "Unreachable",
         Phase.STOPPED: "Stopped",
     },
-    "healing": {HealingIs.OPEN: "Healing", HealingIs.HELD: "Held", HealingIs.EXHAUSTED: "Exhausted"},
-    "sort": {Sort.ATTENTION: "attention", Sort.NAME: "name", Sort.SINCE: "since", Sort.NODE: "node"},
+    "check": {kind: kind.value for kind in Kind},
+    "healing": {
+        HealingIs.APPROVAL: "Waits for an answer",
+        HealingIs.EXHAUSTED: "Exhausted",
+        HealingIs.HELD: "Held",
+        HealingIs.OPEN: "Healing",
+    },
+    "acked": {Acked.NO: "Nobody has it", Acked.YES: "Somebody has it"},
+    "sort": {
+        Sort.ATTENTION: "attention",
+        Sort.NAME: "name",
+        Sort.SINCE: "since",
+        Sort.NODE: "node",
+        Sort.UPTIME: "uptime",
+    },
+    "group": {GroupBy.NONE: "none", GroupBy.NODE: "node", GroupBy.TAG: "tag"},
+}
+# Fields of Wanted by the names under which the address has them, in its order.
+_FIELDS = {
+    "status": "statuses",
+    "phase": "phases",
+    "tag": "tags",
+    "node": "nodes",
+    "check": "checks",
+    "healing": "healings",
+    "acked": "acked",
+}
+_ENUMS: dict[str, type[StrEnum]] = {
+    "status": Status,
+    "phase": Phase,
+    "check": Kind,
+    "healing": HealingIs,
+    "acked": Acked,
 }
 
 
@@ -60,44 +92,51 @@ class ListForm:
     page: int
     ignored: tuple[str, ...]
 
-    def path(self, **changes: object) -> str:
-        """Return the address of this list with other values of ``wanted``; its first page unless ``page`` is given."""
-        page = changes.pop("page", 1)
-        q = changes.pop("q", self.q)
+    def query(self, **changes: object) -> str:
+        """Return the query string of this list with other values of ``wanted``, ``view``, ``page`` or ``q``.
+
+        It is of the first page unless ``page`` is given.
+        """
+        page, q, view = (changes.pop(name, kept) for name, kept in (("page", 1), ("q", self.q), ("view", self.view)))
         wanted = replace(self.wanted, **changes)  # type: ignore[arg-type]
-        sort = "" if wanted.sort is Sort.ATTENTION else wanted.sort.value
-        pairs = [
-            ("q", q),
-            ("status", ",".join(wanted.statuses)),
-            ("phase", ",".join(wanted.phases)),
-            ("tag", wanted.tag),
-            ("node", wanted.node),
-            ("healing", ",".join(wanted.healings)),
-            ("sort", sort),
-            ("view", self.view),
-            ("page", "" if page == 1 else str(page)),
-        ]
-        query = urlencode([(name, value) for name, value in pairs if value], quote_via=quote, safe=",")
+        pairs: list[tuple[str, Any]] = [("q", q)]
+        for name, field in _FIELDS.items():
+            chosen = getattr(wanted, field)
+            # A name may hold a comma: each stands alone.
+            pairs += [(name, ",".join(chosen))] if name in _ENUMS else [(name, one) for one in chosen]
+        pairs += [("group", "" if wanted.group is GroupBy.NONE else wanted.group.value)]
+        pairs += [("sort", "" if wanted.sort is Sort.ATTENTION else wanted.sort.value)]
+        pairs += [("dir", wanted.dir), ("view", view), ("page", "" if page == 1 else str(page))]
+        return urlencode([(name, value) for name, value in pairs if value], quote_via=quote, safe=",")
+
+    def path(self, **changes: object) -> str:
+        """Return the address of what ``query`` returns the query string of."""
+        query = self.query(**changes)
         return f"{PATH}?{query}" if query else PATH
+
+    def cleared(self) -> str:
+        """Return the address of the same order, groups and view of all pods."""
+        return self.path(q="", words=(), **dict.fromkeys(_FIELDS.values(), ()))
+
+    def turned(self, sort: Sort | str) -> str:
+        """Return the address of the list in this order, or the other way round where it is in this order already."""
+        sort = Sort(sort)
+        if self.wanted.sort is not sort:
+            return self.path(sort=sort, dir=None)
+        usual = Dir.DESC if sort is Sort.SINCE else Dir.ASC
+        other = Dir.ASC if usual is Dir.DESC else Dir.DESC
+        return self.path(dir=None if self.wanted.dir is other else other)
 
     @property
     def applied(self) -> list[Applied]:
         """The filters that are set, each with the address of the list without it."""
         wanted = self.wanted
         found = [Applied(f"“{self.q}”", self.path(q="", words=()))] if wanted.words else []
-        for name, chosen, field in (
-            ("status", wanted.statuses, "statuses"),
-            ("phase", wanted.phases, "phases"),
-            ("healing", wanted.healings, "healings"),
-        ):
+        for name, field in _FIELDS.items():
+            chosen = getattr(wanted, field)
             found += [
-                Applied(f"{name}: {one.value}", self.path(**{field: tuple(c for c in chosen if c is not one)}))
-                for one in chosen
+                Applied(f"{name}: {one}", self.path(**{field: tuple(c for c in chosen if c != one)})) for one in chosen
             ]
-        if wanted.tag is not None:
-            found.append(Applied(f"tag: {wanted.tag}", self.path(tag=None)))
-        if wanted.node is not None:
-            found.append(Applied(f"node: {wanted.node}", self.path(node=None)))
         return found
 
 
@@ -108,14 +147,16 @@ def read_list_form(args: MultiDict[str, str]) -> ListForm:
     words = q.split()
     if len(words) > MAX_WORDS:
         ignored.append(" ".join(words[MAX_WORDS:]))
+    chosen: dict[str, Any] = {
+        field: _several(args, name, _ENUMS[name], ignored) if name in _ENUMS else _names(args, name, ignored)
+        for name, field in _FIELDS.items()
+    }
     wanted = Wanted(
         words=tuple(words[:MAX_WORDS]),
-        statuses=_several(args, "status", Status, ignored),
-        phases=_several(args, "phase", Phase, ignored),
-        healings=_several(args, "healing", HealingIs, ignored),
-        tag=_name(args, "tag"),
-        node=_name(args, "node"),
+        **chosen,
         sort=next(iter(_several(args, "sort", Sort, ignored)), Sort.ATTENTION),
+        dir=next(iter(_several(args, "dir", Dir, ignored)), None),
+        group=next(iter(_several(args, "group", GroupBy, ignored)), GroupBy.NONE),
     )
     return ListForm(" ".join(words[:MAX_WORDS]), wanted, _view(args, ignored), _page(args, ignored), tuple(ignored))
 
@@ -133,16 +174,20 @@ def _several(args: MultiDict[str, str], name: str, enum: type[E], ignored: list[
     return tuple(member for member in enum if member.value in asked)
 
 
+def _names(args: MultiDict[str, str], name: str, ignored: list[str]) -> tuple[str, ...]:
+    asked = dict.fromkeys(_plain(value).strip()[:_MAX_NAME] for value in args.getlist(name))
+    named = sorted(one for one in asked if one)
+    if len(named) > _MAX_NAMES:
+        ignored.append(f"{name} {named[_MAX_NAMES]} and more")
+    return tuple(named[:_MAX_NAMES])
+
+
 def _once(parts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(parts))[:5]
 
 
 def _shown(text: str) -> str:
     return _plain(text)[:_MAX_NAME]
-
-
-def _name(args: MultiDict[str, str], name: str) -> str | None:
-    return _plain(args.get(name, "")).strip()[:_MAX_NAME] or None
 
 
 def _view(args: MultiDict[str, str], ignored: list[str]) -> View | None:
