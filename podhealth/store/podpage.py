@@ -19,6 +19,7 @@ from podhealth.models import Pod, Tenant
 from podhealth.models.base import from_us, to_us
 from podhealth.store.health import pod_health
 from podhealth.store.incidentlog import open_incident_of
+from podhealth.store.latency import LatencyPlot, latency_plots
 from podhealth.store.overview import pod_cards
 from podhealth.store.past import Past, pod_pasts
 from podhealth.store.podevents import Events, Place, events_of
@@ -71,6 +72,7 @@ class PodPage:
     checks: tuple[CheckRow, ...]
     lane: PodLane
     strips: tuple[CheckStrip, ...]
+    latencies: tuple[LatencyPlot, ...]
     uptime: UptimeTable
     events: Events
 
@@ -82,6 +84,7 @@ class PodPage:
         yield "why", self.why
         yield "pod_lane", self.lane
         yield from (("check_strip", strip) for strip in self.strips)
+        yield from (("latency_plot", plot) for plot in self.latencies)
         yield from (("check_row", row) for row in self.checks)
         yield "uptime", self.uptime
         yield "events", self.events
@@ -123,6 +126,7 @@ def pod_page(
         checks=check_rows(health, now),
         lane=pod_lane(conn, tenant_id, pod_id, span, past),
         strips=check_strips(conn, tenant_id, pod_id, span, past),
+        latencies=latency_plots(conn, tenant_id, pod_id, span),
         uptime=_uptime_table(pod_id, past, now),
         events=events_of(conn, tenant_id, pod_id, wanted.events, wanted.before),
     )

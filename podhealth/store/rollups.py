@@ -27,7 +27,7 @@ _ROWS_OF_ONE = 5_000  # of a check that is far behind: more than an hour can hav
 _ROWS_AT_ONCE = 50_000
 _FAR_US = 2 * HOUR_US
 # A probe ends at most that long after it was due, but for one that a whole prober's outage came between.
-_DUE_BEFORE_US = 3 * _DAY_US
+DUE_BEFORE_US = 3 * _DAY_US
 _BUDGET_S = 5.0
 _WRITTEN_AT_ONCE = 100
 
@@ -127,7 +127,7 @@ def _new_rows(conn: sa.Connection, near: Sequence[_Behind]) -> dict[int, list[An
     """Return the results that are newer than the marks of these checks, in the order of their tokens."""
     if not near:
         return {}
-    since = min(b.made_until for b in near if b.made_until is not None) - _DUE_BEFORE_US
+    since = min(b.made_until for b in near if b.made_until is not None) - DUE_BEFORE_US
     query = sa.text(
         f"SELECT {_FACTS} FROM rollup_marks m JOIN cloud_pod_health_results r"  # noqa: S608 - our own names
         " ON r.check_id = m.check_id AND r.claim_token > m.token"
@@ -187,7 +187,7 @@ def _whole(conn: sa.Connection, check_id: int, begin: int) -> Totals:
         "SELECT outcome, latency_ms FROM cloud_pod_health_results WHERE check_id = :id AND claim_token > 0"
         " AND NOT is_late AND scheduled_at >= :since AND checked_at >= :begin AND checked_at < :end"
     )
-    span = {"begin": begin, "end": begin + BUCKET_US, "since": begin - _DUE_BEFORE_US}
+    span = {"begin": begin, "end": begin + BUCKET_US, "since": begin - DUE_BEFORE_US}
     totals = Totals()
     for outcome, latency_ms in conn.execute(query, span | {"id": check_id}):
         totals.count(outcome, latency_ms)

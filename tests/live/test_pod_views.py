@@ -107,7 +107,7 @@ def test_a_push_is_byte_for_byte_what_the_page_shows(sqlite_engine, redis_url):
         pushed_pieces = pushed(sqlite_engine, tenant, pod_id).elements[Key("page", pod_id)]
 
     pieces = [json.loads(piece) for piece in pushed_pieces]
-    assert len(pieces) == 9
+    assert len(pieces) == 10
     assert [piece for piece in pieces if piece not in page] == []
 
 

@@ -4,7 +4,7 @@ To make something live:
 
 1. **The place.** The root of its fragment carries a stable ``id`` and ``data-part="<name>-<id>"``, where the id is the
    object's, or 0 where there is one of it: ``<tr id="heal-row-88" data-part="heal_row-88">``. One part may consist of
-   several fragments (a pod's page has nine): then one of them carries the ``data-part``, and all are found by their
+   several fragments (a pod's page has ten): then one of them carries the ``data-part``, and all are found by their
    ``id``. Several elements may carry the same ``data-part``. What the page does not show is not asked for.
 2. **The part**, in ``live/parts/<noun>.py``, and its module's name in ``ALL`` below::
 
