@@ -34,12 +34,14 @@ from podhealth.web.pages import (
     heals,
     health,
     incidents,
+    joining,
     ops,
     pods,
     policies,
     public,
     second_factor,
     status_page,
+    users,
     wall,
     windows,
 )
@@ -89,10 +91,12 @@ def create_app(settings: Settings) -> Flask:
         policies,
         heals,
         incidents,
+        joining,
         ops,
         public,
         second_factor,
         status_page,
+        users,
         wall,
         windows,
     ):
@@ -116,6 +120,7 @@ def _install_database(app: Flask, settings: Settings) -> None:
     app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
     app.extensions["failed_tries"] = FailedTries(settings.redis_url)
     app.extensions["code_tries"] = FailedTries(settings.redis_url, "second factor")
+    app.extensions["reset_tries"] = FailedTries(settings.redis_url, "new password")
     app.extensions["link_tries"] = FailedTries(settings.redis_url, "approval link")
 
 

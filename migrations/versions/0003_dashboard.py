@@ -172,6 +172,25 @@ def upgrade() -> None:
     with op.batch_alter_table('incident_entries', schema=None) as batch_op:
         batch_op.create_index('ix_incident_entries_incident', ['incident_id', 'at'], unique=False)
 
+    op.create_table('letters',
+    sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
+    sa.Column('public_id', sa.String(length=40), nullable=False),
+    sa.Column('email', sa.String(length=254), nullable=False),
+    sa.Column('kind', sa.Enum('invitation', 'reset', 'password_set', name='letterkind', native_enum=False, create_constraint=True, length=24), nullable=False),
+    sa.Column('facts', JSON, nullable=False),
+    sa.Column('link', sa.String(length=400), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('due_at', sa.BigInteger(), nullable=True),
+    sa.Column('attempts', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('sent_at', sa.BigInteger(), nullable=True),
+    sa.Column('error', sa.String(length=200), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_letters')),
+    sa.UniqueConstraint('public_id', name=op.f('uq_letters_public_id'))
+    )
+    with op.batch_alter_table('letters', schema=None) as batch_op:
+        batch_op.create_index('ix_letters_at', ['created_at'], unique=False)
+        batch_op.create_index('ix_letters_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
+
     op.create_table('recovery_codes',
     sa.Column('id', BIG_ID, autoincrement=True, nullable=False),
     sa.Column('user_id', BIG_ID, nullable=False),
@@ -293,6 +312,7 @@ def downgrade() -> None:
     with op.batch_alter_table('recovery_codes', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recovery_codes_user_id'))
 
+    op.drop_table('letters')
     op.drop_table('recovery_codes')
     with op.batch_alter_table('incident_entries', schema=None) as batch_op:
         batch_op.drop_index('ix_incident_entries_incident')

@@ -319,6 +319,14 @@ class Deed(StrEnum):
     GAVE_BACK = "gave_back"
 
 
+class LetterKind(StrEnum):
+    """What is mailed to one person about the own account."""
+
+    INVITATION = "invitation"
+    RESET = "reset"
+    PASSWORD_SET = "password_set"  # noqa: S105 - a kind of letter
+
+
 class RunState(StrEnum):
     """Where a run of a check that a person asked for is: asked, taken by a prober, answered, or never taken."""
 

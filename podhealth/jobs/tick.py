@@ -51,6 +51,7 @@ QUICK = (
 )
 # May take seconds; a job of their own, so that no heal waits for them.
 SLOW = (
+    Step("letters", 5, "podhealth.jobs.letters.send"),
     Step("checkpoint", 10, "podhealth.store.ticks.checkpoint"),
     Step("partitions", 3600, "podhealth.store.partitions.ensure_ahead"),
     Step("rollups", 30, "podhealth.store.rollups.make_due"),

@@ -1,6 +1,6 @@
 """The tables: columns and constraints, no rules and no queries."""
 
-from podhealth.models.accounts import ApiToken, Invitation, RecoveryCode, Session, SignInLink, User
+from podhealth.models.accounts import ApiToken, Invitation, Letter, RecoveryCode, Session, SignInLink, User
 from podhealth.models.alerting import Channel, Delivery, Incident, IncidentMember, Message, Notice, Route, Telling
 from podhealth.models.audit import AuditEntry, AuditHead
 from podhealth.models.base import db
@@ -63,6 +63,7 @@ __all__ = [
     "IncidentUpdate",
     "Invitation",
     "KillSwitch",
+    "Letter",
     "Message",
     "Node",
     "Notice",

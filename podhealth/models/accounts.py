@@ -1,12 +1,13 @@
 """People, how they prove who they are, how they are invited, and the tokens programs use in their place."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from podhealth.core.words import Role
-from podhealth.models.base import Base, BigId, big_id, word
+from podhealth.core.words import LetterKind, Role
+from podhealth.models.base import Base, BigId, Json, big_id, only_where, word
 
 
 class User(Base):
@@ -86,6 +87,31 @@ class Invitation(Base):
     expires_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class Letter(Base):
+    """A mail to one person about the own account, on its way; its link is sealed, and forgotten once it was sent.
+
+    One to an address without an account is written, too, and counts as sent: whoever asks must not see a difference.
+    """
+
+    __tablename__ = "letters"
+    __table_args__ = (
+        sa.Index("ix_letters_due", "due_at", **only_where("due_at IS NOT NULL")),
+        sa.Index("ix_letters_at", "created_at"),
+    )
+
+    id: Mapped[int] = big_id()
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    email: Mapped[str] = mapped_column(sa.String(254))
+    kind: Mapped[LetterKind] = mapped_column(word(LetterKind))
+    facts: Mapped[dict[str, Any]] = mapped_column(Json)
+    link: Mapped[str | None] = mapped_column(sa.String(400))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]  # null: sent, or given up
+    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
+    sent_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(sa.String(200))
 
 
 class SignInLink(Base):

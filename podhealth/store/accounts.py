@@ -45,12 +45,12 @@ def create_user(
 
     Raises InputError naming a bad field, Conflict for an address that has an account, NotFound for no such tenant.
     """
-    email = _email(email)
+    email = checked_email(email)
     name = line("name", name, 63)
     if role == Role.PLATFORM:
         raise InputError("role", "a platform admin belongs to no tenant")
     _require_tenant(conn, tenant_id)
-    _require_new(conn, email)
+    require_new(conn, email)
     user_id = _insert(
         conn,
         User,
@@ -71,9 +71,9 @@ def create_platform_admin(conn: sa.Connection, email: str, name: str) -> int:
 
     Raises InputError naming a bad field, Conflict for an address that has an account.
     """
-    email = _email(email)
+    email = checked_email(email)
     name = line("name", name, 63)
-    _require_new(conn, email)
+    require_new(conn, email)
     values = {"email": email, "name": name, "role": Role.PLATFORM, "fs_uniquifier": secrets.token_hex(32)}
     user_id = _insert(conn, User, created_at=db_now(conn), **values)
     after = {"email": email, "name": name, "role": Role.PLATFORM.value}
@@ -161,7 +161,7 @@ def create_sign_in_link(conn: sa.Connection, user_id: int, ttl: timedelta) -> st
     user = conn.execute(sa.select(User.tenant_id, User.email).where(User.id == user_id, User.active)).one_or_none()
     if user is None:
         raise NotFound("there is no such active user")
-    token = secrets.token_urlsafe(32)
+    token = new_link_token()
     now = db_now(conn)
     _insert(conn, SignInLink, user_id=user_id, token_hash=hash_of(token), created_at=now, expires_at=now + ttl)
     if user.tenant_id is not None:
@@ -178,6 +178,7 @@ def use_sign_in_link(conn: sa.Connection, token: str) -> int | None:
     used = conn.execute(
         sa.update(SignInLink)
         .where(SignInLink.token_hash == hash_of(token), SignInLink.used_at.is_(None), SignInLink.expires_at > now)
+        .where(SignInLink.is_reset.is_(False))
         .values(used_at=now)
         .returning(SignInLink.user_id)
     ).scalar_one_or_none()
@@ -194,6 +195,11 @@ def use_sign_in_link(conn: sa.Connection, token: str) -> int | None:
         scope = system_scope(user.tenant_id, user.email, Actor.USER)
         audit.write(conn, scope, "signed in by link", "user", used)
     return int(used)
+
+
+def new_link_token() -> str:
+    """Return the secret part of a link: 256 random bits."""
+    return secrets.token_urlsafe(32)
 
 
 def hash_of(secret: str) -> str:
@@ -218,14 +224,16 @@ def _token_scope(row: Any) -> Scope:
     return Scope(row.tenant_id, row.role, Actor.TOKEN, f"token {row.name}")
 
 
-def _email(text: str) -> str:
+def checked_email(text: str) -> str:
+    """Return an address as accounts are found by: without spaces around it, in small letters. Raises InputError."""
     plain = text.strip().lower() if isinstance(text, str) else ""
     if not _EMAIL.fullmatch(plain) or len(plain) > MAX_EMAIL or not plain.isprintable():
         raise InputError("email", "must be an e-mail address")
     return plain
 
 
-def _require_new(conn: sa.Connection, email: str) -> None:
+def require_new(conn: sa.Connection, email: str) -> None:
+    """Raise Conflict where somebody has an account under this address, in whatever tenant."""
     if conn.scalar(sa.select(User.id).where(User.email == email)) is not None:
         raise Conflict(f"there is an account for {email} already")
 

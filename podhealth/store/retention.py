@@ -27,6 +27,8 @@ from podhealth.models import (
     IncidentEntry,
     IncidentMember,
     IncidentUpdate,
+    Invitation,
+    Letter,
     Message,
     Notice,
     PhaseChange,
@@ -96,6 +98,8 @@ def clean(engine: sa.Engine) -> None:
     _by_id(engine, PhaseChange, PhaseChange.at < now - TRANSITIONS_KEPT, never, pace)
     _by_id(engine, Session, Session.created_at < now - ENTRIES_KEPT, Session.expires_at >= now - ENTRIES_KEPT, pace)
     links_until = now - ENTRIES_KEPT
+    _by_id(engine, Letter, Letter.created_at < links_until, sa.false(), pace)
+    _by_id(engine, Invitation, Invitation.created_at < links_until, Invitation.expires_at >= links_until, pace)
     _by_id(engine, SignInLink, SignInLink.created_at < links_until, SignInLink.expires_at >= links_until, pace)
     _clean_messages(engine, now - MESSAGES_KEPT, pace)
     _clean_incidents(engine, now - INCIDENTS_KEPT, pace)

@@ -143,6 +143,9 @@ def test_each_route_that_writes_asks_for_more_than_a_viewer_or_is_about_oneself(
         "account.enter",
         "account.use_link",
         "second_factor.enter_code",
+        "joining.join",
+        "joining.ask",
+        "joining.set_password",
         "api.heartbeat",
         "approvals.use_link",  # whom the signed link was sent to
         "approvals.reject_by_link",

@@ -147,7 +147,12 @@ def _asks_for_current() -> bool:
 
 def _form(next_path: str, email: str = "", left: int | None = None) -> str:
     return render_template(
-        "pages/account/sign_in.html", next_path=next_path, email=email, left=left, pause=PAUSE_MINUTES
+        "pages/account/sign_in.html",
+        next_path=next_path,
+        email=email,
+        left=left,
+        pause=PAUSE_MINUTES,
+        is_reset=request.args.get("reset") == "1",
     )
 
 

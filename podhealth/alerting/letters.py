@@ -1,0 +1,81 @@
+"""Mails letters about somebody's own account: invitations, ways to a new password, and that it was changed.
+
+What is due, and when again, the store says.
+"""
+
+import sqlalchemy as sa
+import structlog
+
+from podhealth.alerting.channels.base import Outgoing, SendError
+from podhealth.alerting.channels.email import EmailChannel
+from podhealth.alerting.deliver import mail_server
+from podhealth.core.words import LetterKind, MessageKind, Severity
+from podhealth.settings import Settings
+from podhealth.store import letters
+from podhealth.store.db import write
+from podhealth.store.letters import Due
+
+log = structlog.get_logger(__name__)
+
+_MOST = 20  # a run; the rest comes with the next
+
+
+def send_due(engine: sa.Engine, settings: Settings) -> int:
+    """Mail the letters that are due, each in its own transactions, and return how many were taken."""
+    channel, sent = EmailChannel(mail_server(settings)), 0
+    for _ in range(_MOST):
+        with write(engine) as conn:
+            due = letters.claim(conn)
+        if due is None:
+            break
+        sent += _send(engine, channel, due, settings.public_url)
+    return sent
+
+
+def _send(engine: sa.Engine, channel: EmailChannel, due: Due, public_url: str) -> bool:
+    try:
+        channel.send({"to": [due.email]}, _outgoing(due, public_url))
+    except SendError as error:
+        log.warning("letter not sent", kind=due.kind.value, error=str(error))
+        with write(engine) as conn:
+            letters.note_failed(conn, due, str(error), error.permanent)
+        return False
+    with write(engine) as conn:
+        letters.note_sent(conn, due.letter_id)
+    return True
+
+
+def _outgoing(due: Due, public_url: str) -> Outgoing:
+    subject, lines = _words(due)
+    url = public_url + (due.link or "/sign-in")
+    return Outgoing(
+        public_id=due.public_id,
+        kind=MessageKind.NOTICE,
+        severity=Severity.WARNING,
+        subject=subject,
+        lines=(*lines, url),
+        url=url,
+        at=due.created_at,
+        tenant=str(due.facts.get("tenant") or "PodHealth"),
+        details={},
+    )
+
+
+def _words(due: Due) -> tuple[str, tuple[str, ...]]:
+    tenant, by = due.facts.get("tenant"), due.facts.get("by")
+    if due.kind is LetterKind.INVITATION:
+        return f"You are invited to {tenant}", (
+            f"{by} invites you to {tenant} on PodHealth, as {due.facts.get('role')}.",
+            "Open this address within 72 hours to choose a password. It works once. If you do not know why you were "
+            "asked, do nothing.",
+        )
+    if due.kind is LetterKind.RESET:
+        return "A new password for PodHealth", (
+            "Somebody, you we hope, asked for a new password for this address.",
+            "Open this address within 30 minutes to choose one. It works once. If it was not you, do nothing: your "
+            "password stays as it is.",
+        )
+    return "Your PodHealth password was changed", (
+        "Your password was just changed, and everywhere else you were signed out.",
+        "If it was not you, ask for a new one at once, and tell an admin.",
+    )

@@ -1,0 +1,93 @@
+"""Letters to one person about the own account: written in the transaction of their cause, mailed by a worker.
+
+A link in one is sealed, and forgotten when it was sent or given up. How mail is sent is unknown here.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.words import LetterKind
+from podhealth.models import Letter
+from podhealth.store.db import db_now
+from podhealth.store.secrets import open_text, seal_text
+
+_LEASE = timedelta(seconds=60)
+# Links in letters are good for 30 minutes at least: later tries would bring a dead one.
+_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+_NAME = "link"
+_LONGEST_ERROR = 200
+
+
+class Due(NamedTuple):
+    """A letter that is to be mailed now; ``link`` is its path, open, null where it has none."""
+
+    letter_id: int
+    public_id: str
+    email: str
+    kind: LetterKind
+    facts: Mapping[str, Any]
+    link: str | None
+    created_at: datetime
+    attempts: int
+
+
+def write_letter(
+    conn: sa.Connection, email: str, kind: LetterKind, facts: Mapping[str, Any], link: str | None = None
+) -> None:
+    """Have a letter mailed once this transaction is committed."""
+    _insert(conn, email, kind, facts, link, db_now(conn))
+
+
+def write_nothing(conn: sa.Connection, email: str, kind: LetterKind) -> None:
+    """Take as long as ``write_letter`` does, and have nothing mailed: nobody has an account under this address."""
+    _insert(conn, email, kind, {}, "/" + "x" * 50, None)
+
+
+def claim(conn: sa.Connection) -> Due | None:
+    """Lease the next letter that is due for a minute; null where there is none."""
+    now = db_now(conn)
+    wanted = sa.select(Letter.id).where(Letter.due_at <= now).order_by(Letter.due_at).limit(1)
+    letter_id = conn.execute(wanted.with_for_update(skip_locked=True)).scalar_one_or_none()
+    if letter_id is None:
+        return None
+    update = sa.update(Letter).where(Letter.id == letter_id).values(due_at=now + _LEASE, attempts=Letter.attempts + 1)
+    row = conn.execute(update.returning(Letter.__table__)).one()
+    link = None if row.link is None else open_text(row.link, _tied(row.public_id), _NAME)
+    return Due(row.id, row.public_id, row.email, row.kind, row.facts, link, row.created_at, row.attempts)
+
+
+def note_sent(conn: sa.Connection, letter_id: int) -> None:
+    """Store that the letter was taken; its link is forgotten."""
+    values = {"due_at": None, "sent_at": db_now(conn), "link": None, "error": None}
+    conn.execute(sa.update(Letter).where(Letter.id == letter_id).values(**values))
+
+
+def note_failed(conn: sa.Connection, due: Due, error: str, is_permanent: bool) -> None:
+    """Store why the letter was not taken, and when it is tried again; never, where that cannot help."""
+    is_last = is_permanent or due.attempts > len(_AGAIN)
+    again: dict[str, Any] = {"due_at": None, "link": None} if is_last else {}
+    if not is_last:
+        again = {"due_at": db_now(conn) + _AGAIN[due.attempts - 1]}
+    conn.execute(sa.update(Letter).where(Letter.id == due.letter_id).values(error=error[:_LONGEST_ERROR], **again))
+
+
+def _insert(
+    conn: sa.Connection,
+    email: str,
+    kind: LetterKind,
+    facts: Mapping[str, Any],
+    link: str | None,
+    due_at: datetime | None,
+) -> None:
+    public_id = secrets.token_hex(16)
+    sealed = None if link is None else seal_text(link, _tied(public_id), _NAME)
+    values = {"public_id": public_id, "email": email, "kind": kind, "facts": dict(facts), "due_at": due_at}
+    conn.execute(sa.insert(Letter).values(**values, link=sealed if due_at else None, created_at=db_now(conn)))
+
+
+def _tied(public_id: str) -> str:
+    return f"letter {public_id}"

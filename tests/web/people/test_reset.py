@@ -1,0 +1,194 @@
+"""A forgotten password: the same answer for everybody, a link that is good once, and letters that come."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth import clock
+from podhealth.alerting.letters import send_due
+from podhealth.core.words import Role
+from podhealth.models import AuditEntry, Letter, Session, SignInLink, User
+from podhealth.store import letters
+from podhealth.store.db import read, write
+from podhealth.web.installed import installed
+from tests.alerting.mailbox import a_mailbox
+from tests.support.build import a_user
+from tests.support.cast import Caller, a_session, an_app
+
+PASSWORD = "another horse battery"  # of the tests only
+
+
+@pytest.fixture(scope="module")
+def mailbox(tmp_path_factory):
+    """A real SMTP server."""
+    with a_mailbox(tmp_path_factory.mktemp("mail"), starttls=False, signs_in=False) as box:
+        yield box
+
+
+@pytest.fixture
+def post(engine, database_url, redis_url, tenant, mailbox):
+    """The application with a mail server, and ann, who has forgotten her password."""
+    mailbox.mails.clear()
+    mailbox.refuses = None
+    more = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.port, "smtp_security": "none", "smtp_from": "ph@x.example"}
+    app = an_app(database_url, redis_url, **more)
+    with write(engine) as conn:
+        app.ann = a_user(conn, tenant, "ann", Role.OPERATOR, email="ann@acme.example")
+    return app
+
+
+def send(app, path, **fields):
+    browser = Caller(app)
+    token = re.search(r'name="csrf-token" content="([^"]+)"', browser.get(path).text)[1]
+    return browser.post(path, data={"csrf_token": token, **fields})
+
+
+def mail(app):
+    """Have all letters mailed."""
+    return send_due(installed(app).engine, installed(app).settings)
+
+
+def link_in(box):
+    return re.search(r"/reset/[\w-]{40,}", box.mails[-1].get_body().get_content())[0]
+
+
+def asked(app, box):
+    """Ask for a link and return its path."""
+    send(app, "/forgot", email="ann@acme.example")
+    mail(app)
+    return link_in(box)
+
+
+def test_a_new_password_is_set_by_the_mailed_link_and_ends_all_sessions(engine, post, mailbox):
+    sid = a_session(engine, post.ann)
+    link = asked(post, mailbox)
+    done = send(post, link, password=PASSWORD, again=PASSWORD)
+    signed_in = send(post, "/sign-in", email="ann@acme.example", password=PASSWORD)
+
+    assert done.headers["Location"] == "/sign-in?reset=1"
+    assert Caller(post, session=sid).get("/pods").status_code == 303
+    assert signed_in.headers["Location"] == "/pods"
+    with read(engine) as conn:
+        told = list(conn.scalars(sa.select(AuditEntry.what).order_by(AuditEntry.seq)))
+    assert told == ["new password asked for", "password set"]
+
+
+def test_the_person_is_told_that_the_password_was_changed(post, mailbox):
+    link = asked(post, mailbox)
+    send(post, link, password=PASSWORD, again=PASSWORD)
+    mail(post)
+
+    assert mailbox.mails[-1]["Subject"] == "Your PodHealth password was changed"
+    assert mailbox.mails[-1]["To"] == "ann@acme.example"
+
+
+def test_known_and_unknown_addresses_get_the_same_answer_and_cost_the_same(engine, post):
+    known = send(post, "/forgot", email="ann@acme.example")
+    unknown = send(post, "/forgot", email="nobody@acme.example")
+    plain = re.compile(r'name="csrf[-_]token"[^>]*"|content="[^"]*"')
+    with read(engine) as conn:
+        written = conn.scalar(sa.select(sa.func.count()).select_from(Letter))
+
+    assert plain.sub("", known.text) == plain.sub("", unknown.text)
+    assert written == 2
+    assert mail(post) == 1
+
+
+def test_a_link_is_good_once(post, mailbox):
+    link = asked(post, mailbox)
+    first = send(post, link, password=PASSWORD, again=PASSWORD)
+    again = send(post, link, password="third horse battery", again="third horse battery")
+
+    assert first.status_code == 303
+    assert "used up" in again.text
+
+
+def test_a_link_is_good_for_half_an_hour(post, mailbox, engine):
+    link = asked(post, mailbox)
+    with write(engine) as conn:
+        past = clock.utcnow() - timedelta(seconds=1)
+        conn.execute(sa.update(SignInLink).values(expires_at=past))
+
+    assert "used up" in Caller(post).get(link).text
+
+
+def test_a_link_for_a_new_password_does_not_sign_in_and_a_sign_in_link_sets_none(engine, post, mailbox):
+    token = asked(post, mailbox).removeprefix("/reset/")
+    as_sign_in = send(post, f"/sign-in/link/{token}")
+    with write(engine) as conn:
+        conn.execute(sa.update(SignInLink).values(is_reset=False))
+
+    assert as_sign_in.status_code == 422
+    assert "used up" in Caller(post).get(f"/reset/{token}").text
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(Session)) == 0
+
+
+@pytest.mark.parametrize(("password", "again"), [("short", "short"), (PASSWORD, "another"), ("", "")])
+def test_a_password_that_does_not_do_leaves_the_link_good(post, mailbox, password, again):
+    link = asked(post, mailbox)
+    refused = send(post, link, password=password, again=again)
+
+    assert refused.status_code == 422
+    assert send(post, link, password=PASSWORD, again=PASSWORD).status_code == 303
+
+
+def test_who_asks_too_often_is_sent_away_and_no_more_mail_goes_out(engine, post):
+    statuses = [send(post, "/forgot", email="ann@acme.example").status_code for _ in range(7)]
+    with read(engine) as conn:
+        written = conn.scalar(sa.select(sa.func.count()).select_from(Letter))
+
+    assert statuses[-1] == 429
+    assert written == statuses.count(200) == 5
+
+
+def test_somebody_without_access_gets_no_link(engine, post):
+    with write(engine) as conn:
+        conn.execute(sa.update(User).values(active=False))
+    send(post, "/forgot", email="ann@acme.example")
+
+    assert mail(post) == 0
+
+
+def test_without_a_mail_server_the_page_says_who_helps(app):
+    assert "podhealth sign-in-link" in Caller(app).get("/forgot").text
+
+
+def test_a_letter_that_is_not_taken_is_tried_again_and_its_link_is_forgotten_in_the_end(engine, post, mailbox):
+    send(post, "/forgot", email="ann@acme.example")
+    mailbox.refuses = "451 later"
+    for _ in range(5):
+        with write(engine) as conn:
+            past = clock.utcnow() - timedelta(seconds=1)
+            conn.execute(sa.update(Letter).where(Letter.due_at.is_not(None)).values(due_at=past))
+        mail(post)
+    with read(engine) as conn:
+        row = conn.execute(sa.select(Letter.__table__)).one()
+
+    assert row.attempts == 4
+    assert (row.due_at, row.link, row.sent_at) == (None, None, None)
+    assert "451" in row.error
+
+
+def test_no_link_lies_open_in_the_database(engine, post, mailbox):
+    send(post, "/forgot", email="ann@acme.example")
+    with read(engine) as conn:
+        before = str(conn.execute(sa.select(Letter.__table__)).all())
+    mail(post)
+    with read(engine) as conn:
+        after = conn.execute(sa.select(Letter.link, Letter.sent_at)).one()
+
+    assert link_in(mailbox).removeprefix("/reset/") not in before
+    assert after.link is None
+    assert after.sent_at is not None
+
+
+def test_two_workers_send_a_letter_once(engine, post):
+    send(post, "/forgot", email="ann@acme.example")
+    with write(engine) as conn:
+        first, second = letters.claim(conn), letters.claim(conn)
+
+    assert first is not None
+    assert second is None
