@@ -38,7 +38,13 @@
     return `${Math.floor(whole / size)} ${unit}`;
   };
 
-  const local = (moment, options) => new Date(moment).toLocaleString("en-GB", { hourCycle: "h23", ...options });
+  // Made once each: to make one takes as long as a hundred uses of it.
+  const formats = new Map();
+  const local = (moment, options) => {
+    const key = JSON.stringify(options);
+    if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...options }));
+    return formats.get(key).format(moment);
+  };
   const hour = { hour: "2-digit", minute: "2-digit" };
   const day = { day: "numeric", month: "short" };
   const clockText = (moment, precise = {}) => {

@@ -14,15 +14,22 @@
 
   live.isBeingFilledIn = (form) => form.contains(document.activeElement) || [...form.elements].some(isChanged);
 
-  live.isHeld = (element) => {
-    const focused = document.activeElement;
-    if (focused && focused !== document.body && element.contains(focused)) return true;
-    if (pressed && element.contains(pressed)) return true;
-    if (element.closest(OPEN) || element.querySelector(OPEN)) return true;
+  // What is in hand at this moment, as a question to ask of many elements: to ask the browser for the selection or the
+  // focus after each change of the page would lay it out anew each time.
+  live.hands = () => {
+    const focused = document.activeElement === document.body ? null : document.activeElement;
     const selection = document.getSelection();
-    if (selection && !selection.isCollapsed && selection.containsNode(element, true)) return true;
-    return [element.closest("form"), ...element.querySelectorAll("form")].some((form) => form && live.isBeingFilledIn(form));
+    const selected = selection && selection.rangeCount && !selection.isCollapsed ? selection.getRangeAt(0) : null;
+    return (element) => {
+      if (focused && element.contains(focused)) return true;
+      if (pressed && element.contains(pressed)) return true;
+      if (selected && selected.intersectsNode(element)) return true;
+      if (element.closest(OPEN) || element.querySelector(OPEN)) return true;
+      return [element.closest("form"), ...element.querySelectorAll("form")].some((form) => form && live.isBeingFilledIn(form));
+    };
   };
+
+  live.isHeld = (element) => live.hands()(element);
 
   // Calls back soon after something may have been let go.
   live.onRelease = (callback) => {

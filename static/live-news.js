@@ -15,18 +15,26 @@
   const whose = () => document.querySelector("#live-beat").dataset.whose ?? document.querySelector(".tenant")?.textContent ?? "";
   const KEY = "podhealth-news";
 
-  const isOnScreen = (pod) => ["card", "row", "page"].some((part) => document.querySelector(`[data-part="${part}-${pod}"]`));
+  const podsOnScreen = () => {
+    const found = new Set();
+    for (const { dataset } of document.querySelectorAll("[data-part]")) {
+      const [, id] = dataset.part.match(/^(?:card|row|page)-(\d+)$/) ?? [];
+      if (id) found.add(Number(id));
+    }
+    return found;
+  };
 
   // One piece of news: { key, tone, pods, where, text, path }. Only what is not on screen is news.
   const pieces = (toasts) => {
     const found = [];
+    const here = podsOnScreen();
     for (const { text, tone, pod, pods, where, turned } of toasts) {
       const those = pods ?? (turned && pod ? [pod] : null);
       if (those) {
-        live.noteTurned(tone, those.filter((id) => !isOnScreen(id)));
-        const away = those.filter((id) => !isOnScreen(id));
+        const away = those.filter((id) => !here.has(id));
+        live.noteTurned(tone, away);
         if (away.length) found.push({ key: `turned-${tone}`, tone, pods: away, where: where ?? null, text: pods ? null : text });
-      } else if (text && !(pod && isOnScreen(pod))) {
+      } else if (text && !here.has(pod)) {
         found.push({ key: null, tone, text, pods: pod ? [pod] : [], where: null });
       }
     }

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.support.pages import a_browser
-from tests.support.stage import Stage, a_stage
+from tests.support.stage import WELL, Stage, a_stage
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,10 @@ Enter = Callable[..., BrowserContext]
 
 @pytest.fixture
 def enter(stage: Stage, browser: Browser) -> Iterator[Enter]:
-    """``enter(house, **options)``: a browser of that tenant's person, signed in; closed after the test."""
+    """``enter(house, **options)``: a browser of that tenant's person, signed in.
+
+    After the test it is closed, and all pods are well.
+    """
     opened: list[BrowserContext] = []
 
     def entering(house: object = None, **options: object) -> BrowserContext:
@@ -40,3 +43,4 @@ def enter(stage: Stage, browser: Browser) -> Iterator[Enter]:
     yield entering
     for context in opened:
         context.close()
+    stage.turn((*stage.acme.pods, *stage.zeta.pods), WELL)

@@ -77,7 +77,6 @@ def test_selected_text_survives_and_its_card_changes_once_it_is_let_go(stage, ro
 
     expect(card).to_contain_text("Unhealthy")
     expect(page.locator("#live-chip")).to_have_text("● live")
-    stage.turn([pod_id], WELL)
 
 
 def test_the_page_does_not_scroll_and_focus_stays(stage, room):
@@ -109,7 +108,6 @@ def test_what_grows_above_the_window_moves_nothing_in_it(stage, room):
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     assert abs(page.evaluate(place) - before) <= 1
-    stage.turn([pod_id], WELL)
 
 
 def test_a_paused_page_stands_still_counts_what_waits_and_shows_it_when_it_goes_on(stage, room):
@@ -129,7 +127,6 @@ def test_a_paused_page_stands_still_counts_what_waits_and_shows_it_when_it_goes_
 
     expect(page.locator(f"#pod-card-{pods[0]}")).to_contain_text("Unhealthy")
     expect(page).to_have_title("(3) Pods · acme · PodHealth")
-    stage.turn(pods, WELL)
 
 
 def test_a_click_that_began_before_a_push_is_still_a_click(stage, room):

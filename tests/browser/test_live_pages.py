@@ -31,4 +31,3 @@ def test_a_pods_own_page_turns_with_it(stage, enter):
 
     expect(page.locator(f"#pod-head-{pod_id}")).to_contain_text("Unhealthy")
     expect(page).to_have_title("Unhealthy · acme-1 · acme · PodHealth")
-    stage.turn([pod_id], WELL)

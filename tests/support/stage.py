@@ -1,7 +1,7 @@
 """What browser tests look at: tenants with pods behind a real web process, and workers' changes on demand."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ class Stage:
         self.engine = make_engine(database_url)
         self.redis = redis.Redis.from_url(redis_url)
         self.web: WebServer
+        self._again = ExitStack()
         self.acme = self.a_house("acme", 12, Role.OPERATOR)
         self.zeta = self.a_house("zeta", 3, Role.ADMIN)
 
@@ -98,6 +99,14 @@ class Stage:
         context.add_cookies([{"name": name, "value": value, "url": self.web.origin}])
         return context
 
+    @contextmanager
+    def restarted(self) -> Iterator[None]:
+        """Stop the web process, and start it again on the same port when the block is left."""
+        self.web.process.terminate()
+        self.web.process.wait(20)
+        yield
+        self._again.enter_context(running_web(self.database_url, self.redis_url, self.folder, self.web.port))
+
     def end_access(self, house: House) -> None:
         """Sign that person out everywhere."""
         with write(self.engine) as conn:
@@ -125,7 +134,7 @@ def is_live(page: Page) -> None:
 def a_stage(folder: Path, database_url: str, redis_url: str) -> Iterator[Stage]:
     """Run an installation while in the block."""
     stage = Stage(folder, database_url, redis_url)
-    with running_web(database_url, redis_url, folder) as stage.web:
+    with running_web(database_url, redis_url, folder) as stage.web, stage._again:
         yield stage
     stage.redis.close()
     stage.engine.dispose()

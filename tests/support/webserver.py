@@ -65,9 +65,11 @@ class WebServer:
 
 
 @contextmanager
-def running_web(database_url: str, redis_url: str, folder: Path, **more: str) -> Iterator[WebServer]:
+def running_web(
+    database_url: str, redis_url: str, folder: Path, port: int | None = None, **more: str
+) -> Iterator[WebServer]:
     """Run ``podhealth web`` while in the block; ``more`` are further environment variables."""
-    port = free_port()
+    port = port or free_port()
     own = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
