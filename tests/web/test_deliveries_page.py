@@ -105,6 +105,19 @@ def test_the_list_is_narrowed_by_channel_state_pod_and_time(house: House, query:
     assert listed(house.page(query.format(good=house.good, bad=house.bad))) == found
 
 
+def test_a_pod_is_in_what_is_told_of_its_node_too(house: House) -> None:
+    mail = house.world.pod("mail-1")
+    house.world.pod("mail-2")
+    house.world.notice("node_unreachable", house.world.incident(mail), "node-3 is unreachable")
+    house.world.advance(400)
+    house.world.relay()
+    house.world.relay(after_s=11)
+    house.try_all(BAD[1:])
+
+    assert listed(house.page("?pod=mail-1")) == ["sent good"]
+    assert listed(house.page("?pod=mail-2")) == []
+
+
 def test_a_range_leaves_out_what_is_older(house: House) -> None:
     with write(house.engine) as conn:
         conn.execute(sa.update(Message).values(created_at=db_now(conn) - timedelta(hours=25)))

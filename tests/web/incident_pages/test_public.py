@@ -139,10 +139,17 @@ def test_another_tenants_incident_takes_no_text(fleet, engine, incident, signed_
     zoe: Caller = signed_in(user_id)
     for path in ("public", "public/preview", "notes", "acknowledge", "unacknowledge"):
         assert zoe.post(f"/incidents/{incident}/{path}", data=SAID).status_code == 404
-    with read(engine) as conn:
-        assert publictexts.texts_of(conn, zeta, [incident]) == {}
-
     assert texts(engine) == []
+
+
+def test_another_tenant_reads_no_text(fleet, ann, engine, incident) -> None:
+    ann.post(f"/incidents/{incident}/public", data=SAID)
+    with write(engine) as conn:
+        zeta = build.a_tenant(conn, "zeta")
+        mine = publictexts.texts_of(conn, fleet.tenant_id, [incident])
+        theirs = publictexts.texts_of(conn, zeta, [incident])
+
+    assert (len(mine), theirs) == (1, {})
 
 
 def test_texts_of_several_incidents_come_newest_first(fleet, engine) -> None:
