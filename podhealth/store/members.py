@@ -159,14 +159,15 @@ def join(conn: sa.Connection, token: str, name: str, password_hash: str) -> int 
     return user_id
 
 
-def change_role(conn: sa.Connection, scope: Scope, user_id: int, role: Role) -> None:
+def change_role(conn: sa.Connection, scope: Scope, user_id: int, typed: str) -> None:
     """Let a person do more or less from the next request on; open pages are asked within seconds.
 
     Raises NotFound for another tenant's, InputError(role), Conflict where the last admin would be none any more.
     """
-    if role not in _ROLES:
-        raise InputError("role", "must be viewer, operator or admin")
     before = _locked(conn, scope, user_id)
+    if typed not in _ROLES:
+        raise InputError("role", "must be viewer, operator or admin")
+    role = Role(typed)
     if before.role == role:
         return
     _require_admin_left(conn, scope, before, role if before.active else None)

@@ -58,7 +58,7 @@ def withdraw(invitation_id: int) -> ResponseReturnValue:
 @pages.post("/users/<id:user_id>/role")
 def change_role(user_id: int) -> ResponseReturnValue:
     """Let a person do more or less."""
-    return _do(lambda conn: members.change_role(conn, current_scope(), user_id, _role()))
+    return _do(lambda conn: members.change_role(conn, current_scope(), user_id, request.form.get("role", "")))
 
 
 @pages.get("/users/<id:user_id>/remove")
@@ -81,10 +81,6 @@ def remove(user_id: int) -> ResponseReturnValue:
 def restore(user_id: int) -> ResponseReturnValue:
     """Give a person the access back."""
     return _do(lambda conn: members.switch_access(conn, current_scope(), user_id, True, g.person.id))
-
-
-def _role() -> Role:
-    return word("role", request.form.get("role", ""), Role)
 
 
 def _do(do: Any) -> ResponseReturnValue:
