@@ -65,7 +65,7 @@
     const line = document.getElementById("live-banner");
     if (!line) return;
     const isLate = live.isOffline() && offlineS() >= BANNER_S;
-    const text = ended !== null ? `You were signed out${ended ? `: ${ended}` : ""}. What you typed is kept.`
+    const text = ended !== null ? `You were signed out${ended ? `: ${ended}` : ""}. What you typed is kept in this tab.`
       : isLate ? `Offline since ${clock(live.offlineSince)}; what you see may be old.` : "";
     if (line.dataset.says === text) return;
     line.dataset.says = text;

@@ -6,7 +6,7 @@ Belongs to the hub's thread; it knows neither the database nor how anything look
 from dataclasses import dataclass, field
 
 from podhealth.live.frames import Key
-from podhealth.live.wire import Link
+from podhealth.live.link import Link
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ from podhealth.core.errors import InputError
 from podhealth.live import compose, parts
 from podhealth.live.audience import Feed
 from podhealth.live.frames import Frame, Watch, encode, parse_watch
-from podhealth.live.wire import ACCESS_ENDED, INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, Link, Wire
+from podhealth.live.link import Link
+from podhealth.live.wire import ACCESS_ENDED, INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, Wire
 from podhealth.store import feed as store_feed
 from podhealth.store import watchers
 from podhealth.store.db import read
@@ -227,7 +228,11 @@ class Hub:
             return
         with read(self._engine) as conn:
             living = watchers.living_sessions(conn, self._sessions.keys())
-        for session, links in self._sessions.items():
-            ended = [link for link in links if living.get(session) != link.tenant_id]
-            if ended:
-                self._wire.close(ended, ACCESS_ENDED)
+            ended = {
+                session: [link for link in links if living.get(session) != link.tenant_id]
+                for session, links in self._sessions.items()
+            }
+            over = [session for session, links in ended.items() if links]
+            reasons = watchers.why_over(conn, over) if over else {}
+        for session in over:
+            self._wire.close(ended[session], ACCESS_ENDED, reasons.get(session, ""))

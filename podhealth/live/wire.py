@@ -4,8 +4,6 @@ A socket that does not take its frames delays nobody: writes never wait, what a 
 a socket that takes nothing for SEND_WITHIN_S is closed (hazards M9, M10). It knows no tenant's data, no database.
 """
 
-import ctypes
-import errno
 import selectors
 import socket
 import threading
@@ -15,13 +13,13 @@ from contextlib import suppress
 from typing import Protocol
 
 import structlog
-from wsproto import ConnectionType
-from wsproto.connection import Connection, ConnectionState
+from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from podhealth import clock
 from podhealth.live.frames import MAX_MESSAGE_BYTES
+from podhealth.live.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -30,74 +28,22 @@ PONG_WITHIN_S = 10.0
 SEND_WITHIN_S = 8.0
 _CLOSE_WITHIN_S = 2.0
 _MAX_WAITING_BYTES = 2 * 1024 * 1024
-_KERNEL_BYTES = 128 * 1024
 _READ_BYTES = 8192
 _SWEEP_EVERY_S = 1.0
-# A page sends a message when it opens, when its list changes, and when it is hidden or shown.
-_EVENTS_A_SECOND = 5.0
-_EVENTS_AT_ONCE = 30.0
-
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 ACCESS_ENDED = 4401
 
-# A write that cannot wait has no reason to let go of the interpreter's lock: with it released, each of thousands of
-# sends would wait for its turn behind a thread that renders a page (docs/adr/0004). PyDLL keeps it.
-_send = ctypes.PyDLL(None, use_errno=True).send
-_send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-_send.restype = ctypes.c_ssize_t
-_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_FULL = (errno.EAGAIN, errno.EWOULDBLOCK)
-
 
 class Listener(Protocol):
     """Who is told what sockets say. Called in the wire's thread: it must not wait for anything."""
 
-    def on_message(self, link: "Link", text: str) -> None:
+    def on_message(self, link: Link, text: str) -> None:
         """Take a whole text message."""
 
-    def on_gone(self, link: "Link") -> None:
+    def on_gone(self, link: Link) -> None:
         """Forget a socket that is closed, or about to be."""
-
-
-class Link:
-    """One socket. Others may read ``tenant_id`` and ``session``; all else is the wire's own."""
-
-    __slots__ = (
-        "allowance",
-        "allowed_at",
-        "close_by",
-        "fd",
-        "heard_at",
-        "is_gone",
-        "message",
-        "pinged_at",
-        "protocol",
-        "session",
-        "sock",
-        "taken_at",
-        "tenant_id",
-        "waiting",
-        "waiting_bytes",
-    )
-
-    def __init__(self, sock: socket.socket, tenant_id: int, session: str) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.tenant_id = tenant_id
-        self.session = session
-        self.protocol = Connection(ConnectionType.SERVER, extensions=[])
-        self.waiting: deque[bytes] = deque()
-        self.waiting_bytes = 0
-        self.message = ""
-        self.is_gone = False
-        self.heard_at = self.allowed_at = self.taken_at = clock.monotonic()
-        self.pinged_at: float | None = None
-        self.close_by: float | None = None
-        self.allowance = _EVENTS_AT_ONCE
 
 
 class Wire:
@@ -107,7 +53,7 @@ class Wire:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._links: set[Link] = set()
-        self._orders: deque[tuple[str, Sequence[Link], bytes | int]] = deque()
+        self._orders: deque[tuple[str, Sequence[Link], bytes | CloseConnection]] = deque()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -128,17 +74,17 @@ class Wire:
 
     def add(self, link: Link) -> None:
         """Take over an upgraded socket; the caller never touches it again."""
-        self._order("add", (link,), 0)
+        self._order("add", (link,), b"")
 
     def send(self, links: Sequence[Link], frame: bytes) -> None:
         """Send an encoded frame to each of ``links``. One that cannot take it misses it whole, and will ask."""
         self._order("send", links, frame)
 
-    def close(self, links: Sequence[Link], code: int) -> None:
-        """Close each of ``links`` with ``code``; what waits for it is dropped."""
-        self._order("close", links, code)
+    def close(self, links: Sequence[Link], code: int, reason: str = "") -> None:
+        """Close each of ``links`` with ``code`` and a reason of at most 123 bytes; what waits for it is dropped."""
+        self._order("close", links, CloseConnection(code=code, reason=reason))
 
-    def _order(self, what: str, links: Sequence[Link], value: bytes | int) -> None:
+    def _order(self, what: str, links: Sequence[Link], value: bytes | CloseConnection) -> None:
         self._orders.append((what, links, value))
         self._wake()
 
@@ -209,13 +155,13 @@ class Wire:
         # else it misses this frame, sees the gap in the next one's number and asks
 
     def _write_or_keep(self, link: Link, data: bytes) -> None:
-        sent = _send(link.fd, data, len(data), _FLAGS)
+        sent = link.write(data)
         if sent == len(data):
             return
-        if sent < 0 and ctypes.get_errno() not in _FULL:
+        if sent is None:
             self._drop(link)
             return
-        rest = data[max(sent, 0) :]
+        rest = data[sent:]
         link.waiting.append(rest)
         link.waiting_bytes = len(rest)
         link.taken_at = clock.monotonic()
@@ -224,10 +170,9 @@ class Wire:
     def _flush(self, link: Link) -> None:
         while link.waiting:
             data = link.waiting[0]
-            sent = _send(link.fd, data, len(data), _FLAGS)
-            if sent < 0:
-                if ctypes.get_errno() not in _FULL:
-                    self._drop(link)
+            sent = link.write(data)
+            if sent is None:
+                self._drop(link)
                 return
             link.waiting_bytes -= sent
             if sent < len(data):
@@ -260,53 +205,48 @@ class Wire:
                 break
 
     def _heed(self, link: Link, event: Event) -> None:
-        if not self._is_within_rate(link):
-            self._begin_close(link, CloseReason.POLICY_VIOLATION)
+        if not link.may_speak():
+            self._end_with(link, CloseReason.POLICY_VIOLATION)
         elif isinstance(event, Ping):
             self._put(link, link.protocol.send(event.response()))
         elif isinstance(event, CloseConnection):
             self._heed_close(link, event)
         elif isinstance(event, BytesMessage):
-            self._begin_close(link, CloseReason.UNSUPPORTED_DATA)
+            self._end_with(link, CloseReason.UNSUPPORTED_DATA)
         elif isinstance(event, TextMessage):
             self._gather(link, event)
 
     def _heed_close(self, link: Link, event: CloseConnection) -> None:
         if link.protocol.state is ConnectionState.OPEN:  # not theirs: the parser's way to say that they broke the rules
-            self._begin_close(link, event.code)
+            self._end_with(link, event.code)
             return
         answer = link.protocol.send(event.response())
         if not link.waiting:
-            _send(link.fd, answer, len(answer), _FLAGS)
+            link.write(answer)
         self._drop(link)
 
     def _gather(self, link: Link, event: TextMessage) -> None:
         link.message += event.data
         if len(link.message) > MAX_MESSAGE_BYTES:
-            self._begin_close(link, CloseReason.MESSAGE_TOO_BIG)
+            self._end_with(link, CloseReason.MESSAGE_TOO_BIG)
         elif event.message_finished:
             text, link.message = link.message, ""
             self._listener.on_message(link, text)
 
-    @staticmethod
-    def _is_within_rate(link: Link) -> bool:
-        now = clock.monotonic()
-        link.allowance = min(_EVENTS_AT_ONCE, link.allowance + (now - link.allowed_at) * _EVENTS_A_SECOND)
-        link.allowed_at = now
-        link.allowance -= 1
-        return link.allowance >= 0
-
     # Ending
 
-    def _begin_close(self, link: Link, code: int) -> None:
+    def _end_with(self, link: Link, code: int) -> None:
+        self._begin_close(link, CloseConnection(code=code))
+
+    def _begin_close(self, link: Link, closing: CloseConnection) -> None:
         if link.fd < 0 or link.close_by is not None:
             return
         link.close_by = clock.monotonic() + _CLOSE_WITHIN_S
         is_amid_frame = bool(link.waiting)
         link.waiting.clear()
         link.waiting_bytes = 0
-        goodbye = link.protocol.send(CloseConnection(code=code))
-        if is_amid_frame or _send(link.fd, goodbye, len(goodbye), _FLAGS) != len(goodbye):
+        goodbye = link.protocol.send(closing)
+        if is_amid_frame or link.write(goodbye) != len(goodbye):
             self._drop(link)  # half a frame is out: nothing sensible can follow it
             return
         self._tell_gone(link)
@@ -348,7 +288,7 @@ class Wire:
     def _end(self) -> None:
         self._obey()
         for link in list(self._links):
-            self._begin_close(link, CloseReason.GOING_AWAY)
+            self._end_with(link, CloseReason.GOING_AWAY)
             self._drop(link)
         self._selector.close()
         self._waker.close()

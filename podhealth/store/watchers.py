@@ -6,6 +6,7 @@ It knows no sockets: callers bring the hashes of session tokens.
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -38,6 +39,25 @@ def _living(conn: sa.Connection, token_hashes: list[str], now: datetime) -> Iter
         .where(Session.token_hash.in_(token_hashes), is_living(now))
     )
     return [(row.token_hash, row.id) for row in rows]
+
+
+def why_over(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, str]:
+    """Return in a few words why these sessions open the dashboard no more, as far as that is known."""
+    now = db_now(conn)
+    rows = conn.execute(
+        sa.select(Session.token_hash, Session.ended_at, Session.expires_at, User.active)
+        .join(User, User.id == Session.user_id)
+        .where(Session.token_hash.in_(list(islice(token_hashes, _AT_ONCE))))
+    )
+    return {row.token_hash: _why_over(row, now) for row in rows}
+
+
+def _why_over(row: Any, now: datetime) -> str:
+    if not row.active:
+        return "your account was switched off"
+    if row.ended_at is not None:
+        return "this session was ended"
+    return "the session is over its time" if row.expires_at <= now else "what you may see has changed"
 
 
 def is_living(now: datetime) -> sa.ColumnElement[bool]:

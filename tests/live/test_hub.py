@@ -289,6 +289,15 @@ def _delete_tenant(conn, place):
     conn.execute(sa.update(Tenant).where(Tenant.id == place.tenant_id).values(deleted_at=clock.utcnow()))
 
 
+_WHY = {
+    _sign_out: "this session was ended",
+    _expire: "the session is over its time",
+    _deactivate: "your account was switched off",
+    _move: "what you may see has changed",
+    _delete_tenant: "what you may see has changed",
+}
+
+
 @pytest.mark.parametrize("end", [_sign_out, _expire, _deactivate, _move, _delete_tenant])
 def test_a_socket_is_closed_when_its_access_ends_and_no_other(engine, place, hub, join, end, monkeypatch):
     monkeypatch.setattr(hubs, "CHECK_ACCESS_EVERY_S", 0.1)  # so that twenty such tests take a moment; 2 s by default
@@ -302,7 +311,7 @@ def test_a_socket_is_closed_when_its_access_ends_and_no_other(engine, place, hub
     with write(engine) as conn:
         end(conn, place)
 
-    assert browser.until_closed(within_s=5) == ACCESS_ENDED
+    assert (browser.until_closed(within_s=5), browser.reason) == (ACCESS_ENDED, _WHY[end])
     assert other.closed is None
     assert hub.open_sockets() == 1
 

@@ -22,6 +22,7 @@ class Browser:
         self.sock = sock
         self.frames: list[Frame] = []
         self.closed: int | None = None
+        self.reason = ""
         self.is_at_end = False
         self.pings = 0
         self._protocol = Connection(ConnectionType.CLIENT, extensions=[])
@@ -98,7 +99,7 @@ class Browser:
                 self.pings += 1
                 self.sock.sendall(self._protocol.send(event.response()))
             elif isinstance(event, CloseConnection):
-                self.closed = int(event.code)
+                self.closed, self.reason = int(event.code), event.reason or ""
                 return
             elif isinstance(event, TextMessage):
                 self._text += event.data
