@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from podhealth.core.effect import percent_text
-from podhealth.models import Policy, PolicyVersion
+from podhealth.models import Heal, Policy, PolicyVersion
 from podhealth.store import effect, reach
 from podhealth.store.effect import PolicyEffect
 from podhealth.store.tenancy import own, system_scope
@@ -46,11 +46,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFigures:
-    """The same in one line above a policy's pages, with how many pods it governs."""
+    """The same in one line above a policy's pages, with how many pods it governs and when it last healed one."""
 
     policy_id: int
     pods: str
     figures: Figures
+    last_at: datetime | None
 
 
 def versions_now(conn: sa.Connection, tenant_id: int, ids: Collection[int]) -> dict[int, PolicyNow]:
@@ -74,7 +75,13 @@ def figures_now(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: 
 
 def _figures_of(conn: sa.Connection, tenant_id: int, policy_id: int, pods: int, now: datetime) -> PolicyFigures:
     came_to = effect.effects_of(conn, system_scope(tenant_id), now, policy_id).get(policy_id, effect.NOTHING)
-    return PolicyFigures(policy_id, f"{pods:,} pod{'' if pods == 1 else 's'}", figures(came_to))
+    last = conn.scalar(
+        sa.select(Heal.triggered_at)
+        .where(Heal.tenant_id == tenant_id, Heal.policy_id == policy_id, Heal.triggered_at > now - effect.SPAN)
+        .order_by(Heal.triggered_at.desc())
+        .limit(1)
+    )
+    return PolicyFigures(policy_id, f"{pods:,} pod{'' if pods == 1 else 's'}", figures(came_to), last)
 
 
 def figures(found: PolicyEffect) -> Figures:
