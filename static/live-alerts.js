@@ -56,9 +56,13 @@
     return true;
   };
 
-  live.call = (toasts) => {
+  // One tab at a time, where the browser can promise that: all of them hear of an incident in the same moment.
+  const alone = (work) => (navigator.locks ? navigator.locks.request(TOLD, work) : work());
+
+  live.call = async (toasts) => {
     if (!isOn("notify") && !isOn("sound")) return;
-    const alerts = toasts.filter((one) => "alert" in one && isFirst(one.incident));
+    const news = toasts.filter((one) => "alert" in one);
+    const alerts = news.length ? await alone(() => news.filter((one) => isFirst(one.incident))) : [];
     if (!alerts.length) return;
     const [{ alert, incident }] = alerts;
     const title = alerts.length > 1 ? `${alert}, and ${alerts.length - 1} more` : alert;

@@ -3,7 +3,7 @@
 //
 //   [data-live-part][id]      what is loaded when too much was missed (default: main).
 //   [data-stale-at="…Z"][id]  loaded when that moment has come, such as the end of a hold.
-//   [data-renew-s="900"][id]  loaded when it is that old: the right edge of strips.
+//   [data-renew-s="900"][id]  what is live in it is loaded when it is that old, each in its place: the edge of strips.
 (() => {
   "use strict";
   const live = (window.podhealthLive ??= {});
@@ -12,6 +12,7 @@
   const ASKED_AGAIN_MS = 30000;
 
   const wanted = new Set(); // ids
+  const renewing = new Set(); // ids of what is to stay as it is, but for the live parts in it
   let isBusy = false;
   let notBefore = 0;
   let timer = null;
@@ -19,6 +20,7 @@
   const openedAt = performance.now();
 
   live.isLoadWaiting = () => wanted.size > 0;
+  const isDue = () => wanted.size + renewing.size > 0;
 
   const allParts = () => {
     const here = [...document.querySelectorAll("[data-live-part][id]")];
@@ -34,7 +36,7 @@
   };
 
   const come = () => {
-    if (timer !== null || !live.isLoadWaiting()) return;
+    if (timer !== null || !isDue()) return;
     timer = setTimeout(() => {
       timer = null;
       run();
@@ -42,10 +44,10 @@
   };
 
   const run = async () => {
-    if (isBusy || document.hidden || live.isPaused || !live.isLoadWaiting()) return;
+    if (isBusy || document.hidden || live.isPaused || !isDue()) return;
     for (const id of wanted) if (!document.getElementById(id)) wanted.delete(id);
     const parts = [...wanted].map((id) => document.getElementById(id)).filter((part) => !live.isHeld(part));
-    if (!parts.length) {
+    if (!parts.length && !renewing.size) {
       live.say();
       return;
     }
@@ -78,6 +80,11 @@
       part.replaceWith(own);
       if (window.htmx) window.htmx.process(own);
     }
+    for (const old of document.querySelectorAll([...renewing].map((id) => `#${CSS.escape(id)} [data-part][id]`).join(",") || ":not(*)")) {
+      const fresh = page.getElementById(old.id);
+      if (fresh) live.put(old.id, fresh.outerHTML);
+    }
+    renewing.clear();
     live.tellSwapped(document.body);
     // The page says how far it had come before it read: what was pushed meanwhile is asked for once more.
     live.goBackTo(Number(page.getElementById("live-beat").dataset.seq));
@@ -95,8 +102,11 @@
 
   setInterval(() => {
     if (document.hidden || live.isPaused || document.documentElement.dataset.live !== "live") return;
-    const old = [...document.querySelectorAll("[data-stale-at][id], [data-renew-s][id]")].filter(isOld).map((part) => part.id);
-    for (const id of old) asked.set(id, performance.now());
-    if (old.length) live.load(old, EVERY_MS);
+    const old = [...document.querySelectorAll("[data-stale-at][id], [data-renew-s][id]")].filter(isOld);
+    for (const { id, dataset } of old) {
+      asked.set(id, performance.now());
+      if (!dataset.staleAt) renewing.add(id);
+    }
+    if (old.length) live.load(old.filter(({ dataset }) => dataset.staleAt).map(({ id }) => id), EVERY_MS);
   }, 1000);
 })();

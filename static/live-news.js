@@ -32,7 +32,6 @@
       const those = pods ?? (turned && pod ? [pod] : null);
       if (those) {
         const away = those.filter((id) => !here.has(id));
-        live.noteTurned(tone, away);
         if (away.length) found.push({ key: `turned-${tone}`, tone, pods: away, where: where ?? null, text: pods ? null : text });
       } else if (text && !here.has(pod)) {
         found.push({ key: null, tone, text, pods: pod ? [pod] : [], where: null });

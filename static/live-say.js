@@ -2,7 +2,7 @@
 // list would show if it were loaded again. Lists never reorder or grow by themselves.
 //
 //   #live-chip    says how live the page is, and pauses it.    #live-banner   a line for "offline" and "signed out".
-//   #list-drift   hidden; says in [data-drift-said] how many pods came, went, moved or match now.
+//   #list-drift   hidden; shown when pods came or went.
 //   [hidden][data-drift="heals"][data-newest]  shown when [data-newest-of="heals"] has a larger data-newest;
 //                 [data-drift-count] in it gets the difference of their data-count.
 (() => {
@@ -100,51 +100,11 @@
     if (href !== icon.getAttribute("href")) icon.setAttribute("href", href);
   };
 
-  // What a list would show
+  // What a list would show. What loading the list of pods again would change is said by podlist.js.
 
-  let came = 0; // pods that came or went
-  const match = new Set(); // pods that are not shown and match the filter now
-  const statusWhenListed = new Map(); // element's id → status, as the list was loaded
-  const listed = () => document.querySelectorAll("#pod-list [data-part][data-status]");
-  let list = null;
-
-  const noteList = () => {
-    const now = document.getElementById("pod-list");
-    if (now === list) return;
-    list = now;
-    came = 0;
-    match.clear();
-    statusWhenListed.clear();
-    for (const { id, dataset } of listed()) statusWhenListed.set(id, dataset.status);
-  };
-
-  live.noteListChange = () => (came += 1);
-
-  live.noteTurned = (status, pods) => {
-    const wanted = new URLSearchParams(location.search).get("status")?.split(",") ?? [];
-    for (const pod of pods) {
-      if (wanted.includes(status)) match.add(pod);
-      else match.delete(pod);
-    }
-  };
-
-  const sayDrift = () => {
-    noteList();
+  live.noteListChange = () => {
     const line = document.getElementById("list-drift");
-    if (!line) return;
-    let moved = 0;
-    for (const { id, dataset } of listed()) moved += (statusWhenListed.get(id) ?? dataset.status) !== dataset.status;
-    const said = [
-      came && "pods came or went",
-      match.size && `${match.size.toLocaleString("en-GB")} more ${match.size === 1 ? "matches" : "match"}`,
-      moved && `${moved.toLocaleString("en-GB")} moved`,
-    ].filter(Boolean).join(" · ");
-    const place = line.querySelector("[data-drift-said]");
-    if (place && said) {
-      const text = said[0].toUpperCase() + said.slice(1);
-      if (place.textContent !== text) place.textContent = text;
-    }
-    if (line.hidden !== !said) line.hidden = !said;
+    if (line) line.hidden = false;
   };
 
   const sayNewThings = () => {
@@ -164,7 +124,7 @@
     isComing = true;
     queueMicrotask(() => {
       isComing = false;
-      for (const part of [sayChip, sayBanner, sayTitle, sayDrift, sayNewThings]) part();
+      for (const part of [sayChip, sayBanner, sayTitle, sayNewThings]) part();
     });
   };
 })();

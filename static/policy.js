@@ -160,12 +160,15 @@
 
   // Somebody else saved while the form is open: said quietly, and the form is left alone.
 
+  let said = null;
   document.addEventListener("podhealth:swapped", ({ detail }) => {
     const read = document.querySelector('#policy-form [name="version"]');
-    if (!read || !detail.id.startsWith("policy-now-")) return;
-    const isNewer = Number(detail.dataset.version) > Number(read.value);
-    detail.classList.toggle("is-newer", isNewer);
-    if (isNewer) say(detail.textContent);
+    const now = detail.id.startsWith("policy-now-") ? detail : detail.querySelector('[id^="policy-now-"]');
+    if (!read || !now) return;
+    const isNewer = Number(now.dataset.version) > Number(read.value);
+    const wasNewer = now.classList.toggle("is-newer", isNewer) && now === said;
+    if (isNewer && !wasNewer) say(now.textContent);
+    said = now;
   });
 
   // On a phone the form is a list of sections; those with something refused stay open.

@@ -32,6 +32,7 @@ from podhealth.models.base import from_us
 from podhealth.store import accounts, claim, feed
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.record import Found, record
+from podhealth.web.pages.pods import ROWS_A_PAGE
 
 PODS = 200
 PAGE = "/pods?view=dense"
@@ -120,7 +121,7 @@ class _Pages:
             try:
                 connection.request("GET", PAGE, headers={"Cookie": self._cookie})
                 answer = connection.getresponse()
-                is_whole = answer.read().count(b"pod-row-") >= PODS and answer.status == 200
+                is_whole = answer.read().count(b"pod-row-") >= ROWS_A_PAGE and answer.status == 200
             except (OSError, http.client.HTTPException):
                 connection.close()
                 is_whole = False

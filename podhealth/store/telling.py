@@ -212,7 +212,8 @@ def _change(conn: sa.Connection, news: Sequence[News], now: int, touched: dict[i
 
 
 def _touch(touched: dict[int, FeedNote], one: News, incident_id: int) -> None:
-    touched[incident_id] = FeedNote(one.pod.tenant_id, FeedKind.INCIDENT, one.pod.pod_id, incident_id)
+    # Not over what is told of its beginning.
+    touched.setdefault(incident_id, FeedNote(one.pod.tenant_id, FeedKind.INCIDENT, one.pod.pod_id, incident_id))
 
 
 def _tell(

@@ -1,0 +1,105 @@
+"""Toasts, the log behind the bell, and the calls that a browser may be asked for."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.stage import WELL
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# What a notification would show, without a desktop to show it on.
+_NOTIFICATIONS = """
+window.called = [];
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return (window.Notification.permission = "granted"); }
+  constructor(title, options) { window.called.push([title, options.tag]); }
+};
+"""
+
+
+def test_pods_of_one_node_that_fall_ill_are_one_toast_where_they_are_not_on_screen(stage, enter):
+    page = stage.open(enter(), "/incidents")
+
+    stage.turn(stage.acme.pods[:4])
+
+    toast = page.locator("#toasts .toast")
+    expect(toast).to_have_text(["4 pods of acme-node-0 unhealthy"])
+    expect(toast).to_have_attribute("role", "alert")
+    expect(toast.get_by_role("link")).to_have_attribute("href", "/pods?status=unhealthy")
+
+
+def test_what_is_on_screen_is_no_toast(stage, enter):
+    page = stage.open(enter(), "/pods?view=cards")
+
+    stage.turn(stage.acme.pods[:1])
+    expect(page.locator(f"#pod-card-{stage.acme.pods[0]}")).to_contain_text("Unhealthy")
+
+    expect(page.locator("#toasts .toast")).to_have_count(0)
+
+
+def test_a_second_word_of_trouble_within_ten_seconds_does_not_interrupt(stage, enter):
+    page = stage.open(enter(), "/incidents")
+    stage.turn(stage.acme.pods[:1])
+    expect(page.locator("#toasts [role=alert]")).to_have_text(["acme-0 is unhealthy: http: refused"])
+
+    stage.turn(stage.acme.pods[:1], WELL)
+    expect(page.locator("#toasts [role=status]")).to_have_text(["acme-0 is healthy again"])
+    stage.turn(stage.acme.pods[4:6])
+
+    expect(page.locator("#toasts [role=alert]")).to_have_text(["3 pods unhealthy"])
+    expect(page.locator("#toasts .toast")).to_have_count(2)
+
+
+def test_a_toast_leaves_after_eight_seconds_unless_somebody_is_at_it(stage, enter):
+    context = enter()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(stage.web.origin + "/incidents")
+    page.locator("html[data-live=live]").wait_for(state="attached")
+    stage.turn(stage.acme.pods[:1])
+    toast = page.locator("#toasts .toast")
+    toast.get_by_role("link").focus()
+
+    page.clock.run_for(9000)
+    expect(toast).to_have_count(1)
+    page.evaluate("document.activeElement.blur()")
+    page.clock.run_for(2000)
+
+    expect(toast).to_have_count(0)
+
+
+def test_all_that_was_told_stays_behind_the_bell_across_pages_and_by_keyboard(stage, enter):
+    page = stage.open(enter(), "/incidents")
+    stage.turn(stage.acme.pods[:1])
+    bell = page.locator("#news-bell")
+    expect(bell).to_have_attribute("aria-label", "News: 1 not looked at")
+
+    page.goto(stage.web.origin + "/policies")
+    bell.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#news li")).to_contain_text(["acme-0 is unhealthy: http: refused"])
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#news")).to_be_hidden()
+    expect(bell).to_be_focused()
+
+
+def test_calls_are_off_until_switched_on_and_come_once_for_each_incident(stage, enter):
+    context = enter()
+    context.add_init_script(_NOTIFICATIONS)
+    page, other = stage.open(context, "/account"), stage.open(context, "/pods")
+    stage.turn(stage.acme.pods[:1])
+    expect(other).to_have_title("(1) Pods · acme · PodHealth")
+    assert (page.evaluate("window.called"), other.evaluate("window.called")) == ([], [])
+
+    page.get_by_label("A notification of the system").check()
+    expect(page.get_by_text("Switched on for this browser.")).to_be_visible()
+    page.get_by_role("button", name="Show one now").click()
+    assert page.evaluate("window.called") == [["This is how PodHealth calls you", "podhealth-try"]]
+    other.evaluate("window.Notification.permission = 'granted'")
+    stage.turn(stage.acme.pods[10:11])
+    expect(other).to_have_title("(2) Pods · acme · PodHealth")
+
+    called = page.evaluate("window.called")[1:] + other.evaluate("window.called")
+    assert [title for title, _ in called] == ["acme-10 is unhealthy"]
