@@ -1,12 +1,13 @@
 """One incident's page: its pods, what happened in it, and who was told (behaviour §7, §11)."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import ChannelKind, HealState, MessageKind, MessageState, Role, Severity
-from podhealth.models import Channel, Delivery, Heal, Message, Telling
+from podhealth.models import Channel, Delivery, Heal, Incident, Message, Telling
 from podhealth.store import healnotices
 from podhealth.store.db import db_now, write
 from podhealth.web.installed import installed
@@ -143,6 +144,41 @@ def test_the_members_stand_as_their_cards_and_on_one_axis(fleet, vic) -> None:
     assert "web-1, last hour:" in page
     assert "web-1, last 7 d:" in vic.get(f"/incidents/{first}?range=7d").text
     assert second != first
+
+
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        ("node", "Its pods are on one node, and that is unreachable."),
+        ("vantage", "Its pods are probed from one vantage"),
+        ("breaker", "Its pods fell ill together, in the scope of one breaker"),
+    ],
+)
+def test_pods_are_together_by_their_cause_which_is_named(fleet, vic, engine, cause, why) -> None:
+    (incident_id,) = ill(fleet, "web-1")
+    alone = vic.get(f"/incidents/{incident_id}").text
+    with write(engine) as conn:
+        conn.execute(sa.update(Incident).values(cause=cause, cause_key=f"{cause}:7", title="node-3: 7 pods unhealthy"))
+    page = " ".join(vic.get(f"/incidents/{incident_id}").text.split())
+
+    assert "Why are these together?" not in alone
+    assert f"<b>Why are these together?</b> {why}" in page
+
+
+def test_an_incident_that_is_over_shows_its_time_and_not_the_present(fleet, vic) -> None:
+    fleet.add("web-1")
+    fleet.pass_time(minutes=20)
+    fleet.fall_ill("web-1")
+    fleet.recover("web-1")
+    fleet.pass_time(seconds=61)
+    (incident,) = fleet.incidents()
+    fleet.pass_time(minutes=30)
+    page = vic.get(f"/incidents/{incident.id}").text
+
+    assert page.count('class="lane-mark"') == 2
+    ticks = re.findall(r'datetime="([^"]+)"', page.partition('class="ticks"')[2].partition("</span>")[0])
+    newest = datetime.fromisoformat(ticks[-1])
+    assert incident.recovered_at < newest < incident.recovered_at + timedelta(minutes=12)
 
 
 def test_an_incident_costs_few_queries_however_many_pods_are_in_it(fleet, vic, app, count_queries) -> None:
