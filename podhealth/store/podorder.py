@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Phase, Status
 from podhealth.models import Node, PhaseChange, Pod, PodStatus, Transition
-from podhealth.models.base import to_us
+from podhealth.models.base import MICROSECOND, to_us
 from podhealth.models.history import IN_OR_OUT_OF_UNHEALTHY, IN_OR_OUT_OF_UNREACHABLE
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import Effective
@@ -51,7 +51,7 @@ def order(tenant_id: int, now: datetime, sort: Sort, way: Dir | None, truth: Eff
         # Pods without a node come last, whichever way.
         return Order((Node.name.is_(None), _turned(sa.func.lower(Node.name), is_up), *name))
     if beside is not None:
-        return Order((_turned(_down(beside, now), not is_up), *name), beside)
+        return Order((_turned(_down(beside), not is_up), *name), beside)
     if sort is Sort.SINCE:
         return Order((_turned(truth.since, is_up), *name))
     return Order((_turned(_attention(tenant_id, now, truth.status), is_up), truth.since.desc(), *name))
@@ -79,49 +79,35 @@ def _attention(tenant_id: int, now: datetime, status: sa.ColumnElement[Status]) 
 
 
 def _downtime(tenant_id: int, now: datetime) -> sa.Subquery:
-    """Return for each pod that was ever down within UPTIME_SPAN what its downtime is reckoned from (``_down``).
-
-    Good enough to order by, where the page itself says how much of the time was measured at all (core/uptime).
-    """
-    begin = to_us(now - UPTIME_SPAN)
-    t, p, none = Transition, PhaseChange, sa.literal(0, sa.BigInteger)
+    """Return for each pod that fell or rose within UPTIME_SPAN what its downtime is reckoned from (``_down``)."""
+    begin, t, p = to_us(now - UPTIME_SPAN), Transition, PhaseChange
     fell = sa.func.coalesce(t.bad_since, t.at)
-    of_status = _moves(t, t.to_status == Status.UNHEALTHY, fell).where(
-        t.tenant_id == tenant_id, sa.text(IN_OR_OUT_OF_UNHEALTHY), _us(t.at) > begin
-    )
-    of_phase = _moves(p, p.to_phase == Phase.UNREACHABLE, p.at).where(
-        p.tenant_id == tenant_id, sa.text(IN_OR_OUT_OF_UNREACHABLE), _us(p.at) > begin
-    )
-    fells, fades = of_status.subquery(), of_phase.subquery()
     parts = sa.union_all(
-        sa.select(fells.c.pod_id, fells.c.moved, fells.c.left, none.label("faded"), none.label("back")),
-        sa.select(fades.c.pod_id, none, none, fades.c.moved, fades.c.left),
+        _turns(t, t.to_status == Status.UNHEALTHY, fell, begin, IN_OR_OUT_OF_UNHEALTHY, tenant_id),
+        _turns(p, p.to_phase == Phase.UNREACHABLE, p.at, begin, IN_OR_OUT_OF_UNREACHABLE, tenant_id),
     ).subquery()
-    sums = [sa.func.sum(parts.c[name]).label(name) for name in ("moved", "left", "faded", "back")]
-    return sa.select(parts.c.pod_id, *sums).group_by(parts.c.pod_id).subquery()
+    return sa.select(parts.c.pod_id, sa.func.sum(parts.c.at).label("turned")).group_by(parts.c.pod_id).subquery()
 
 
-def _moves(turn: Any, is_begin: sa.ColumnElement[bool], began: Any) -> sa.Select[Any]:
-    """Return of each pod the sum of the ends of its bad times less that of their beginnings, and how many more ends."""
-    moved = sa.func.sum(sa.case((is_begin, -_us(began)), else_=_us(turn.at))).label("moved")
-    left = sa.func.sum(sa.case((is_begin, -1), else_=1)).label("left")
-    return sa.select(turn.pod_id, moved, left).group_by(turn.pod_id)
+def _turns(
+    turn: Any, is_fall: sa.ColumnElement[bool], fell_at: Any, begin: int, which: str, tenant_id: int
+) -> sa.Select[Any]:
+    """Return when pods rose again, and less than nothing when they fell, since the span began."""
+    since = sa.literal(begin, sa.BigInteger)
+    at = sa.case((is_fall, since - _us(fell_at)), else_=_us(turn.at) - since).label("at")
+    return sa.select(turn.pod_id, at).where(turn.tenant_id == tenant_id, sa.text(which), _us(turn.at) > since)
 
 
-def _down(beside: sa.Subquery, now: datetime) -> sa.ColumnElement[Any]:
+def _down(beside: sa.Subquery) -> sa.ColumnElement[Any]:
     """Return for how many microseconds a pod was unhealthy or unreachable within UPTIME_SPAN.
 
-    A time that lasts has no end yet; one that has more ends than beginnings began before the span.
+    It is the sum of all ends less that of all beginnings: a time that lasts ends now, one from before begins at 0.
+    Good enough to order by, where the page itself says how much of the time was measured at all (core/uptime).
     """
-    begin, end = to_us(now - UPTIME_SPAN), to_us(now)
-    found: sa.ColumnElement[Any] = sa.literal(0, sa.BigInteger)
-    for is_now, moved, left in (
-        (PodStatus.status == Status.UNHEALTHY, beside.c.moved, beside.c.left),
-        (PodStatus.phase == Phase.UNREACHABLE, beside.c.faded, beside.c.back),
-    ):
-        lasts = sa.case((is_now, 1), else_=0)
-        found = found + sa.func.coalesce(moved, 0) + lasts * end - (sa.func.coalesce(left, 0) + lasts) * begin
-    return found
+    whole = sa.literal(UPTIME_SPAN // MICROSECOND, sa.BigInteger)
+    lasts = [PodStatus.status == Status.UNHEALTHY, PodStatus.phase == Phase.UNREACHABLE]
+    ends = [sa.case((each, whole), else_=0) for each in lasts]
+    return sa.func.coalesce(beside.c.turned, 0) + ends[0] + ends[1]
 
 
 def _us(column: Any) -> Any:
