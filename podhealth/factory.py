@@ -41,6 +41,7 @@ from podhealth.web.pages import (
     public,
     second_factor,
     status_page,
+    tokens,
     users,
     wall,
     windows,
@@ -52,6 +53,9 @@ from podhealth.web.pages import pod_bulk as pod_bulk  # and those of many at onc
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.pages import policy_form as policy_form  # the form of one policy, on ``policies.pages``
 from podhealth.web.pages import saved_views as saved_views  # the list's views under names, on ``pods.pages``
+from podhealth.web.pages import (
+    settings as settings_page,
+)
 from podhealth.web.tries import FailedTries
 
 MAX_BODY = 64 * 1024
@@ -95,7 +99,9 @@ def create_app(settings: Settings) -> Flask:
         ops,
         public,
         second_factor,
+        settings_page,
         status_page,
+        tokens,
         users,
         wall,
         windows,

@@ -261,6 +261,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('tenant_id', BIG_ID, nullable=True))
         batch_op.create_foreign_key(batch_op.f('fk_sessions_tenant_id'), 'tenants', ['tenant_id'], ['id'])
 
+    op.add_column('api_tokens', sa.Column('last_used_from', sa.String(length=64), nullable=True))
+    op.add_column('tenants', sa.Column('version', sa.BigInteger(), server_default='1', nullable=False))
+
     with op.batch_alter_table('sign_in_links', schema=None) as batch_op:
         batch_op.add_column(sa.Column('is_reset', sa.Boolean(), server_default=sa.false(), nullable=False))
 
@@ -281,6 +284,9 @@ def downgrade() -> None:
         batch_op.drop_column('totp_since')
         batch_op.drop_column('totp_secret')
         batch_op.drop_column('last_seen_at')
+
+    op.drop_column('tenants', 'version')
+    op.drop_column('api_tokens', 'last_used_from')
 
     with op.batch_alter_table('sign_in_links', schema=None) as batch_op:
         batch_op.drop_column('is_reset')

@@ -56,6 +56,7 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_from: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 class RecoveryCode(Base):

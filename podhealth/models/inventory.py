@@ -22,6 +22,7 @@ class Tenant(Base):
     allowed_networks: Mapped[list[Any] | None]  # null: the platform's networks alone decide
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="1", default=1)  # grows with each edit of its settings
 
 
 class Node(Base):

@@ -135,22 +135,27 @@ def find_token(conn: sa.Connection, plain: str) -> Scope | None:
     return None if row is None else _token_scope(row)
 
 
-def use_token(engine: sa.Engine, plain: str) -> Scope | None:
-    """Return what ``find_token`` does and note the use, at most once a minute and in a transaction of its own."""
+def use_token(engine: sa.Engine, plain: str, address: str | None = None) -> Scope | None:
+    """Return what ``find_token`` does and note the use, at most once a minute and in a transaction of its own.
+
+    ``address``: where it comes from.
+    """
     with read(engine) as conn:
         now = db_now(conn)
         row = _token_row(conn, plain, now)
     if row is None:
         return None
     if row.last_used_at is None or row.last_used_at <= now - _USED_EVERY:
-        _note_use(engine, row.id, now)
-    return _token_scope(row)
+        _note_use(engine, row.id, now, address)
+    return _token_scope(row)._replace(address=address)
 
 
-def _note_use(engine: sa.Engine, token_id: int, now: datetime) -> None:
+def _note_use(engine: sa.Engine, token_id: int, now: datetime, address: str | None) -> None:
     # A database that only reads just now, or is full, must not keep out who only wants to read.
     with suppress(sa.exc.DBAPIError), write(engine) as conn:
-        conn.execute(sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
+        conn.execute(
+            sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now, last_used_from=address)
+        )
 
 
 def create_sign_in_link(conn: sa.Connection, user_id: int, ttl: timedelta) -> str:

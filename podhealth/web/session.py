@@ -92,7 +92,7 @@ def scope_of_token() -> Scope | None:
     kind, _, plain = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not plain.strip():
         return None
-    return accounts.use_token(engine_of(), plain.strip())
+    return accounts.use_token(engine_of(), plain.strip(), request.remote_addr)
 
 
 def begin_session(user_id: int) -> None:
