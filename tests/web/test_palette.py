@@ -1,5 +1,5 @@
-"""The palette's gate, computed from static/app.css: contrast by WCAG 2, distance by CIEDE2000, also for eyes that see
-two kinds of colour (Machado, Oliveira and Fernandes 2009, full severity). Standard library only.
+"""The palette's gate, computed from static/tokens.css: contrast by WCAG 2, distance by CIEDE2000, also for eyes that
+see two kinds of colour (Machado, Oliveira and Fernandes 2009, full severity). Standard library only.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CSS = (Path(__file__).resolve().parents[2] / "static" / "app.css").read_text()
+CSS = (Path(__file__).resolve().parents[2] / "static" / "tokens.css").read_text()
 STATUSES = ("healthy", "degraded", "unhealthy", "unknown")
 FILLS = (*STATUSES, "starting", "maintenance")
 
