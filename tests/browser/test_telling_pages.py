@@ -55,6 +55,7 @@ def test_an_incident_is_taken_on_for_an_hour_by_the_keyboard_alone(stage, enter)
     expect(row).to_contain_text("disk is full")
     expect(page.get_by_role("dialog")).to_be_hidden()
     assert page.evaluate("document.activeElement.innerText").startswith("Extend…")
+    expect(page.get_by_role("navigation", name="State")).to_contain_text("acknowledged 1")
     with read(stage.engine) as conn:
         until = conn.scalar(sa.select(Incident.acknowledged_until).where(Incident.id == incident_id))
     assert timedelta(minutes=58) < until - clock.utcnow() <= timedelta(hours=1)

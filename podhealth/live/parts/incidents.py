@@ -37,8 +37,14 @@ def _pages(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datet
     }
 
 
+def _tabs(_conn: sa.Connection, _tenant_id: int, _ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
+    # What they count goes by the filters in the page's own address.
+    return {THE_ONE: Pieces(stale=("incident-tabs",))}
+
+
 PARTS = (
     Part("nav_incidents", _the_count, _open),
+    Part("incident_tabs", _the_count, _tabs),
     Part("incident_row", _the_incident, _rows),
     Part("incident", _the_incident, _pages),
 )
