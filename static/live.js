@@ -194,4 +194,5 @@
 
   live.say();
   connect();
+  if (live.isTypedBack) live.tellNews([{ text: "What you typed is in its form again." }]);
 })();

@@ -148,6 +148,17 @@ def test_a_hidden_tab_keeps_title_and_counts_drops_the_rest_and_catches_up(stage
     expect(page.locator(f"#pod-card-{pod_id}")).to_contain_text("Unhealthy")
 
 
+def test_a_hidden_tab_of_one_pod_says_in_its_title_how_it_is(stage, enter):
+    pod_id = stage.acme.pods[8]
+    page = stage.open(enter(), f"/pods/{pod_id}")
+    page.evaluate(_HIDE)
+
+    stage.turn([pod_id])
+
+    expect(page).to_have_title("Unhealthy · acme-8 · acme · PodHealth")
+    assert "Unhealthy" not in page.locator(f"#pod-head-{pod_id}").inner_text()
+
+
 def test_the_banner_comes_when_a_page_is_offline_for_long_and_goes_when_it_is_back(stage, enter):
     context = enter()
     line = Line(context)

@@ -61,6 +61,11 @@ def _listed(
     return gone | {card.pod_id: Pieces((Fragment(f"pod_{shape}", card),)) for card in cards}
 
 
+def _marks(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
+    cards = overview.pod_cards(conn, tenant_id, now, sorted(ids))
+    return {card.pod_id: Pieces((Fragment("pod_mark", card),)) for card in cards}
+
+
 def _pages(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
     pages = {pod_id: _page(conn, tenant_id, pod_id, now) for pod_id in ids}
     return {pod_id: pieces for pod_id, pieces in pages.items() if pieces is not None}
@@ -84,4 +89,5 @@ PARTS = (
     Part("card", _the_pod, _cards),
     Part("row", _the_pod, _rows),
     Part("page", _the_pod, _pages),
+    Part("mark", _the_pod, _marks),
 )
