@@ -167,6 +167,25 @@ def test_a_replay_that_takes_long_says_so_and_is_cancelled(stage: Stage, page: P
     expect(page.locator("#policy-replay")).to_contain_text("govern no pod")
 
 
+def test_who_may_only_read_replays_and_cancels_too_and_cannot_save(stage: Stage, enter: Any) -> None:
+    with write(stage.engine) as conn:
+        policy_id = a_policy(conn, stage.acme.tenant_id, "theirs")
+    page = enter(stage.acme).new_page()
+    held: list[Route] = []
+    page.route("**/policies/replay", lambda route: held.append(route))
+    page.goto(f"{stage.web.origin}/policies/{policy_id}")
+
+    page.click("#replay-button")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#replay-button")).to_be_focused()
+    page.unroute("**/policies/replay")
+    page.click("#replay-button")
+
+    expect(page.locator("#policy-replay")).to_contain_text("govern no pod")
+    expect(page.locator("#name")).to_be_disabled()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+
+
 def test_both_ways_to_say_a_ladder_say_the_same(stage: Stage, page: Page) -> None:
     page.goto(stage.web.origin + "/policies/new")
     page.fill("#maxAttempts", "5")
