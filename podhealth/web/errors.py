@@ -4,6 +4,7 @@ programs (RFC 9457). No answer ever holds a stack trace, an SQL text or a class 
 
 import secrets
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import sqlalchemy.exc
 import structlog
@@ -12,6 +13,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError
+from podhealth.core.sentence import span
+from podhealth.web.forms.places import own_path
+from podhealth.web.installed import installed
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +63,7 @@ _TOLD = {
     413: Told("That is too large", "Forms here take at most 64 KiB."),
     415: Told("This format is not understood", "Send what the page or the API description asks for."),
     422: Told("A value was refused", "Go back and correct it."),
-    429: Told("Too many tries", "Wait a little, then try again."),
+    429: Told("Too many tries", "Nothing was done. Wait a little, then try again."),
     500: Told("Something broke on our side", "It was logged. Try again; if it stays, tell your admin the id below."),
     502: Told("The provider did not answer", "Try again in a minute."),
     503: Told("The database does not answer", "Checks go on by themselves when it is back. Try again in a moment."),
@@ -82,7 +86,7 @@ def answer(status: int, code: str, error: str, **more: Any) -> ResponseReturnVal
         response = jsonify(problem | more)
         response.content_type = "application/problem+json"
     else:
-        response = _page(status, error)
+        response = _page(status, error, more.get("retryAfter"))
     response.status_code = status
     if status == 401 and wants_json():
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -95,11 +99,24 @@ def _told(status: int) -> Told:
     return _TOLD.get(status) or _TOLD[400 if status < 500 else 500]
 
 
-def _page(status: int, error: str) -> Response:
+def _page(status: int, error: str, wait_s: int | None) -> Response:
     told = _told(status)
-    return make_response(
-        render_template("errors/error.html", status=status, told=told, error=error, request_id=request_id())
-    )
+    wait = span(wait_s) if wait_s is not None and status == 429 else None
+    context = {"status": status, "told": told, "error": error, "wait": wait, "request_id": request_id()}
+    return make_response(render_template("errors/error.html", back_path=_back_path(), **context))
+
+
+def _back_path() -> str:
+    """Return the page of ours that led here, empty where it is not known or is this one."""
+    try:
+        came_from = urlsplit(request.referrer or "")
+    except ValueError:  # half an IPv6 address
+        return ""
+    hosts = (request.host, urlsplit(installed().settings.public_url).netloc)
+    is_this_one = request.method == "GET" and came_from.path == request.path
+    if is_this_one or not came_from.netloc or came_from.netloc not in hosts:
+        return ""
+    return own_path(came_from.path + ("?" + came_from.query if came_from.query else ""), otherwise="")
 
 
 def request_id() -> str:
