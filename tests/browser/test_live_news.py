@@ -23,6 +23,7 @@ def test_pods_of_one_node_that_fall_ill_are_one_toast_where_they_are_not_on_scre
 
     stage.turn(stage.acme.pods[:4])
 
+    expect(page.locator("[data-drift=incidents]")).to_contain_text("There is a new incident")
     toast = page.locator("#toasts .toast")
     expect(toast).to_have_text(["4 pods of acme-node-0 unhealthy"])
     expect(toast).to_have_attribute("role", "alert")
