@@ -7,18 +7,19 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, g, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask_wtf.csrf import CSRFError
 
 from podhealth.core.errors import Forbidden, InputError, NotFound
 from podhealth.core.words import Role
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.access import RULES, Door, Rule, allows
+from podhealth.web.csrf import MaskedProtect
 from podhealth.web.errors import answer
 from podhealth.web.forms.places import OPERATION
 from podhealth.web.installed import installed
 from podhealth.web.session import scope_of_session, scope_of_token
 
-csrf = CSRFProtect()
+csrf = MaskedProtect()
 _SAFE = frozenset({"GET", "HEAD"})
 
 
