@@ -48,12 +48,13 @@ fmt: install-dev ## Write the format that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix --quiet .
 
-bench: install ## Measure the probe path and the live push; prints JSON
+bench: install ## Measure the probe path, the live push and the pages; prints JSON
 	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 20 --json
 	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 20 --timing-out 30 --timeout 3 --json
 	$(BIN)/podhealth bench probe --targets 1000 --rate 200 --seconds 20 --json
 	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 40 --refusing 30 --healing --json
 	$(BIN)/podhealth bench live --sockets 2000 --json
+	$(BIN)/podhealth bench pages --pods 5000 --days 30 --json
 
 screenshots: install-dev ## Take pictures of the pages, light, dark and phone, into screenshots/
 	$(BIN)/python -m tests.support.browser

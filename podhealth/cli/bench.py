@@ -1,6 +1,6 @@
-"""``podhealth bench``: measures the probe path and the live push with the real processes, and prints the figures.
+"""``podhealth bench``: measures probe path, live push and pages with the real processes, and prints the figures.
 
-What is measured and how stands in bench_probe.py and bench_live.py, and in docs/performance.md.
+What is measured and how stands in bench_probe.py, bench_live.py and bench_pages.py, and in docs/performance.md.
 """
 
 import json
@@ -115,6 +115,24 @@ def live(sockets: int, seconds: float, database: str | None, as_json: bool) -> N
     from podhealth.cli import bench_live
 
     _print(bench_live.run(sockets, seconds, database), as_json)
+
+
+@bench.command()
+@click.option("--pods", type=click.IntRange(1, 20_000), default=5_000, show_default=True, help="Pods of the tenant.")
+@click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True, help="Days of past they have.")
+@click.option("--times", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How often each is asked.")
+@click.option("--database-url", metavar="URL", help="An empty database to use, as --database of the others.")
+@json_option
+def pages(pods: int, days: int, times: int, database_url: str | None, as_json: bool) -> None:
+    """Ask one web process for the pages of a tenant of PODS pods, and say how long they take and how large they are.
+
+    The past is made in bulk: outages, heals, incidents and rollups of all DAYS. Results, of which 5,000 pods with two
+    checks have 432 million in 30 days, are made of the last two hours only, and of a day for the pods whose pages are
+    asked for.
+    """
+    from podhealth.cli import bench_pages
+
+    _print(bench_pages.run(pods, days, times, database_url), as_json)
 
 
 def _print(figures: Mapping[str, object], as_json: bool) -> None:

@@ -6,10 +6,8 @@ its transition and feed in one transaction, and Redis is told. A delivery is cou
 last byte of the frame at its reader; both are this machine's one monotonic clock.
 """
 
-import hashlib
 import http.client
 import json
-import secrets
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -18,18 +16,17 @@ from typing import Any, NamedTuple
 
 import redis
 import sqlalchemy as sa
-from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 
 from podhealth import clock
 from podhealth.cli import bench_cpu
 from podhealth.cli.bench_place import Place, hear, helper, open_place, tell, wait_until
+from podhealth.cli.bench_session import percentile, signed_in
 from podhealth.core.probe import Finding
 from podhealth.core.words import FailClass, Kind, Outcome, Role, Status
 from podhealth.live.publish import publish
-from podhealth.models import Check, CheckState, Pod, PodStatus, Session, Tenant
+from podhealth.models import Check, CheckState, Pod, PodStatus, Tenant
 from podhealth.models.base import from_us
-from podhealth.store import accounts, claim, feed
+from podhealth.store import claim, feed
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.record import Found, record
 from podhealth.web.pages.pods import ROWS_A_PAGE
@@ -60,7 +57,7 @@ def run(sockets: int, seconds: float, database_url: str | None) -> dict[str, obj
     most = str(max(4_000, sockets))
     with open_place(database_url, PODHEALTH_MAX_SOCKETS=most, PODHEALTH_MAX_SOCKETS_PER_TENANT=most) as place:
         _fill(place.engine)
-        cookie = _signed_in(place)
+        cookie = signed_in(place, _TENANT, Role.VIEWER)
         place.start_programs(("web",))
         wait_until(place.web_answers, _UP_WITHIN_S, "the web process answers")
         with helper("podhealth.cli.live_clients", _order(place, sockets, cookie)) as browsers:
@@ -81,7 +78,7 @@ def run(sockets: int, seconds: float, database_url: str | None) -> dict[str, obj
             heard = json.loads(hear(browsers))
     return {
         **_delivered(changes, heard["came"]),
-        "pageP95Ms": _percentile(pages.took_ms, 95),
+        "pageP95Ms": percentile(pages.took_ms, 95),
         "rssMb": round(rss_mb, 1),
         "cpuSeconds": round(used_s, 2),
         "pages": len(pages.took_ms),
@@ -177,18 +174,13 @@ def _delivered(changes: Sequence[Change], came: Sequence[Sequence[Sequence[Any]]
             took_ms.append(took)
             last_ms[index] = max(last_ms[index], took)
     return {
-        "deliveredP50Ms": _percentile(took_ms, 50),
-        "deliveredP99Ms": _percentile(took_ms, 99),
-        "onAllSocketsP50Ms": _percentile(last_ms, 50),
-        "onAllSocketsP99Ms": _percentile(last_ms, 99),
+        "deliveredP50Ms": percentile(took_ms, 50),
+        "deliveredP99Ms": percentile(took_ms, 99),
+        "onAllSocketsP50Ms": percentile(last_ms, 50),
+        "onAllSocketsP99Ms": percentile(last_ms, 99),
         "changes": len(changes),
         "undelivered": missing,
     }
-
-
-def _percentile(values: Sequence[float], percent: float) -> float | None:
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))], 1) if ordered else None
 
 
 def _order(place: Place, sockets: int, cookie: str) -> dict[str, object]:
@@ -217,18 +209,3 @@ def _fill(engine: sa.Engine) -> None:
         conn.execute(sa.insert(Check), checks)
         known = {"vantage": "local", "was_known": True, "successes": 1, "recent_count": 20, "fresh_until": now + _HOURS}
         conn.execute(sa.insert(CheckState), [row | known | {"check_id": row["pod_id"]} for row in own])
-
-
-def _signed_in(place: Place) -> str:
-    """Store a session of a person of the tenant and return the cookie of its browser."""
-    token = secrets.token_urlsafe(32)
-    with write(place.engine) as conn:
-        user_id = accounts.create_user(conn, _TENANT, "ann@bench.example", "Ann", Role.VIEWER)
-        now = from_us(db_now_us(conn))
-        values = {"user_id": user_id, "token_hash": hashlib.sha256(token.encode()).hexdigest()}
-        conn.execute(sa.insert(Session).values(**values, created_at=now, expires_at=now + _HOURS))
-    app = Flask("podhealth-bench")
-    app.secret_key = place.secret_key
-    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-    assert serializer is not None  # there is a key
-    return f"podhealth_{place.port}={serializer.dumps({'sid': token})}"

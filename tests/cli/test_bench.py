@@ -177,3 +177,20 @@ def test_more_starts_than_one_address_may_have_are_refused():
 def test_a_percentile_of_nothing_is_nothing():
     assert percentile_ms([], 99) is None
     assert percentile_ms(list(range(0, 100_000, 1000)), 99) == 99.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+class TestPages:
+    def test_each_page_answers_with_the_past_it_was_given(self, empty_postgres):
+        for where in ((), ("--database-url", empty_postgres)):
+            found = figures("pages", "--pods", "60", "--days", "2", "--times", "1", *where)
+
+            assert found["overviewP95Ms"] > 0
+            assert found["podP95Ms"] > 0
+            assert found["replayP95Ms"] > 0
+            assert 0 < found["overviewKb"] < 40
+            assert found["overviewKb"] < found["overviewAllKb"] < 200
+            assert found["replay"]["troubles"] > 0
+            assert found["rows"]["rollups_1h"] == 60 * 2 * 48
+            assert found["database"] == ("postgresql" if where else "sqlite")
