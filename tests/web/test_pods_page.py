@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Role
 from podhealth.store.db import write
+from podhealth.web.installed import installed
 from tests.conftest import CountQueries
-from tests.support.build import a_check, a_heal, a_pod, a_user
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_user, an_approval, an_episode
 from tests.support.cast import Caller
 from tests.web.conftest import SignedIn
 
@@ -192,14 +193,90 @@ def test_names_and_tags_are_text(engine: sa.Engine, tenant: int, ann: Caller):
         assert '"><script>' not in html
 
 
+@pytest.mark.parametrize(
+    ("query", "at_most"),
+    [
+        ("status=unhealthy&tag=web", 26),
+        ("sort=uptime&view=dense", 26),
+        ("group=node", 28),
+        ("group=tag&sort=uptime", 28),
+    ],
+)
 def test_the_page_costs_a_bounded_number_of_queries(
-    engine: sa.Engine, tenant: int, ann: Caller, app, count_queries: CountQueries
+    engine: sa.Engine, tenant: int, ann: Caller, app, count_queries: CountQueries, query: str, at_most: int
 ):
-    pods(engine, tenant, *(f"pod-{n}" for n in range(60)), status="unhealthy", tags=["web"])
-    from podhealth.web.installed import installed
+    pods(engine, tenant, *(f"pod-{n}" for n in range(60)), status="unhealthy", tags=["web", "prod"])
 
-    with count_queries(installed(app).engine, at_most=26):
-        assert ann.get("/pods?status=unhealthy&tag=web").status_code == 200
+    with count_queries(installed(app).engine, at_most=at_most):
+        assert ann.get(f"/pods?{query}").status_code == 200
+
+
+def test_groups_are_open_where_something_is_wrong_or_somebody_searched(engine: sa.Engine, tenant: int, ann: Caller):
+    pods(engine, tenant, "a", status="unhealthy", tags=["sick"])
+    pods(engine, tenant, "b", tags=["well"])
+
+    def groups(query: str) -> list[tuple[str, str]]:
+        parts = re.findall(r'<details class="group"([^>]*)>.*?<h2>(.*?)</h2>', ann.get(query).text, re.S)
+        return [(name, "open" if attributes.endswith("open") else "") for attributes, name in parts]
+
+    assert groups("/pods?group=tag") == [("sick", "open"), ("well", "")]
+    assert groups("/pods?group=tag&status=healthy") == [("well", "open")]
+
+
+def test_a_column_is_sorted_by_its_head_and_turned_round_by_it(engine: sa.Engine, tenant: int, ann: Caller):
+    pods(engine, tenant, "b", "a")
+
+    assert 'href="/pods?sort=name&amp;view=dense"' in ann.get("/pods?view=dense").text
+    html = ann.get("/pods?view=dense&sort=name").text
+    assert shown(html) == ["a", "b"]
+    assert 'aria-sort="ascending"' in html
+    assert 'href="/pods?sort=name&amp;dir=desc&amp;view=dense"' in html
+    assert shown(ann.get("/pods?view=dense&sort=name&dir=desc").text) == ["b", "a"]
+
+
+def test_htmx_is_told_the_one_address_of_what_was_asked_for(engine: sa.Engine, tenant: int, ann: Caller):
+    pods(engine, tenant, "a")
+
+    answer = ann.get(
+        "/pods?q=a&status=unhealthy&status=degraded&sort=&group=none&page=9", headers={"HX-Request": "true"}
+    )
+
+    assert answer.headers["HX-Push-Url"] == "/pods?q=a&status=degraded,unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("shown_before", "matching", "told"),
+    [
+        ((0, 1, 2), 3, ""),
+        ((2, 0, 1), 3, "1 moved"),
+        ((0, 1), 2, "1 more match"),
+        ((0, 1, 2, 3), 4, "1 fewer match"),
+        ((2, 1, 0), 4, "1 fewer match · 2 moved"),
+    ],
+)
+def test_what_loading_again_would_change_is_told(
+    engine: sa.Engine, tenant: int, ann: Caller, shown_before: tuple[int, ...], matching: int, told: str
+):
+    ids = [*pods(engine, tenant, "a", "b", "c"), 987654]
+    before = ",".join(str(ids[n]) for n in shown_before)
+
+    html = ann.get(f"/pods/drift?sort=name&shown={before}&matching={matching}").text
+
+    assert " ".join(re.sub("<[^>]+>", "", html).split()) == (f"{told} · Refresh r" if told else "")
+
+
+def test_who_may_answer_has_the_buttons_for_it_and_a_viewer_the_question_only(
+    engine: sa.Engine, tenant: int, ann: Caller, signed_in: SignedIn
+):
+    [asks] = pods(engine, tenant, "asks", status="unhealthy")
+    with write(engine) as conn:
+        approval_id = an_approval(conn, asks, an_episode(conn, asks, a_policy(conn, tenant)))
+        operator = a_user(conn, tenant, "olga", Role.OPERATOR)
+
+    seen, may = ann.get("/pods").text, signed_in(operator).get("/pods").text
+    assert f'data-approval="{approval_id}"' in seen
+    assert "answer-buttons" not in seen
+    assert 'data-answer="approve"' in may
 
 
 def test_nothing_on_the_page_is_inline_or_from_elsewhere(engine: sa.Engine, tenant: int, ann: Caller):
