@@ -1,21 +1,20 @@
-"""A policy replayed over the last 30 days of the pods it would govern: read, then run, one at a time in a process.
+"""A policy replayed over the last 30 days of the pods it would govern: read, then run, each in its turn.
 
 What it would have done is the simulator's answer; how it is shown is for pages and API.
 """
 
-import threading
 from typing import NamedTuple
 
-from podhealth.core.errors import Conflict
 from podhealth.core.ladder import PolicyRules
 from podhealth.simulator.replay import Replayed, replay
 from podhealth.store.db import db_now, read
 from podhealth.store.replay import MOST_TROUBLES, Pasts, pasts_of
 from podhealth.web.installed import engine_of
+from podhealth.web.replay_turns import Turns
 from podhealth.web.session import current_scope
 
-# It takes a processor for up to some seconds: two at once would only be slower, and pages would wait.
-_TURN = threading.Lock()
+# More at once would only be slower, and pages would wait.
+_TURNS = Turns(at_once=2, asking=3)
 _WAIT_S = 10
 _MOST_COMPARED = MOST_TROUBLES * 6 // 10  # run twice, they take about as long
 
@@ -32,13 +31,12 @@ def replayed(rules: PolicyRules, policy_id: int | None, stored: PolicyRules | No
     """Return what the rules would have done as that policy of the tenant (null: as a new one).
 
     ``stored``: other rules of that policy, to compare with. Raises Conflict while others' replays take too long to
-    wait for.
+    wait for, or several of the tenant wait already.
     """
-    if not _TURN.acquire(timeout=_WAIT_S):
-        raise Conflict("another replay is under way; try again in a moment")
-    try:
+    scope = current_scope()
+    with _TURNS.turn(scope.tenant_id, _WAIT_S):
         with read(engine_of()) as conn:
-            now, scope = db_now(conn), current_scope()
+            now = db_now(conn)
             most = MOST_TROUBLES if stored is None else _MOST_COMPARED
             pasts = pasts_of(conn, scope, rules, policy_id, now, troubles=most)
             theirs = pasts
@@ -46,8 +44,6 @@ def replayed(rules: PolicyRules, policy_id: int | None, stored: PolicyRules | No
                 theirs = pasts_of(conn, scope, stored, policy_id, now, troubles=most)
         done = _run(rules, pasts)
         return Answer(pasts, done, None if stored is None else (theirs, _run(stored, theirs)))
-    finally:
-        _TURN.release()
 
 
 def _binding(rules: PolicyRules) -> tuple[object, ...]:

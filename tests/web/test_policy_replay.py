@@ -110,10 +110,11 @@ def test_another_tenants_policy_is_not_found(engine: sa.Engine, adam: Caller, ze
 
 def test_two_replays_at_once_wait_for_each_other_and_not_for_ever(
     adam: Caller,  # noqa: F811
+    acme: Scope,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(replaying, "_WAIT_S", 0.01)
-    with replaying._TURN:
+    with replaying._TURNS.turn(acme.tenant_id, 0):
         answer = replay(adam)
 
     assert answer.status_code == 409
