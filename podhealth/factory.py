@@ -21,7 +21,7 @@ from podhealth.store.secrets import hold_key
 from podhealth.web import access, compression, errors, guard, headers, installed, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
-from podhealth.web.navigation import navigation
+from podhealth.web.navigation import address, navigation
 from podhealth.web.pages import (
     account,
     approvals,
@@ -145,6 +145,7 @@ def _of_the_viewer() -> dict[str, Any]:
     return {
         "person": g.get("person"),
         "navigation": navigation,
+        "address": address,
         "may": lambda role: scope is not None and access.allows(scope.role, Role(role)),
     }
 

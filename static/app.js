@@ -1,8 +1,13 @@
-// What every page does in the browser beside being live (live.js) and htmx: times, theme, keys, dialogs, copying, and
-// forms that are sent once. Each part works alone, and every page works without any of it.
+// What every page does in the browser beside being live (live.js), loading parts (waiting.js) and htmx: times, theme, keys,
+// dialogs, copying, and forms that are sent once. Each part works alone, and every page works without any of it.
 //
-// What a page offers to the keys: [data-key-search] is the field that "/" selects; [data-key="a"] is pressed by that
-// letter, first one in the card or row that has the focus, else the page's first.
+// What a page offers to the keys:
+//   [data-key-search]   the field that "/" selects; where there is none, it is the pods' that are searched.
+//   [data-key="a"]      pressed by that letter (a acknowledge, s snooze, x select): the one in the card or row that has
+//                       the focus, else the page's first. Not while it is aria-disabled or hidden.
+//   [data-steps]        one thing of a list, with a link in it: j and k go from one to the next, Enter opens. Cards, rows
+//                       of tables and of incidents are such things without saying so.
+//   [data-keys-choice="off"]   a button that switches all of them off in this browser.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -150,6 +155,9 @@
     setTimeout(() => line.remove(), 8000);
   };
 
+  // What the other scripts of a page use of this one.
+  window.podhealthPage = { now, toast, tellTimes: (part) => tellTimes(part), fullText };
+
   const isBeside = ({ clientX: x, clientY: y }, dialog) => {
     const box = dialog.getBoundingClientRect();
     return x < box.left || x > box.right || y < box.top || y > box.bottom;
@@ -177,10 +185,23 @@
 
   // Keys. None acts while somebody types, and all can be switched off (WCAG 2.1.4).
 
+  const THING = '[id^="pod-card-"], [id^="incident-row-"], main tbody tr, [data-steps]';
+  const linkIn = (thing) => thing.querySelector("h2 a, th[scope=row] a") ?? thing.querySelector("a[href]");
+  const isSeen = (element) => element.checkVisibility?.() ?? true;
+
   const step = (by) => {
-    const links = [...document.querySelectorAll('[id^="pod-card-"] h2 a, [id^="pod-row-"] th a')];
-    const here = links.indexOf(document.activeElement);
+    const links = [...document.querySelectorAll(THING)].map(linkIn).filter((link) => link && isSeen(link));
+    const here = links.findIndex((link) => link.closest(THING).contains(document.activeElement));
     links[Math.min(links.length - 1, Math.max(0, here + by))]?.focus();
+  };
+
+  const press = (letter, from) => {
+    const thing = from.closest(THING);
+    const near = (thing?.closest("li") ?? thing)?.querySelector(`[data-key="${letter}"]`);
+    const offered = near ?? [...document.querySelectorAll(`main [data-key="${letter}"]`)].find(isSeen);
+    if (!offered || !isSeen(offered) || offered.getAttribute("aria-disabled") === "true") return false;
+    offered.click();
+    return true;
   };
 
   const search = () => {
@@ -199,25 +220,22 @@
     r: () => (document.querySelector("form[data-clean]") ? found("form[data-clean]").requestSubmit() : location.reload()),
     t: toggleTimes,
   };
-  let isGoing = false;
+  const GOING_MS = 1500;
+  let goingUntil = 0; // "g" was pressed, and the letter of a place is waited for
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const pick of document.querySelectorAll("details.pick[open]")) pick.open = false;
-    if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.target.closest("input, select, textarea, [contenteditable], dialog[open]")) return;
-    const wasGoing = isGoing;
-    isGoing = event.key === "g" && !wasGoing;
-    if (wasGoing && PLACES[event.key]) location.assign(PLACES[event.key]);
-    else if (!wasGoing && KEYS[event.key]) {
+    if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
+    if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable], dialog[open]")) return;
+    const isGoing = performance.now() < goingUntil;
+    goingUntil = event.key === "g" && !isGoing ? performance.now() + GOING_MS : 0;
+    if (isGoing) {
+      if (PLACES[event.key]) location.assign(PLACES[event.key]);
+    } else if (KEYS[event.key]) {
       event.preventDefault();
       KEYS[event.key]();
-    } else if (!wasGoing && /^[a-z]$/.test(event.key)) {
-      const near = event.target.closest("[id^=pod-card-], tr")?.querySelector(`[data-key="${event.key}"]`);
-      const offered = near || found(`main [data-key="${event.key}"]`);
-      if (offered && offered.getAttribute("aria-disabled") !== "true") {
-        event.preventDefault();
-        offered.click();
-      }
+    } else if (/^[a-z]$/.test(event.key) && press(event.key, event.target)) {
+      event.preventDefault();
     }
   });
 
@@ -245,9 +263,6 @@
     if (!detail.elt.closest("[data-clean]")) return;
     for (const [name, value] of Object.entries(detail.parameters)) if (!value || value.length === 0) delete detail.parameters[name];
   });
-  document.addEventListener("htmx:responseError", ({ detail }) =>
-    toast(`That did not work (${detail.xhr.status}). What you see is from before. Try again.`, "unhealthy"));
-  document.addEventListener("htmx:sendError", () => toast("The server did not answer. What you see is from before. Try again.", "unhealthy"));
 
   // What sets it going
 

@@ -9,6 +9,7 @@ from flask import current_app, g, request
 
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.access import RULES, allows
+from podhealth.web.installed import installed
 
 
 class Place(NamedTuple):
@@ -62,6 +63,11 @@ def navigation() -> Navigation:
     """Return the links for who asks; none for somebody who is not signed in."""
     bar, more = _shown(BAR), _shown(MORE)
     return Navigation(bar, more, any(link.is_here for link in more))
+
+
+def address() -> str:
+    """Return where the page that is open is found, as it stands on its prints."""
+    return installed().settings.public_url.rstrip("/") + request.full_path.rstrip("?")
 
 
 def _shown(places: tuple[Place, ...]) -> tuple[Link, ...]:
