@@ -1,6 +1,7 @@
-"""`make screenshots`: starts a demo, breaks a pod, and takes every page in light, dark and as on a phone.
+"""`make screenshots`: every page in three widths and both themes, of a house with a past; and a story of a real demo.
 
-``python -m tests.browser.screenshots [FOLDER]``: into ./screenshots unless a folder is named; takes about two minutes.
+``python -m tests.browser.screenshots [FOLDER] [--pages|--story]``: into ./screenshots unless a folder is named; takes
+about five minutes.
 """
 
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.gallery import a_gallery
 from tests.support.api import Api
 from tests.support.pages import a_browser, card, pictures, signed_in
 from tests.support.up import Up, running_up
@@ -53,20 +55,6 @@ class Album:
         expect(page.locator(".events")).to_contain_text("Healed", timeout=60_000)
         self.take(page, "pod-healed")
 
-    def of_lists(self, page: Page) -> None:
-        """Everything else a person can open."""
-        self.take(page, "overview-cards", "/pods")
-        self.take(page, "overview-dense", "/pods?view=dense")
-        self.take(page, "overview-no-match", "/pods?q=nothing-like-this")
-        self.take(page, "policies", "/policies")
-        self.take(page, "heals", "/heals")
-        self.take(page, "maintenance", "/maintenance")
-        self.take(page, "maintenance-new", "/maintenance/new")
-        self.take(page, "brakes", "/brakes")
-        self.take(page, "approvals", "/approvals")
-        self.take(page, "account", "/account")
-        self.take(page, "not-found", "/nowhere")
-
     def of_forms(self, page: Page) -> None:
         """A policy: new, edited, and refused with its mistakes beside the fields."""
         self.take(page, "policy-new", "/policies/new")
@@ -81,8 +69,28 @@ class Album:
         self.take(page, "policy-error")
 
 
-def main(folder: Path) -> None:
-    """Take all pictures."""
+WIDTHS = (390, 768, 1440)
+THEMES = ("light", "dark")
+
+
+def take_pages(folder: Path) -> None:
+    """Take every page there is, whoever may see it, in all widths and themes."""
+    with tempfile.TemporaryDirectory(prefix="ph-gallery-") as data, a_gallery(Path(data)) as house:
+        with a_browser() as browser:
+            windows = {role: house.enter(browser, role).new_page() for role in house.tokens}
+            for address in house.pages:
+                page = windows[address.role]
+                for width in WIDTHS:
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.goto(house.web.origin + address.path)
+                    for theme in THEMES:
+                        page.emulate_media(color_scheme=theme)
+                        page.screenshot(path=folder / f"{address.name}-{width}-{theme}.png", full_page=True)
+                print(f"{address.name}: {page.title()}", flush=True)
+
+
+def take_story(folder: Path) -> None:
+    """Take a pod of a real demo as it falls ill and is healed."""
     with tempfile.TemporaryDirectory(prefix="ph-pictures-") as data, running_up(Path(data) / "data", "--demo") as up:
         link = up.link()
         api = Api(up, "admin")
@@ -92,14 +100,23 @@ def main(folder: Path) -> None:
             album.of_doors(browser, link)
             with signed_in(browser, link) as page:
                 album.of_pods(page, f"/pods/{api.pod('shop-web')['podId']}")
-                album.of_lists(page)
                 album.of_forms(page)
                 page.goto(f"http://127.0.0.1:{up.port}/pods")
                 expect(card(page, "crasher")).to_contain_text("Exhausted", timeout=120_000)
                 album.take(page, "overview-exhausted")
                 album.take(page, "pod-exhausted", f"/pods/{api.pod('crasher')['podId']}")
+
+
+def main(folder: Path, only: str | None) -> None:
+    """Take all pictures, or one half of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if only != "--story":
+        take_pages(folder)
+    if only != "--pages":
+        take_story(folder)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))
+    folders = [word for word in sys.argv[1:] if not word.startswith("--")]
+    main(Path(folders[0] if folders else "screenshots"), next((w for w in sys.argv[1:] if w.startswith("--")), None))
