@@ -75,18 +75,21 @@ THEMES = ("light", "dark")
 
 def take_pages(folder: Path) -> None:
     """Take every page there is, whoever may see it, in all widths and themes."""
-    with tempfile.TemporaryDirectory(prefix="ph-gallery-") as data, a_gallery(Path(data)) as house:
-        with a_browser() as browser:
-            windows = {role: house.enter(browser, role).new_page() for role in house.tokens}
-            for address in house.pages:
-                page = windows[address.role]
-                for width in WIDTHS:
-                    page.set_viewport_size({"width": width, "height": 900})
-                    page.goto(house.web.origin + address.path)
-                    for theme in THEMES:
-                        page.emulate_media(color_scheme=theme)
-                        page.screenshot(path=folder / f"{address.name}-{width}-{theme}.png", full_page=True)
-                print(f"{address.name}: {page.title()}", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="ph-gallery-") as data,
+        a_gallery(Path(data)) as house,
+        a_browser() as browser,
+    ):
+        windows = {role: house.enter(browser, role).new_page() for role in house.tokens}
+        for address in house.pages:
+            page = windows[address.role]
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                page.goto(house.web.origin + address.path)
+                for theme in THEMES:
+                    page.emulate_media(color_scheme=theme)
+                    page.screenshot(path=folder / f"{address.name}-{width}-{theme}.png", full_page=True)
+            print(f"{address.name}: {page.title()}", flush=True)
 
 
 def take_story(folder: Path) -> None:
