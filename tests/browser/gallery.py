@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext
+
 from podhealth.cli.bench_fleet import TENANT, Size, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import fill_past
-
 from podhealth.core.channel_fields import Platform
 from podhealth.core.words import Role
 from podhealth.models import IncidentMember, Node, Pod, Tenant, db
