@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext
 
-from podhealth.cli.bench_fleet import TENANT, Size, fill_fleet
+from podhealth.cli.bench_fleet import TENANT, Size, check_ids_of, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import fill_past
 from podhealth.core.channel_fields import Platform
 from podhealth.core.words import Role
-from podhealth.models import IncidentMember, Node, Pod, Tenant, db
+from podhealth.models import Episode, IncidentMember, Node, Pod, Tenant, db
 from podhealth.store import accounts, channels, members, publictexts, resets, statuspages, tokens, walllinks
 from podhealth.store.db import db_now, make_engine, write
 from podhealth.store.holds import snooze
@@ -99,13 +99,14 @@ def _rename(conn: sa.Connection) -> None:
     conn.execute(sa.update(Tenant).where(Tenant.id == TENANT).values(name="acme"))
     for pod_id in SIZE.pod_ids:
         name = f"{NAMES[pod_id % len(NAMES)]}-{pod_id // len(NAMES) + 1}"
-        place = {"address": f"10.0.{pod_id % 4}.{pod_id}", "node_id": None}
-        conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(name=name, **place))
-    conn.execute(sa.delete(Node))
-    for number in range(1, 5):
-        values = {"id": number, "tenant_id": TENANT, "name": f"pve-{number}", "created_at": db_now(conn)}
-        conn.execute(sa.insert(Node).values(**values))
-        conn.execute(sa.update(Pod).where(Pod.id % 4 == number - 1).values(node_id=number))
+        conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(name=name, address=f"10.0.{pod_id % 4}.{pod_id}"))
+    conn.execute(sa.update(Node).where(Node.tenant_id == TENANT).values(name="pve-1"))
+    first = conn.scalar(sa.select(sa.func.min(Node.id)).where(Node.tenant_id == TENANT))
+    for number in range(1, 4):
+        values = {"tenant_id": TENANT, "name": f"pve-{number + 1}", "created_at": db_now(conn)}
+        node_id = conn.execute(sa.insert(Node).values(**values).returning(Node.id)).scalar_one()
+        conn.execute(sa.update(Pod).where(Pod.id % 4 == number).values(node_id=node_id))
+    conn.execute(sa.update(Pod).where(Pod.id % 4 == 0).values(node_id=first))
 
 
 def _furnish(conn: sa.Connection) -> dict[str, str]:
@@ -121,9 +122,10 @@ def _furnish(conn: sa.Connection) -> dict[str, str]:
         conn, scope, {"name": "team", "kind": "email", "config": {"to": ["team@acme.example"]}}, Platform(has_mail=True)
     )
     snooze(conn, scope, 11, db_now(conn) + timedelta(hours=4), "disk is being replaced")
-    an_approval(conn, 7, an_episode(conn, 7, 1), reason="http failed 3 times in a row")
+    open_one = sa.select(Episode.id).where(Episode.pod_id == 7, Episode.closed_at.is_(None))
+    an_approval(conn, 7, conn.scalar(open_one) or an_episode(conn, 7, 1), reason="http failed 3 times in a row")
     shown = tuple(
-        Shown(pod_id, "", label) for pod_id, label in ((1, "Shop"), (2, "Payments"), (3, "Mail"), (7, "Wiki"))
+        Shown(pod_id, "", label) for pod_id, label in ((2, "Shop"), (3, "Payments"), (4, "Mail"), (7, "Queue"))
     )
     statuspages.save_page(conn, scope, Page("acme", "acme status", True, True, True, shown, 0))
     member = sa.select(IncidentMember.incident_id).order_by(IncidentMember.incident_id.desc()).limit(1)
@@ -143,6 +145,8 @@ def _ids(engine: sa.Engine) -> Any:
             return TENANT
         if noun == "pod":
             return 7
+        if noun == "check":
+            return check_ids_of(7)[0]
         for mapper in db.Model.registry.mappers:
             table = mapper.local_table
             if mapper.class_.__name__.lower().endswith(noun) and {"tenant_id", "id"} <= set(table.c.keys()):
