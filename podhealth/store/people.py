@@ -3,16 +3,21 @@
 Tenants and users themselves are made in store/accounts.py.
 """
 
-from datetime import datetime
-from typing import NamedTuple
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core.device import device_in_words
+from podhealth.core.errors import NotFound
 from podhealth.core.words import Role
 from podhealth.models import Session, Tenant, User
-from podhealth.store import audit
-from podhealth.store.db import db_now
-from podhealth.store.tenancy import NO_TENANT, Scope, own
+from podhealth.store import audit, watchers
+from podhealth.store.db import db_now, write
+from podhealth.store.tenancy import MAX_ID, NO_TENANT, Scope, own
+
+SEEN_EVERY = timedelta(minutes=1)
 
 
 class Password(NamedTuple):
@@ -38,10 +43,17 @@ def find_password(conn: sa.Connection, email: str) -> Password | None:
 class SignedIn(NamedTuple):
     """One browser in which a person is signed in; ``token_hash`` is what its session is stored under."""
 
+    session_id: int
     token_hash: str
     device: str | None
     address: str | None
     created_at: datetime
+    last_seen_at: datetime
+
+    @property
+    def browser(self) -> str:
+        """The device in words."""
+        return device_in_words(self.device)
 
 
 def has_password(conn: sa.Connection, user_id: int) -> bool:
@@ -66,12 +78,37 @@ def sign_out_everywhere(conn: sa.Connection, scope: Scope, user_id: int) -> int:
 
 def sessions_of(conn: sa.Connection, user_id: int) -> list[SignedIn]:
     """Return where this person is signed in now, the newest first."""
+    s = Session
+    columns: tuple[Any, ...] = (s.id, s.token_hash, s.device, s.address, s.created_at, watchers.last_seen())
     rows = conn.execute(
-        sa.select(Session.token_hash, Session.device, Session.address, Session.created_at)
-        .where(Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > db_now(conn))
-        .order_by(Session.created_at.desc(), Session.id.desc())
+        sa.select(*columns)
+        .join(User, User.id == s.user_id)
+        .where(s.user_id == user_id, watchers.is_living(db_now(conn)))
+        .order_by(s.created_at.desc(), s.id.desc())
     )
     return [SignedIn._make(row) for row in rows]
+
+
+def end_session(conn: sa.Connection, scope: Scope, user_id: int, session_id: int) -> None:
+    """End one session of this person; one that is over stays so. Raises NotFound for anybody else's and no such."""
+    is_it = sa.and_(Session.id == session_id, Session.user_id == user_id)
+    found = 1 <= session_id <= MAX_ID and conn.execute(sa.select(Session.device).where(is_it)).one_or_none()
+    if not found:
+        raise NotFound("there is no such session")
+    still = sa.update(Session).where(is_it, Session.ended_at.is_(None))
+    if conn.execute(still.values(ended_at=db_now(conn))).rowcount == 1:
+        where = {"device": device_in_words(found.device)}
+        audit.write(conn, of_own_chain(scope), "session ended", "user", user_id, where, None)
+
+
+def note_seen(engine: sa.Engine, session_id: int, now: datetime) -> None:
+    """Note that a session was in use at ``now``, in a transaction of its own; what cannot be noted is left.
+
+    Many pages of one browser note it once.
+    """
+    with suppress(sa.exc.SQLAlchemyError), write(engine) as conn:
+        is_older = watchers.last_seen() <= now - SEEN_EVERY
+        conn.execute(sa.update(Session).where(Session.id == session_id, is_older).values(last_seen_at=now))
 
 
 def _is_own(scope: Scope) -> sa.ColumnElement[bool]:

@@ -4,7 +4,7 @@ It knows no sockets: callers bring the hashes of session tokens.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from podhealth.core.words import Role
 from podhealth.models import Session, Tenant, User
 from podhealth.store.db import db_now
 
+IDLE = timedelta(days=3)  # unused for so long, a session is over: a weekend is survived (hazards A25)
 _AT_ONCE = 500
 
 
@@ -45,24 +46,34 @@ def why_over(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, st
     """Return in a few words why these sessions open the dashboard no more, as far as that is known."""
     now = db_now(conn)
     rows = conn.execute(
-        sa.select(Session.token_hash, Session.ended_at, Session.expires_at, User.active)
+        sa.select(Session.token_hash, Session.ended_at, User.active, is_in_time(now).label("is_in_time"))
         .join(User, User.id == Session.user_id)
         .where(Session.token_hash.in_(list(islice(token_hashes, _AT_ONCE))))
     )
-    return {row.token_hash: _why_over(row, now) for row in rows}
+    return {row.token_hash: _why_over(row) for row in rows}
 
 
-def _why_over(row: Any, now: datetime) -> str:
+def _why_over(row: Any) -> str:
     if not row.active:
         return "your account was switched off"
     if row.ended_at is not None:
         return "this session was ended"
-    return "the session is over its time" if row.expires_at <= now else "what you may see has changed"
+    return "what you may see has changed" if row.is_in_time else "the session is over its time"
 
 
 def is_living(now: datetime) -> sa.ColumnElement[bool]:
     """Return the condition under which a row of sessions joined to its user still lets somebody in."""
-    return sa.and_(Session.ended_at.is_(None), Session.expires_at > now, User.active)
+    return sa.and_(Session.ended_at.is_(None), is_in_time(now), User.active)
+
+
+def is_in_time(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition under which a session is neither over its whole time nor unused for too long."""
+    return sa.and_(Session.expires_at > now, last_seen() > now - IDLE)
+
+
+def last_seen() -> sa.ColumnElement[datetime]:
+    """Return when a session was last seen, to the minute; its begin where it was not seen since."""
+    return sa.func.coalesce(Session.last_seen_at, Session.created_at)
 
 
 def is_opened_tenant() -> sa.ColumnElement[bool]:

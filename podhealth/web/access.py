@@ -87,6 +87,8 @@ RULES: dict[str, Rule] = {
     "account.show": _SELF,
     "account.after_password": _SELF,
     "account.set_password": _SELF,
+    "account.after_session": _SELF,
+    "account.end_one_session": _SELF,
     "account.sign_out_everywhere": _SELF,
     "audit.list": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),  # the installation's own, where none is viewed
     "audit.export": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),

@@ -7,16 +7,16 @@ All else reads ``current_scope()``. What the scope may do is web/access.py's tab
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from flask import Flask, Response, g, has_request_context, request, session
+from flask import Flask, Response, after_this_request, g, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from podhealth.core.errors import Forbidden, NotFound
 from podhealth.core.words import Actor, Role
 from podhealth.models import Session, Tenant, User
-from podhealth.store import accounts, audit, watchers
+from podhealth.store import accounts, audit, people, watchers
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import NO_TENANT, Scope
@@ -48,19 +48,32 @@ def scope_of_session() -> Scope | None:
     token = session.get(_TOKEN)
     if not isinstance(token, str):
         return None
+    tenant = (Tenant.id.label("tenant_id"), Tenant.name.label("tenant"))
+    seen = (Session.id.label("session_id"), watchers.last_seen().label("seen_at"))
     with read(engine_of()) as conn:
+        now = db_now(conn)
         row = conn.execute(
-            sa.select(
-                User.id, User.name, User.email, User.role, Tenant.id.label("tenant_id"), Tenant.name.label("tenant")
-            )
+            sa.select(User.id, User.name, User.email, User.role, *tenant, *seen)
             .join(Session, Session.user_id == User.id)
             .outerjoin(Tenant, watchers.is_opened_tenant())
-            .where(Session.token_hash == hash_of(token), watchers.is_living(db_now(conn)))
+            .where(Session.token_hash == hash_of(token), watchers.is_living(now))
         ).first()
     if row is None or (row.tenant_id is None and row.role != Role.PLATFORM):
         return None
     g.person = row
+    # A page that waits for news all by itself is not somebody who uses it.
+    if row.seen_at <= now - people.SEEN_EVERY and request.endpoint != "sockets.live":
+        _note_seen(row.session_id, now)
     return Scope(row.tenant_id or NO_TENANT, row.role, Actor.USER, row.email, request.remote_addr)
+
+
+def _note_seen(session_id: int, now: datetime) -> None:
+    engine = engine_of()
+
+    @after_this_request
+    def later(response: Response) -> Response:  # once the answer is out, so that nobody waits for it
+        response.call_on_close(lambda: people.note_seen(engine, session_id, now))
+        return response
 
 
 def view_tenant(conn: sa.Connection, tenant_id: int | None) -> None:

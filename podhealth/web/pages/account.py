@@ -7,16 +7,18 @@ from flask import Blueprint, current_app, g, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_security.utils import hash_password
 
+from podhealth.core.errors import NotFound
 from podhealth.store import accounts, people
 from podhealth.store.db import read, write
 from podhealth.store.second_factor import is_on
+from podhealth.store.watchers import IDLE
 from podhealth.web.errors import answer
 from podhealth.web.forms.password import LONGEST_BYTES, SHORTEST, mistakes, read_new_password
 from podhealth.web.forms.places import HOME, own_path
 from podhealth.web.installed import engine_of
 from podhealth.web.pages import second_factor
 from podhealth.web.passwords import is_password_of, whose_password
-from podhealth.web.session import BY_LINK, current_scope, end_session, scope_of_session, session_key
+from podhealth.web.session import BY_LINK, SESSION_LIVES, current_scope, end_session, scope_of_session, session_key
 from podhealth.web.shell import open_shell
 from podhealth.web.tries import PAUSE_MINUTES, FailedTries
 
@@ -108,6 +110,23 @@ def set_password() -> ResponseReturnValue:
     return redirect("/account?saved=password", 303)
 
 
+@pages.get("/account/sessions/end")
+def after_session() -> ResponseReturnValue:
+    """Send people to the account: they load the address again at which they ended a session."""
+    return redirect("/account", 303)
+
+
+@pages.post("/account/sessions/end")
+def end_one_session() -> ResponseReturnValue:
+    """End one of the person's sessions; its open pages close within seconds."""
+    typed = request.form.get("session", "")
+    if not (typed.isascii() and typed.isdecimal()):
+        raise NotFound
+    with write(engine_of()) as conn:
+        people.end_session(conn, current_scope(), g.person.id, int(typed[:20]))
+    return redirect("/account?saved=session#sessions", 303)
+
+
 @pages.post("/account/sign-out-everywhere")
 def sign_out_everywhere() -> ResponseReturnValue:
     """End all sessions of this person, this one too."""
@@ -129,9 +148,11 @@ def _account(wrong: dict[str, str]) -> str:
         sessions=sessions,
         has_second_factor=has_second_factor,
         this_session=session_key(),
+        idle_days=IDLE.days,
+        whole_days=SESSION_LIVES.days,
         has_password=has_password,
         asks_for_current=has_password and not session.get(BY_LINK),
-        is_saved=request.method == "GET" and request.args.get("saved") == "password",
+        saved=request.args.get("saved") if request.method == "GET" else None,
         wrong=wrong,
         shortest=SHORTEST,
         longest=LONGEST_BYTES,
