@@ -266,7 +266,7 @@ def test_the_page_that_says_the_database_is_away_needs_no_database(app: Flask, e
             conn.execute(sa.text("ALTER TABLE elsewhere RENAME TO users"))
 
     assert answer.status_code in (500, 503)
-    assert re.search(r"Request <code>[0-9a-f]{12}</code>", answer.text)
+    assert re.search(r"equest <code>[0-9a-f]{12}</code>", answer.text)
 
 
 def test_an_error_page_says_what_to_do_and_names_the_request(client: Caller):
@@ -275,5 +275,5 @@ def test_an_error_page_says_what_to_do_and_names_the_request(client: Caller):
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
     assert "It may have been deleted, or the address is mistyped." in answer.text
-    request_id = re.search(r"Request <code>([0-9a-f]{12})</code>", answer.text)[1]
+    request_id = re.search(r"equest <code>([0-9a-f]{12})</code>", answer.text)[1]
     assert answer.headers["X-Request-Id"] == request_id
