@@ -82,7 +82,7 @@ def brakes_view(conn: sa.Connection, scope: Scope, now: datetime) -> BrakesView:
     spent = brakes.spent_of(conn, scope.tenant_id, now)
     return BrakesView(
         switches=_switches(conn, scope, now),
-        breakers=_breakers(conn, scope, now),
+        breakers=breaker_lines(conn, scope, now),
         spent=sum(one.cost for one in spent),
         budget=limits().heals_an_hour,
         migrations=sum(one.is_migration for one in spent),
@@ -108,7 +108,8 @@ def _switches(conn: sa.Connection, scope: Scope, now: datetime) -> tuple[SwitchL
     )
 
 
-def _breakers(conn: sa.Connection, scope: Scope, now: datetime) -> tuple[BreakerLine, ...]:
+def breaker_lines(conn: sa.Connection, scope: Scope, now: datetime) -> tuple[BreakerLine, ...]:
+    """Return the breakers of scopes with pods of the tenant that are not closed, or overridden."""
     own = sa.select(sa.cast(Pod.node_id, sa.String)).where(
         Pod.tenant_id == scope.tenant_id, Pod.deleted_at.is_(None), Pod.node_id.is_not(None)
     )

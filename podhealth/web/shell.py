@@ -8,8 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from podhealth.core.banners import Banners
 from podhealth.models.base import to_us
-from podhealth.store import feed, incidentlog, overview
+from podhealth.store import bannerfacts, feed, incidentlog, overview
 from podhealth.store.db import db_now
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.session import current_scope
@@ -25,6 +26,7 @@ class Shell:
     now: datetime
     counts: overview.Counts
     incidents: incidentlog.OpenCount
+    banners: Banners
     live_path: str  # empty: nothing to hear, as a platform admin looks into no tenant
 
     @property
@@ -40,4 +42,5 @@ def open_shell(conn: sa.Connection) -> Shell:
     now = db_now(conn)
     counts = overview.counts(conn, tenant_id, now)
     live_path = _LIVE if tenant_id != NO_TENANT else ""
-    return Shell(seq, now, counts, incidentlog.count_open(conn, tenant_id), live_path)
+    told = bannerfacts.of_tenant(conn, tenant_id, now)
+    return Shell(seq, now, counts, incidentlog.count_open(conn, tenant_id), told, live_path)

@@ -87,7 +87,7 @@ def test_what_holds_is_shown_with_who_why_and_until_when(engine, tenant, web, ad
 
     assert "All pods of acme" in page
     assert f'<a href="/pods/{web}">web-1</a>' in page
-    assert page.count("storage move") == 2
+    assert page.partition("<main")[2].count("storage move") == 2
     assert "eve" in page
 
 

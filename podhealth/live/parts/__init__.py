@@ -42,10 +42,21 @@ What grows old without a change: ``data-stale-at="…Z"`` on an element with an 
 own address at that moment (the end of a hold), ``data-renew-s="900"`` every so many seconds (the edge of strips).
 """
 
-from podhealth.live.parts import approvals, brakes, channels, deliveries, heals, incidents, pods, policies, windows
+from podhealth.live.parts import (
+    approvals,
+    banners,
+    brakes,
+    channels,
+    deliveries,
+    heals,
+    incidents,
+    pods,
+    policies,
+    windows,
+)
 from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
 
-_NOUNS = (pods, incidents, approvals, brakes, channels, deliveries, policies, windows, heals)
+_NOUNS = (pods, incidents, approvals, banners, brakes, channels, deliveries, policies, windows, heals)
 
 ALL: dict[str, Part] = {part.name: part for noun in _NOUNS for part in noun.PARTS}
 
