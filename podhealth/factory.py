@@ -18,7 +18,7 @@ from podhealth.settings import Settings
 from podhealth.store.db import engine_options, normalise_url, prepare_engine
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
-from podhealth.web import access, compression, errors, guard, headers, installed, session, sockets
+from podhealth.web import access, compression, errors, guard, headers, installed, rates, session, sockets
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
 from podhealth.web.navigation import address, navigation
@@ -80,6 +80,7 @@ def create_app(settings: Settings) -> Flask:
     errors.install(app)
     headers.install(app, settings)
     guard.install(app)
+    rates.install(app, settings)
     session.install(app)
     _install_security(app)
     for noun in (

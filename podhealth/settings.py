@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
     web_threads: int = Field(16, ge=2, le=256)
+    changes_a_minute: int = Field(240, ge=1, le=1_000_000)
+    expensive_a_minute: int = Field(30, ge=1, le=1_000_000)
+    api_reads_a_minute: int = Field(1200, ge=1, le=1_000_000)
     heals_an_hour: int = Field(DEFAULT.heals_an_hour, ge=1, le=10_000)
     migrations_an_hour: int = Field(DEFAULT.migrations_an_hour, ge=0, le=1_000)
     heals_at_once_percent: int = Field(DEFAULT.at_once_percent, ge=1, le=100)

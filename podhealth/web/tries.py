@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 PAUSE_MINUTES = 5
 # Redis-py would try four times with seconds between: somebody waits at the sign-in.
-_PATIENCE: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
+PATIENCE: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
 _ONE_PERSON_HERE = RateLimitItemPerMinute(5, PAUSE_MINUTES)  # one account from one address
 _ONE_ADDRESS = RateLimitItemPerMinute(50, PAUSE_MINUTES)
 _ONE_ACCOUNT = RateLimitItemPerHour(200, 1)  # from everywhere; the owner still comes in by a link
@@ -37,7 +37,7 @@ class FailedTries:
         memory = FixedWindowRateLimiter(MemoryStorage())
         self._counters = [memory]
         try:
-            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, **_PATIENCE)
+            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, **PATIENCE)
             if not isinstance(shared, Storage):
                 raise TypeError("storage without an asynchronous loop is wanted")
             self._counters.insert(0, FixedWindowRateLimiter(shared))

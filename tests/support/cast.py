@@ -189,6 +189,7 @@ _COMPILED = _Compiled()
 def an_app(url: str, redis_url: str = "unix:///nowhere/redis.sock", **settings: Any) -> Flask:
     """A web application for this database."""
     given = {"DATABASE_URL": url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET, "web_threads": 2, "log_level": "ERROR"}
+    given |= dict.fromkeys(("changes_a_minute", "expensive_a_minute", "api_reads_a_minute"), 1_000_000)
     app = create_app(Settings(**(given | {"public_url": ORIGIN} | settings)))
     app.jinja_env.bytecode_cache = _COMPILED
     compiling_once(installed(app).engine)

@@ -1,0 +1,105 @@
+"""How much one caller may ask for in a minute: changes, expensive answers, and reads of the API.
+
+A caller is a session, a token, or an address where there is neither. Counted in Redis, so for all web processes
+together; in this process while Redis is away. Tries at the sign-in are counted in web/tries.py.
+"""
+
+import math
+from enum import StrEnum
+from typing import Any
+
+import redis.exceptions
+import structlog
+from flask import Flask, g, request
+from flask.typing import ResponseReturnValue
+from flask_limiter import Limiter
+from flask_limiter.errors import RateLimitExceeded
+
+from podhealth import clock
+from podhealth.settings import Settings
+from podhealth.store.accounts import hash_of
+from podhealth.web.access import RULES, Door
+from podhealth.web.errors import answer
+from podhealth.web.session import session_key
+from podhealth.web.tries import PATIENCE, storage_url
+
+log = structlog.get_logger(__name__)
+
+# Each reads thousands of rows, or computes for seconds.
+EXPENSIVE = frozenset(
+    {"audit.export", "audit.verify", "heals.export", "policies.replay", "api.replay_policy", "api.policy_effect"}
+)
+# Sent by the page itself while somebody types, and change nothing.
+PREVIEWS = frozenset({"policies.preview", "windows.preview", "incidents.preview"})
+_WINDOW_S = 60
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Kind(StrEnum):
+    """What is counted, each for itself."""
+
+    CHANGES = "changes"
+    EXPENSIVE = "expensive answers"
+    READS = "reads of the API"
+
+
+def kind_of(endpoint: str | None, method: str) -> Kind | None:
+    """Return as what a request counts; null for pages, files, sockets and agents, which are not counted."""
+    if endpoint is None or RULES[endpoint].door in (Door.AGENT, Door.SOCKET):
+        return None
+    if endpoint in EXPENSIVE:
+        return Kind.EXPENSIVE
+    if endpoint in PREVIEWS:
+        return None
+    if method not in _SAFE:
+        return Kind.CHANGES
+    return Kind.READS if RULES[endpoint].door is Door.API else None
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Count each request that got past the guard: called after the guard is installed."""
+    most = {
+        Kind.CHANGES: settings.changes_a_minute,
+        Kind.EXPENSIVE: settings.expensive_a_minute,
+        Kind.READS: settings.api_reads_a_minute,
+    }
+    options: dict[str, Any] = {
+        "application_limits": [lambda: f"{most[_kind() or Kind.CHANGES]} per minute"],
+        "application_limits_exempt_when": lambda: _kind() is None,
+        "strategy": "fixed-window",
+        "key_prefix": "podhealth rate",
+        "in_memory_fallback_enabled": True,
+        "swallow_errors": True,  # whoever asks is not to suffer from what counts
+    }
+    url = storage_url(settings.redis_url)
+    limiter = Limiter(_caller, storage_uri=url, storage_options=PATIENCE, **options)
+    try:
+        limiter.init_app(app)
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("requests are counted in this process", error=type(error).__name__)
+        limiter = Limiter(_caller, storage_uri="memory://", **options)
+        limiter.init_app(app)
+
+    def refuse(_error: RateLimitExceeded) -> ResponseReturnValue:
+        kind = _kind() or Kind.CHANGES
+        limit = limiter.current_limit
+        left = _WINDOW_S if limit is None else math.ceil(limit.reset_at - clock.utcnow().timestamp())
+        wait = min(max(left, 1), _WINDOW_S)  # what counts, rounds up itself
+        said = f"At most {most[kind]} {kind} a minute are answered here"
+        return answer(429, "too_many_requests", said, retryAfter=wait)
+
+    app.register_error_handler(RateLimitExceeded, refuse)
+
+
+def _kind() -> Kind | None:
+    return kind_of(request.endpoint, request.method)
+
+
+def _caller() -> str:
+    kind = _kind()
+    if g.get("scope") is None:
+        return f"{kind} address {request.remote_addr or 'unknown'}"
+    plain = request.headers.get("Authorization", "").partition(" ")[2].strip()
+    if RULES[request.endpoint or ""].door is Door.API and plain:
+        return f"{kind} token {hash_of(plain)}"
+    return f"{kind} session {session_key()}"
