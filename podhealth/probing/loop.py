@@ -14,6 +14,7 @@ import structlog
 
 from podhealth.clock import monotonic
 from podhealth.core.probe import Finding
+from podhealth.probing.asked import AskedRuns, Run
 from podhealth.probing.engine import Engine
 from podhealth.probing.intake import Intake, Ticket
 from podhealth.probing.lag import Lags
@@ -53,6 +54,7 @@ class ProbeLoop:
         self._teller = Teller(publish, hint)
         self._outtake = Outtake(self._db, self.worker_id, vantage, self._teller.tell)
         self._references = References(self._db, vantage, settings.pod_networks, self._engine.submit)
+        self._asked = AskedRuns(self._db, vantage, self.worker_id, settings.pod_networks, self._engine.submit)
         self._flying: dict[Ticket, None] = {}
         self._rechecks = 0
         self._is_started = False
@@ -60,9 +62,11 @@ class ProbeLoop:
         self._next_beat = self._next_leases = self._next_claim = 0.0
         self._turned_at = monotonic()
 
-    def _done(self, ticket: Ticket | Question, finding: Finding, begun: float, ended: float) -> None:
+    def _done(self, ticket: Ticket | Question | Run, finding: Finding, begun: float, ended: float) -> None:
         if isinstance(ticket, Question):  # on the engine's thread
             self._references.done(ticket, finding, begun)
+        elif isinstance(ticket, Run):
+            self._asked.done(ticket, finding, begun, ended)
         else:
             self._found.append((ticket, finding, begun, ended))
 
@@ -114,6 +118,7 @@ class ProbeLoop:
             self.lags.add_all(self._outtake.take_lags())
             wait_s = self._take_in(began)
             self._references.turn(began)
+            self._asked.turn(began)
             self._keep_alive(began)
         except sa.exc.DBAPIError as error:
             log.warning("database not reached", error=str(error.orig))

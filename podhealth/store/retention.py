@@ -16,6 +16,7 @@ from podhealth import clock
 from podhealth.core.words import OPEN_HEAL_STATES, MessageState
 from podhealth.models import (
     Approval,
+    CheckRun,
     Decision,
     Delivery,
     Episode,
@@ -105,6 +106,7 @@ def clean(engine: sa.Engine) -> None:
     _clean_incidents(engine, now - INCIDENTS_KEPT, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
+        conn.execute(sa.delete(CheckRun).where(CheckRun.asked_at < now - SUBMISSIONS_KEPT))
         conn.execute(sa.delete(PolicyDraft).where(PolicyDraft.expires_at <= now))
 
 

@@ -28,7 +28,7 @@ from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.factory import create_app
 from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Pod, Session, Snooze
 from podhealth.settings import Settings
-from podhealth.store import accounts, channels, decisions, feed, members, walllinks, windows
+from podhealth.store import accounts, channels, checkruns, decisions, feed, members, walllinks, windows
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import system_scope
@@ -255,6 +255,7 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         planned = _windows(conn, tenant_id, canary)
         _channel(conn, tenant_id, canary)
         members.invite(conn, system_scope(tenant_id), f"{canary}@new.example", Role.VIEWER, False)
+        checkruns.ask(conn, system_scope(tenant_id), pod_id, checks["http"])
         walllinks.create_link(conn, system_scope(tenant_id), f"{canary} screen", "")
         agent_token = f"pa_{name}-agent"
         for of, plain in ((pod_id, agent_token), (gone_pod_id, agent_token + "-gone")):

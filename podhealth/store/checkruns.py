@@ -1,0 +1,263 @@
+"""Runs of a check that a person asked for: asked on a page, taken by a prober of the check's vantage, answered.
+
+A stored check's run is kept as a result that is marked as manual and changes nothing else (behaviour §3). A run of
+fields that nobody has saved is no result of any check.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from podhealth.core.check_rules import CheckRules
+from podhealth.core.errors import Conflict
+from podhealth.core.manual import A_MINUTE, TAKEN_WITHIN_S, meaning
+from podhealth.core.probe import Finding, Target
+from podhealth.core.words import FailClass, Kind, Outcome, RunState
+from podhealth.models import CheckRun, CheckState, Pod, Result, Tenant
+from podhealth.models.base import from_us, to_us
+from podhealth.store import checks, tenancy
+from podhealth.store.db import db_now
+from podhealth.store.targets import common_networks, heartbeat_facts, load_targets
+from podhealth.store.tenancy import Scope, own
+
+MOST_AT_ONCE = 20
+_SHOWN = 20
+_UNASKABLE = (Kind.RUNNING,)  # fed by its provider
+
+Row = sa.Row[Any]
+
+
+class TooManyRuns(Conflict):
+    """The tenant has asked for as many as it may in a minute: wait a little."""
+
+
+class Taken(NamedTuple):
+    """A run in a prober's hands, with what to probe."""
+
+    run_id: int
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as a page shows it. ``is_open``: its answer is still to come; ``said``: why there will be none."""
+
+    run_id: int
+    path: str
+    name: str
+    is_dry: bool
+    asked_at: datetime
+    asked_by: str
+    is_open: bool
+    said: str | None
+    outcome: Outcome | None
+    found: str | None
+    code: str | None
+    latency_ms: float | None
+    meaning: str | None
+
+
+def ask(conn: sa.Connection, scope: Scope, pod_id: int, check_id: int) -> int:
+    """Ask for one run of a stored check and return its id.
+
+    Raises NotFound for another tenant's, Conflict for a check that cannot be asked for, TooManyRuns.
+    """
+    check = checks.get_check(conn, scope, pod_id, check_id)
+    if check.kind in _UNASKABLE or not check.enabled:
+        raise Conflict(f"{check.name} is not probed from here" if check.enabled else f"{check.name} is disabled")
+    _require_turn(conn, scope)
+    plan = {
+        "name": check.name,
+        "failures": check.failure_threshold,
+        "successes": check.success_threshold,
+        "generation": check.generation,
+    }
+    return _insert(conn, scope, pod_id, check_id, plan, vantage=_vantage_of(conn, check_id))
+
+
+def ask_all(conn: sa.Connection, scope: Scope, pod_id: int) -> list[int]:
+    """Ask for one run of each enabled check of the pod that can be asked for, and return their ids."""
+    rows = checks.list_checks(conn, scope, pod_id)
+    return [ask(conn, scope, pod_id, row.id) for row in rows if row.enabled and row.kind not in _UNASKABLE]
+
+
+def ask_dry(conn: sa.Connection, scope: Scope, pod_id: int, rules: CheckRules) -> int:
+    """Ask for a run of fields that nobody has saved, and return its id. Raises NotFound, TooManyRuns."""
+    tenancy.get_pod(conn, scope, pod_id)
+    _require_turn(conn, scope)
+    fields = rules.as_fields()
+    plan = {"name": rules.name, "failures": rules.failure_threshold, "successes": rules.success_threshold}
+    plan |= {"fields": fields, "generation": 0}
+    return _insert(conn, scope, pod_id, None, plan, vantage=_vantage_of_pod(conn, pod_id))
+
+
+def run_view(conn: sa.Connection, scope: Scope, pod_id: int, run_id: int) -> RunView:
+    """Return one run. Raises NotFound for one of another pod or tenant."""
+    row = tenancy.get_own(conn, scope, CheckRun, run_id, "run")
+    if row.pod_id != pod_id:
+        tenancy.get_own(conn, scope, CheckRun, None, "run")
+    return _view(row, db_now(conn))
+
+
+def newest_runs(conn: sa.Connection, scope: Scope, pod_id: int) -> list[RunView]:
+    """Return the newest runs of the pod's checks, the newest first."""
+    tenancy.get_pod(conn, scope, pod_id)
+    query = sa.select(CheckRun.__table__).where(own(scope, CheckRun), CheckRun.pod_id == pod_id)
+    now = db_now(conn)
+    return [_view(row, now) for row in conn.execute(query.order_by(CheckRun.id.desc()).limit(_SHOWN))]
+
+
+def are_any(conn: sa.Connection, vantage: str) -> bool:
+    """Return whether a run waits for a prober of this vantage; cheap: asked several times a second."""
+    asked = sa.select(CheckRun.id).where(CheckRun.vantage == vantage, CheckRun.state == RunState.ASKED).limit(1)
+    return conn.execute(asked).first() is not None
+
+
+def take(conn: sa.Connection, vantage: str, worker_id: str, networks: Sequence[str]) -> list[Taken]:
+    """Take the runs that wait for this vantage, each once, and return what to probe.
+
+    ``networks``: where the platform allows pods to be. Those asked for too long ago are let go.
+    """
+    now = db_now(conn)
+    asked = (CheckRun.vantage == vantage, CheckRun.state == RunState.ASKED)
+    is_old = CheckRun.asked_at <= now - timedelta(seconds=TAKEN_WITHIN_S)
+    conn.execute(sa.update(CheckRun).where(*asked, is_old).values(state=RunState.LAPSED, done_at=now))
+    wanted = sa.select(CheckRun.id).where(*asked).order_by(CheckRun.id).limit(MOST_AT_ONCE)
+    ids = list(conn.scalars(wanted.with_for_update(skip_locked=True)))
+    if not ids:
+        return []
+    update = sa.update(CheckRun).where(CheckRun.id.in_(ids)).values(state=RunState.TAKEN, taken_by=worker_id)
+    rows = conn.execute(update.returning(CheckRun.__table__)).all()
+    found = [(row, _target_of(conn, row, networks)) for row in sorted(rows, key=lambda row: row.id)]
+    return [Taken(row.id, target) for row, target in found if target is not None]
+
+
+def answer(conn: sa.Connection, run_id: int, finding: Finding, begun_us: int, ended_us: int, worker_id: str) -> None:
+    """Store what a run has found, once; of a stored check as a manual result, too, which changes nothing else."""
+    told = {
+        "outcome": finding.outcome.value,
+        "failClass": finding.fail_class and finding.fail_class.value,
+        "code": finding.code,
+        "latencyMs": finding.latency_ms,
+        "error": finding.error,
+    }
+    is_it = (CheckRun.id == run_id, CheckRun.state == RunState.TAKEN)
+    done = sa.update(CheckRun).where(*is_it).values(state=RunState.DONE, answer=told, done_at=db_now(conn))
+    row = conn.execute(done.returning(CheckRun.__table__)).one_or_none()
+    if row is None or row.check_id is None:
+        return
+    values = {
+        "check_id": row.check_id,
+        "claim_token": -row.id,  # holds no claim
+        "scheduled_at": row.asked_at,
+        "tenant_id": row.tenant_id,
+        "pod_id": row.pod_id,
+        "begun_at": from_us(begun_us),
+        "checked_at": from_us(ended_us),
+        "outcome": finding.outcome,
+        "fail_class": finding.fail_class,
+        "code": finding.code,
+        "latency_ms": finding.latency_ms,
+        "error": finding.error,
+        "size": finding.size,
+        "body_hash": finding.body_hash,
+        "excerpt": finding.excerpt,
+        "is_manual": True,
+        "generation": row.plan["generation"],
+        "worker_id": worker_id,
+    }
+    conn.execute(sa.insert(Result).values(**values))
+
+
+def _require_turn(conn: sa.Connection, scope: Scope) -> None:
+    since = db_now(conn) - timedelta(minutes=1)
+    asked = sa.select(sa.func.count()).where(own(scope, CheckRun), CheckRun.asked_at > since)
+    if (conn.scalar(asked) or 0) >= A_MINUTE:
+        raise TooManyRuns(f"{A_MINUTE} runs were asked for within a minute; wait a little")
+
+
+def _vantage_of(conn: sa.Connection, check_id: int) -> str:
+    return conn.execute(sa.select(CheckState.vantage).where(CheckState.check_id == check_id)).scalar_one()
+
+
+def _vantage_of_pod(conn: sa.Connection, pod_id: int) -> str:
+    used = sa.select(CheckState.vantage).where(
+        CheckState.pod_id == pod_id, CheckState.vantage != checks.PROVIDER_VANTAGE
+    )
+    return conn.execute(used.limit(1)).scalar_one_or_none() or checks.LOCAL_VANTAGE
+
+
+def _insert(
+    conn: sa.Connection, scope: Scope, pod_id: int, check_id: int | None, plan: dict[str, Any], vantage: str
+) -> int:
+    values: dict[str, Any] = {"tenant_id": scope.tenant_id, "pod_id": pod_id, "check_id": check_id, "plan": plan}
+    values |= {"vantage": vantage}
+    values |= {"asked_by": scope.actor_name[:200], "asked_at": db_now(conn), "state": RunState.ASKED}
+    return int(conn.execute(sa.insert(CheckRun).values(**values).returning(CheckRun.id)).scalar_one())
+
+
+def _target_of(conn: sa.Connection, row: Row, networks: Sequence[str]) -> Target | None:
+    if row.check_id is not None:
+        loaded = load_targets(conn, [row.check_id], networks).get(row.check_id)
+        target = loaded.target if loaded is not None else None
+    else:
+        target = _dry_target(conn, row, networks)
+    if target is None or target.kind != Kind.AGENT:
+        return target
+    return replace(target, heartbeat=heartbeat_facts(conn, [target]).get(target.check_id))
+
+
+def _dry_target(conn: sa.Connection, row: Row, networks: Sequence[str]) -> Target | None:
+    query = sa.select(Pod.address, Tenant.allowed_networks).join(Tenant, Tenant.id == Pod.tenant_id)
+    pod = conn.execute(query.where(Pod.id == row.pod_id, Pod.deleted_at.is_(None))).one_or_none()
+    if pod is None:
+        return None
+    fields = row.plan["fields"]
+    return Target(
+        check_id=0,
+        pod_id=row.pod_id,
+        tenant_id=row.tenant_id,
+        kind=Kind(fields["checkType"]),
+        address=pod.address,
+        target=fields["target"],
+        config=fields["config"],
+        timeout_s=fields["timeoutSeconds"],
+        interval_s=fields["intervalSeconds"],
+        latency_limit_ms=fields["latencyLimitMs"],
+        networks=common_networks(networks, pod.allowed_networks),
+    )
+
+
+def _view(row: Row, now: datetime) -> RunView:
+    age_s = (to_us(now) - to_us(row.asked_at)) / 1_000_000
+    told = row.answer or {}
+    # Taken by a prober that died: nobody will answer.
+    is_open = row.state in (RunState.ASKED, RunState.TAKEN) and age_s < 3 * TAKEN_WITHIN_S
+    said = None
+    if row.state == RunState.LAPSED or (row.state == RunState.ASKED and age_s >= TAKEN_WITHIN_S):
+        is_open, said = False, f"No prober of vantage {row.vantage} took it within {TAKEN_WITHIN_S} s."
+    elif row.state != RunState.DONE and not is_open:
+        said = "The prober that took it did not answer."
+    outcome = Outcome(told["outcome"]) if told else None
+    fail_class = FailClass(told["failClass"]) if told and told["failClass"] else None
+    plan = row.plan
+    return RunView(
+        run_id=row.id,
+        path=f"/pods/{row.pod_id}/runs/{row.id}",
+        name=plan["name"],
+        is_dry=row.check_id is None,
+        asked_at=row.asked_at,
+        asked_by=row.asked_by,
+        is_open=is_open,
+        said=said,
+        outcome=outcome,
+        found=told.get("error"),
+        code=told.get("code"),
+        latency_ms=told.get("latencyMs"),
+        meaning=meaning(outcome, fail_class, plan["failures"], plan["successes"], row.check_id is not None)
+        if outcome is not None
+        else None,
+    )

@@ -1,0 +1,209 @@
+"""Runs of checks by hand: taken by a real prober, kept as manual results, and changing nothing."""
+
+import re
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from podhealth import clock
+from podhealth.core.words import Role, RunState
+from podhealth.models import Check, CheckRun, CheckState, Result, Transition
+from podhealth.probing.loop import ProbeLoop
+from podhealth.store import checkruns
+from podhealth.store.db import read, write
+from podhealth.store.tenancy import system_scope
+from podhealth.web.installed import installed
+from tests.support.build import a_check, a_pod, a_tenant, a_user
+from tests.support.cast import an_app
+from tests.support.listeners import Listener, page
+from tests.support.wait import wait_for
+from tests.web.conftest import SignedIn
+
+HTTP = {"checkType": "http", "name": "site", "target": "/", "intervalSeconds": "60", "severity": "critical"}
+HTTP |= {
+    "failureThreshold": "3",
+    "successThreshold": "1",
+    "expectedCodes": "200-399",
+    "scheme": "http",
+    "method": "GET",
+}
+
+
+@pytest.fixture
+def adam(engine, tenant, signed_in: SignedIn):
+    with write(engine) as conn:
+        user_id = a_user(conn, tenant, "adam", Role.ADMIN)
+    return signed_in(user_id)
+
+
+@pytest.fixture
+def pod(engine, tenant):
+    """A pod whose check is not due for hours."""
+    with write(engine) as conn:
+        pod_id = a_pod(conn, tenant, "web-1", address="127.0.0.1", status="healthy")
+        later = clock.utcnow() + timedelta(hours=5)
+        a_check(conn, pod_id, "http", status="healthy", fresh_until=later, next_at=later, slot_at=later)
+    return pod_id
+
+
+def check_of(engine, pod_id):
+    with read(engine) as conn:
+        return conn.scalar(sa.select(CheckState.check_id).where(CheckState.pod_id == pod_id))
+
+
+def row_of(engine):
+    with read(engine) as conn:
+        return conn.execute(sa.select(CheckRun.__table__).order_by(CheckRun.id.desc())).first()
+
+
+def set_port(engine, check_id, port):
+    with write(engine) as conn:
+        conn.execute(sa.update(Check).where(Check.id == check_id).values(config={"port": port}))
+
+
+@pytest.fixture
+def prober(app, engine):
+    """A real prober of the vantage local, which may probe loopback."""
+    settings = installed(app).settings.model_copy(update={"demo_loopback": True})
+    loop = ProbeLoop(engine, settings, "local", publish=lambda _: None, hint=lambda _: None)
+    thread = threading.Thread(target=lambda: loop.run(clock.monotonic() + 60), daemon=True)
+    thread.start()
+    yield loop
+    loop.leave()
+    thread.join(10)
+    loop.stop(2.0)
+
+
+def test_a_run_is_probed_shown_and_kept_and_changes_no_status(engine, adam, pod, prober):
+    check_id = check_of(engine, pod)
+    with Listener(page(503)) as server:
+        set_port(engine, check_id, server.port)
+        asked = adam.post(f"/pods/{pod}/checks/{check_id}/run")
+        wait_for(lambda: row_of(engine).state == RunState.DONE, 10, what="the run is answered")
+    shown = adam.get(asked.headers["Location"])
+    with read(engine) as conn:
+        result = conn.execute(sa.select(Result.__table__)).one()
+        state = conn.execute(sa.select(CheckState.status, CheckState.failures)).one()
+        changes = conn.scalar(sa.select(sa.func.count()).select_from(Transition))
+
+    assert "503" in shown.text
+    assert "It changed nothing" in shown.text
+    assert (result.is_manual, result.check_id, result.claim_token < 0) == (True, check_id, True)
+    assert tuple(state) == ("healthy", 0)
+    assert changes == 0
+
+
+def test_a_dry_run_probes_what_stands_in_the_form_and_saves_nothing(engine, adam, pod, prober):
+    with Listener(page(200)) as server:
+        asked = adam.post(f"/pods/{pod}/checks/dry-run", data=HTTP | {"port": str(server.port)})
+        wait_for(lambda: row_of(engine).state == RunState.DONE, 10, what="the dry run is answered")
+    shown = adam.get(asked.headers["Location"])
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(Result)) == 0
+
+    assert "not saved" in shown.text
+    assert "Good: one such answer" in shown.text
+
+
+def test_an_address_outside_the_networks_is_refused_to_a_run_too(app, engine, adam, pod):
+    # This prober may not probe loopback, where the pod is.
+    loop = ProbeLoop(engine, installed(app).settings, "local", publish=lambda _: None, hint=lambda _: None)
+    adam.post(f"/pods/{pod}/checks/dry-run", data=HTTP | {"port": "9"})
+    loop.run(clock.monotonic() + 2)
+    loop.stop(2.0)
+
+    assert row_of(engine).answer["outcome"] in ("invalid", "error")
+
+
+def test_scripts_get_the_run_alone_and_ask_on_while_it_is_open(engine, adam, pod):
+    check_id = check_of(engine, pod)
+    asked = adam.post(f"/pods/{pod}/checks/{check_id}/run", headers={"HX-Request": "true"})
+    path = re.search(r'hx-get="([^"]+)"', asked.text)[1]
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckRun).values(asked_at=clock.utcnow() - timedelta(seconds=31)))
+    late = adam.get(path, headers={"HX-Request": "true"})
+
+    assert asked.text.startswith("<div id=")
+    assert "No prober of vantage local took it within 30 s." in late.text
+    assert "hx-get" not in late.text
+
+
+def test_a_run_asked_for_long_ago_is_not_taken_any_more(engine, adam, pod):
+    check_id = check_of(engine, pod)
+    adam.post(f"/pods/{pod}/checks/{check_id}/run")
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckRun).values(asked_at=clock.utcnow() - timedelta(seconds=31)))
+    with write(engine) as conn:
+        assert checkruns.take(conn, "local", "w-1", ["10.0.0.0/8"]) == []
+
+    assert row_of(engine).state == RunState.LAPSED
+
+
+def test_of_two_probers_one_takes_a_run(engine, adam, pod):
+    adam.post(f"/pods/{pod}/checks/{check_of(engine, pod)}/run")
+    with write(engine) as conn:
+        first = checkruns.take(conn, "local", "w-1", ["127.0.0.0/8"])
+        second = checkruns.take(conn, "local", "w-2", ["127.0.0.0/8"])
+
+    assert (len(first), len(second)) == (1, 0)
+
+
+def test_a_tenant_asks_for_so_many_in_a_minute_and_no_more(engine, tenant, adam, pod):
+    check_id = check_of(engine, pod)
+    with write(engine) as conn:
+        for _ in range(30):
+            checkruns.ask(conn, system_scope(tenant), pod, check_id)
+    refused = adam.post(f"/pods/{pod}/checks/{check_id}/run")
+
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"target": ""}, "Path"), ({"intervalSeconds": "1"}, "Interval"), ({"name": ""}, "Name")]
+)
+def test_a_form_with_mistakes_is_not_run_and_names_them(engine, adam, pod, changed, said):
+    for headers in ({}, {"HX-Request": "true"}):
+        refused = adam.post(f"/pods/{pod}/checks/dry-run", data=HTTP | changed, headers=headers)
+
+        assert refused.status_code == 422
+        assert said.lower() in refused.text.lower()
+        assert ("<html" in refused.text) == (not headers)
+    assert row_of(engine) is None
+
+
+def test_roles_and_tenants(engine, ann, vic, adam, pod):
+    check_id = check_of(engine, pod)
+    with write(engine) as conn:
+        foreign = a_pod(conn, a_tenant(conn, "zeta"), "z-1")
+        foreign_check = a_check(conn, foreign, "http")
+
+    assert vic.post(f"/pods/{pod}/checks/{check_id}/run").status_code == 403
+    assert ann.post(f"/pods/{pod}/checks/{check_id}/run").status_code == 303
+    assert ann.post(f"/pods/{pod}/checks/dry-run", data=HTTP).status_code == 403
+    assert vic.get(f"/pods/{pod}/runs").status_code == 200
+    assert adam.post(f"/pods/{foreign}/checks/{foreign_check}/run").status_code == 404
+    assert adam.post(f"/pods/{pod}/checks/{foreign_check}/run").status_code == 404
+    assert adam.get(f"/pods/{foreign}/runs").status_code == 404
+
+
+def test_all_checks_of_a_pod_are_run_but_those_that_cannot(engine, adam, pod):
+    with write(engine) as conn:
+        a_check(conn, pod, "ping")
+        a_check(conn, pod, "tcp", enabled=False)
+        a_check(conn, pod, "running")
+    adam.post(f"/pods/{pod}/runs")
+    with read(engine) as conn:
+        asked = conn.scalars(sa.select(CheckRun.plan["name"].as_string()).order_by(CheckRun.id))
+
+        assert sorted(asked) == ["http", "ping"]
+
+
+def test_an_app_of_another_vantage_is_not_asked(engine, database_url, adam, pod):
+    adam.post(f"/pods/{pod}/checks/{check_of(engine, pod)}/run")
+    with read(engine) as conn:
+        assert checkruns.are_any(conn, "local")
+        assert not checkruns.are_any(conn, "dc2")
+    assert an_app(database_url) is not None
