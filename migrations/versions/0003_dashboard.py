@@ -251,7 +251,10 @@ def upgrade() -> None:
         batch_op.create_index('ix_status_page_pods_place', ['tenant_id', 'place'], unique=False)
 
     with op.batch_alter_table('transitions', schema=None) as batch_op:
-        batch_op.create_index('ix_transitions_down', ['tenant_id', 'at', 'pod_id', 'to_status', 'bad_since'], unique=False, sqlite_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"), postgresql_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"))
+        batch_op.drop_index('ix_transitions_check_at')
+        batch_op.create_index('ix_transitions_check_at', ['check_id', 'at'], unique=False, sqlite_where=sa.text('check_id IS NOT NULL'), postgresql_where=sa.text('check_id IS NOT NULL'))
+        batch_op.create_index('ix_transitions_of_pods', ['pod_id', 'at', 'id', 'tenant_id', 'from_status', 'to_status', 'bad_since', 'cause_check_id', 'check_id'], unique=False, sqlite_where=sa.text('check_id IS NULL'), postgresql_where=sa.text('check_id IS NULL'))
+        batch_op.create_index('ix_transitions_down', ['tenant_id', 'at', 'pod_id', 'to_status', 'bad_since', 'from_status', 'check_id'], unique=False, sqlite_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"), postgresql_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"))
 
     with op.batch_alter_table('phase_changes', schema=None) as batch_op:
         batch_op.create_index('ix_phase_changes_down', ['tenant_id', 'at'], unique=False, sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
@@ -300,6 +303,9 @@ def downgrade() -> None:
         batch_op.drop_index('ix_phase_changes_down', sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
 
     with op.batch_alter_table('transitions', schema=None) as batch_op:
+        batch_op.drop_index('ix_transitions_check_at', sqlite_where=sa.text('check_id IS NOT NULL'), postgresql_where=sa.text('check_id IS NOT NULL'))
+        batch_op.create_index('ix_transitions_check_at', ['check_id', 'at'], unique=False)
+        batch_op.drop_index('ix_transitions_of_pods', sqlite_where=sa.text('check_id IS NULL'), postgresql_where=sa.text('check_id IS NULL'))
         batch_op.drop_index('ix_transitions_down', sqlite_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"), postgresql_where=sa.text("check_id IS NULL AND (from_status = 'unhealthy' OR to_status = 'unhealthy')"))
 
     with op.batch_alter_table('status_page_pods', schema=None) as batch_op:

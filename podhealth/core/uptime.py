@@ -131,8 +131,11 @@ class _Judge:
         self._not_yet_up = _Cover(_not_yet_up(course.phases, course.successes_us, forever), forever)
         sources = (self._status, self._phase, self._failing, self._episode, self._not_yet_up)
         self.moments = sorted({at for source in sources for at in source.moments})
+        # Most pods show one phase in a month: then the status alone decides.
+        is_watched = all(turn.phase == Phase.MONITORED for turn in course.phases)
+        self.part = self._part_by_status if is_watched else self._part
 
-    def part(self, moment: int) -> Part:
+    def _part(self, moment: int) -> Part:
         phase = self._phase.at(moment)
         if phase == Phase.UNREACHABLE:
             return Part.DOWN

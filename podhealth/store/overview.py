@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import OPEN_HEAL_STATES, Phase, Status
+from podhealth.core.words import Phase, Status
 from podhealth.models import Check, CheckState, Heal, Incident, IncidentMember, Node, Pod, PodStatus
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import check_status, effective
 from podhealth.store.podhealings import Healing as Healing
 from podhealth.store.podhealings import acknowledged_by, healings_of
+from podhealth.store.sql import OPEN_HEALS
 from podhealth.store.strips import Month, Strip, card_strips
 
 _WHY_CHARACTERS = 80
@@ -143,7 +144,7 @@ def _open_heals(conn: sa.Connection, tenant_id: int) -> int:
         sa.select(sa.func.count())
         .select_from(Heal)
         .join(Pod, Pod.id == Heal.pod_id)
-        .where(Heal.tenant_id == tenant_id, Heal.state.in_(OPEN_HEAL_STATES), Pod.deleted_at.is_(None))
+        .where(Heal.tenant_id == tenant_id, Heal.state.in_(OPEN_HEALS), Pod.deleted_at.is_(None))
     )
     return int(n or 0)
 

@@ -11,11 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from podhealth.core.words import OPEN_HEAL_STATES, ApprovalState, Kind, Phase, Status
+from podhealth.core.words import ApprovalState, Kind, Phase, Status
 from podhealth.models import Approval, Check, Episode, Heal, Incident, IncidentMember, Node, Pod, PodStatus
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import Effective
 from podhealth.store.health import has_tag
+from podhealth.store.sql import OPEN_HEALS
 
 
 class Sort(StrEnum):
@@ -161,7 +162,7 @@ def _tag_says(conn: sa.Connection, word: str) -> sa.ColumnElement[bool]:
 
 def has_open_heal(tenant_id: int) -> sa.ColumnElement[bool]:
     """Return the condition over Pod that a heal of it is open."""
-    return Pod.id.in_(sa.select(Heal.pod_id).where(Heal.tenant_id == tenant_id, Heal.state.in_(OPEN_HEAL_STATES)))
+    return Pod.id.in_(sa.select(Heal.pod_id).where(Heal.tenant_id == tenant_id, Heal.state.in_(OPEN_HEALS)))
 
 
 def is_exhausted(tenant_id: int) -> sa.ColumnElement[bool]:

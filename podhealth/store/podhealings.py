@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState
+from podhealth.core.words import Action, Answer, Gate, HealState
 from podhealth.models import Decision, Episode, Heal, Incident, IncidentMember
 from podhealth.store.acknowledging import is_acknowledged
+from podhealth.store.sql import OPEN_HEALS
 
 
 class Healing(NamedTuple):
@@ -54,7 +55,7 @@ def healings_of(conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int]) -> 
         found[e.pod_id] = Healing(None, None, 0, 0, Gate.LADDER, None)
     for h in conn.execute(
         sa.select(Heal.pod_id, Heal.state, Heal.action, Heal.nth_of_action, Heal.of_attempts, Heal.verify_until).where(
-            Heal.tenant_id == tenant_id, Heal.pod_id.in_(pod_ids), Heal.state.in_(OPEN_HEAL_STATES)
+            Heal.tenant_id == tenant_id, Heal.pod_id.in_(pod_ids), Heal.state.in_(OPEN_HEALS)
         )
     ):
         found[h.pod_id] = Healing(h.state, h.action, h.nth_of_action, h.of_attempts, None, h.verify_until)
