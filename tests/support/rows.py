@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from podhealth.models import db
 
 # When a token was used last is noted beside any request it makes; that is no change of what people own.
-_BESIDE = {("api_tokens", "last_used_at")}
+_BESIDE = {("api_tokens", "last_used_at"), ("api_tokens", "last_used_from")}
 _CHAIN = {"audit_entries": "chain", "audit_heads": "chain", "tenants": "id"}
 
 Marks = dict[str, str]

@@ -15,7 +15,9 @@ def test_the_kind_is_chosen_first(adam, pod_id) -> None:
     kinds = re.findall(rf'href="/pods/{pod_id}/checks/new\?kind=(\w+)"', page)
 
     assert kinds == ["http", "tcp", "ping", "agent"]
-    assert adam.get(f"/pods/{pod_id}/checks/new?kind=running").text.count("?kind=") == 4
+    assert (
+        adam.get(f"/pods/{pod_id}/checks/new?kind=running").text.count("checks/new?kind=") == 5
+    )  # four kinds, and the address in the foot
     assert {adam.get(f"/pods/{pod_id}/checks/new?kind={kind}").status_code for kind in kinds} == {200}
 
 
