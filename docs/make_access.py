@@ -24,9 +24,10 @@ def table() -> str:
             rows.setdefault(name, {}).setdefault(rule.role, []).append(act.replace("_", " "))
     head = f"| part | {' | '.join(role.value for role in ROLES)} |\n{'| --- ' * 5}|\n"
     lines = [
-        f"| {name} | {' | '.join(', '.join(acts.get(role, ())) for role in ROLES)} |" for name, acts in rows.items()
+        f"| {name} | {' | '.join(', '.join(acts.get(role, ('–',))) for role in ROLES)} |\n"
+        for name, acts in rows.items()
     ]
-    return head + "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines) + "\n"
+    return head + "".join(lines)
 
 
 def page(text: str) -> str:
