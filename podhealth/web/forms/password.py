@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from podhealth.core.guessable import why_guessable
+
 SHORTEST = 12  # characters
 LONGEST_BYTES = 1024  # a longer one is refused before it is hashed (hazards A24)
 
@@ -20,8 +22,11 @@ def read_new_password(form: Mapping[str, str]) -> NewPassword:
     return NewPassword(form.get("current", ""), form.get("password", ""), form.get("again", ""))
 
 
-def mistakes(typed: NewPassword, email: str) -> dict[str, str]:
-    """Return what is wrong with the new password, by field; the current one is compared elsewhere."""
+def mistakes(typed: NewPassword, email: str, *names: str | None) -> dict[str, str]:
+    """Return what is wrong with the new password, by field; the current one is compared elsewhere.
+
+    ``names``: the person's and the tenant's, which whoever guesses knows.
+    """
     found: dict[str, str] = {}
     if len(typed.password) < SHORTEST:
         found["password"] = f"must have at least {SHORTEST} characters"
@@ -29,6 +34,8 @@ def mistakes(typed: NewPassword, email: str) -> dict[str, str]:
         found["password"] = f"must be at most {LONGEST_BYTES:,} bytes long"
     elif typed.password.strip().lower() == email:
         found["password"] = "must not be your e-mail address"  # noqa: S105 - a sentence
+    elif guessed := why_guessable(typed.password, [email, *filter(None, names)]):
+        found["password"] = guessed
     elif typed.again != typed.password:
         found["again"] = "is not the same"
     return found

@@ -92,7 +92,7 @@ def after_password() -> ResponseReturnValue:
 def set_password() -> ResponseReturnValue:
     """Set the person's password; everywhere else they are signed out."""
     typed = read_new_password(request.form)
-    wrong = mistakes(typed, g.person.email)
+    wrong = mistakes(typed, g.person.email, g.person.name, g.person.tenant)
     if not wrong and _asks_for_current():
         address = request.remote_addr or "unknown"
         tries: FailedTries = current_app.extensions["failed_tries"]

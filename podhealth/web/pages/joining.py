@@ -38,7 +38,7 @@ def join(token: str) -> ResponseReturnValue:
     if told is None:
         return _invitation(token)
     typed, name = read_new_password(request.form), request.form.get("name", "").strip()
-    wrong = mistakes(typed, told.email)
+    wrong = mistakes(typed, told.email, name, told.tenant)
     if wrong:
         return _invitation(token, name, wrong)
     hashed = hash_password(typed.password)  # before the transaction: it takes long
