@@ -250,6 +250,9 @@ def upgrade() -> None:
     with op.batch_alter_table('status_page_pods', schema=None) as batch_op:
         batch_op.create_index('ix_status_page_pods_place', ['tenant_id', 'place'], unique=False)
 
+    with op.batch_alter_table('cloud_pod_auto_heal_events', schema=None) as batch_op:
+        batch_op.create_index('ix_heals_open', ['tenant_id', 'pod_id'], unique=False, sqlite_where=sa.text("state IN ('planned', 'running', 'verifying')"), postgresql_where=sa.text("state IN ('planned', 'running', 'verifying')"))
+
     with op.batch_alter_table('transitions', schema=None) as batch_op:
         batch_op.drop_index('ix_transitions_check_at')
         batch_op.create_index('ix_transitions_check_at', ['check_id', 'at'], unique=False, sqlite_where=sa.text('check_id IS NOT NULL'), postgresql_where=sa.text('check_id IS NOT NULL'))
@@ -301,6 +304,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table('phase_changes', schema=None) as batch_op:
         batch_op.drop_index('ix_phase_changes_down', sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
+
+    with op.batch_alter_table('cloud_pod_auto_heal_events', schema=None) as batch_op:
+        batch_op.drop_index('ix_heals_open', sqlite_where=sa.text("state IN ('planned', 'running', 'verifying')"), postgresql_where=sa.text("state IN ('planned', 'running', 'verifying')"))
 
     with op.batch_alter_table('transitions', schema=None) as batch_op:
         batch_op.drop_index('ix_transitions_check_at', sqlite_where=sa.text('check_id IS NOT NULL'), postgresql_where=sa.text('check_id IS NOT NULL'))

@@ -61,7 +61,7 @@ def fill_past(engine: sa.Engine, size: Size, now: datetime) -> dict[str, int]:
     }
     healed = [outage for outage in found if outage.pod_id % 3 and outage.pod_id != FLAPPER]
     rows[Episode] = [_episode(number, outage) for number, outage in enumerate(healed, 1)]
-    rows[Heal] = [_heal(number, outage) for number, outage in enumerate(healed, 1) if outage.end]
+    rows[Heal] = [_heal(number, outage) for number, outage in enumerate(healed, 1) if outage.end or number % 4 == 0]
     rows[Decision] = [row for number, outage in enumerate(healed, 1) for row in _decisions(number, outage)]
     told = [outage for outage in found if outage.end is None or outage.pod_id % 10 == 0]
     rows[Incident] = [_incident(number, outage) for number, outage in enumerate(told, 1)]
@@ -123,8 +123,7 @@ def _episode(number: int, outage: Outage) -> dict[str, Any]:
 
 
 def _heal(number: int, outage: Outage) -> dict[str, Any]:
-    assert outage.end is not None  # only such are healed here
-    state = _STATES[number % len(_STATES)]
+    state = _STATES[number % len(_STATES)] if outage.end else HealState.VERIFYING
     return {
         "tenant_id": TENANT,
         "pod_id": outage.pod_id,
@@ -140,7 +139,8 @@ def _heal(number: int, outage: Outage) -> dict[str, Any]:
         "reason": _REASON,
         "error_message": "the provider said no" if state is HealState.FAILED else None,
         "previous_status": Status.UNHEALTHY.value,
-        "new_status": Status.HEALTHY.value,
+        "new_status": Status.HEALTHY.value if outage.end else None,
+        "verify_until": None if outage.end else outage.begin + timedelta(days=1),
         "triggered_at": outage.begin,
         "started_at": outage.begin,
         "called_at": outage.begin,

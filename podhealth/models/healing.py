@@ -104,6 +104,7 @@ class Heal(Base):
         sa.Index("ix_heals_pod_triggered", "pod_id", "triggered_at"),
         sa.Index("ix_heals_tenant_triggered", "tenant_id", "triggered_at"),
         sa.Index("ix_heals_step", "next_step_at", **_OPEN),
+        sa.Index("ix_heals_open", "tenant_id", "pod_id", **_OPEN),  # or SQLite would read all that a tenant ever had
         sa.UniqueConstraint("idempotency_key"),
     )
 

@@ -36,7 +36,7 @@ def effects_of(
     """
     since = now - SPAN
     by_policy: dict[int, list[Happened]] = defaultdict(list)
-    for row in conn.execute(_heals(scope, since, policy_id).where(Heal.policy_id.is_not(None))):
+    for row in conn.execute(_heals(scope, since, policy_id).where(Heal.policy_id.is_not(None))).all():
         by_policy[row.policy_id].append(Happened(*row[1:]))
     shadows = {row[0]: int(row[1]) for row in conn.execute(_shadows(scope, since, policy_id))}
     found = {each: effect(by_policy[each]) for each in {*by_policy, *shadows}}

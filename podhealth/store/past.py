@@ -5,7 +5,7 @@ Nothing is drawn or counted here.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -115,9 +115,9 @@ class _Grouped(dict[int, list[Any]]):
         return []
 
 
-def _by(column: int, rows: Iterable[Row]) -> _Grouped:
+def _by(column: int, rows: sa.CursorResult[Any]) -> _Grouped:
     found = _Grouped()
-    for row in rows:
+    for row in rows.all():  # at once: one by one takes twice as long
         found.setdefault(row[column], []).append(row)
     return found
 

@@ -78,7 +78,7 @@ def pasts_of(
     turns = _turns(conn, since, kept)
     phases = _phase_turns(conn, since, kept)
     heals: dict[int, list[RecordedHeal]] = defaultdict(list)
-    for pod_id, at, action in conn.execute(_HEALS, {"tenant": scope.tenant_id, "since": since}):
+    for pod_id, at, action in conn.execute(_HEALS, {"tenant": scope.tenant_id, "since": since}).all():
         heals[pod_id].append(RecordedHeal(at, _ACTIONS[action]))
     pods = [
         _past(head, turns.get(pod_id, ()), phases.get(pod_id, ()), heals.get(pod_id, ()), (since, end))
@@ -115,7 +115,7 @@ def _heads(conn: sa.Connection, scope: Scope) -> Sequence[Any]:
 def _of_pods(conn: sa.Connection, query: str, since: int, pod_ids: Iterable[int]) -> Iterable[Any]:
     name, ids = conn.dialect.name, list(pod_ids)
     values = {"since": since, "ids": json.dumps(ids) if name == "sqlite" else ids}
-    return conn.execute(sa.text(query.format(among=_AMONG[name])), values)
+    return conn.execute(sa.text(query.format(among=_AMONG[name])), values).all()
 
 
 def _turns(conn: sa.Connection, since: int, pod_ids: Iterable[int]) -> dict[int, list[Turned]]:
