@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import ProviderKind, Role
-from podhealth.models import AuditEntry, Heal, Pod, Snooze
+from podhealth.models import AuditEntry, CheckRun, Heal, Pod, Snooze
 from podhealth.store.db import read, write
 from tests.support.build import a_check, a_pod, a_policy, a_tenant, a_user
 from tests.support.cast import Caller
@@ -52,7 +52,7 @@ def test_boxes_and_acts_are_there_for_who_may(adam: Caller, ann: Caller, vic: Ca
     for view in ("cards", "dense"):
         assert 'name="ids"' not in vic.get(f"/pods?view={view}").text
         assert ann.get(f"/pods?view={view}").text.count('name="ids"') == 3
-    assert re.findall(r'name="act"\s+value="(\w+)"', ann.get("/pods").text) == ["snooze", "heal"]
+    assert re.findall(r'name="act"\s+value="(\w+)"', ann.get("/pods").text) == ["snooze", "run", "heal"]
     assert re.findall(r'name="act"\s+value="(\w+)"', adam.get("/pods").text)[-3:] == ["tag", "untag", "delete"]
 
 
@@ -122,6 +122,18 @@ def test_heal_now_plans_what_the_gates_let_through_and_tells_what_held_the_other
     assert told["can"][0] == "Done", told
     with read(engine) as conn:
         assert conn.execute(sa.select(Heal.pod_id)).scalars().all() == [can]
+
+
+def test_the_checks_of_many_pods_are_run_once_each(engine, ann: Caller, pods: list[int]):
+    with write(engine) as conn:
+        for pod_id in pods[:2]:
+            a_check(conn, pod_id, "http")
+    done = [send(ann, "run", pods) for _ in range(2)]
+
+    assert came(done[0].text) == came(done[1].text)
+    assert came(done[0].text)["web-0"] == ("Done", "1 check is being probed.")
+    assert came(done[0].text)["web-2"] == ("Done", "It has no check to run.")
+    assert count(engine, CheckRun) == 2
 
 
 def test_tags_come_and_go_and_each_pod_is_audited(engine, adam: Caller, pods: list[int]):

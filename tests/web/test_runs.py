@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
+from podhealth.core.manual import A_MINUTE
 from podhealth.core.words import Role, RunState
 from podhealth.models import Check, CheckRun, CheckState, Result, Transition
 from podhealth.probing.loop import ProbeLoop
@@ -153,7 +154,7 @@ def test_of_two_probers_one_takes_a_run(engine, adam, pod):
 def test_a_tenant_asks_for_so_many_in_a_minute_and_no_more(engine, tenant, adam, pod):
     check_id = check_of(engine, pod)
     with write(engine) as conn:
-        for _ in range(30):
+        for _ in range(A_MINUTE):
             checkruns.ask(conn, system_scope(tenant), pod, check_id)
     refused = adam.post(f"/pods/{pod}/checks/{check_id}/run")
 

@@ -29,6 +29,7 @@ class BulkAct:
 ACTS: dict[str, BulkAct] = {
     "snooze": BulkAct("Snooze", empty_forms()["snooze"].values),
     "heal": BulkAct("Heal", {"reason": ""}),
+    "run": BulkAct("Run the checks of", {}),
     "tag": BulkAct("Tag", {"tag": ""}, is_change=True),
     "untag": BulkAct("Remove a tag of", {"tag": ""}, is_change=True),
     "delete": BulkAct("Delete", {"confirm": ""}, is_change=True),

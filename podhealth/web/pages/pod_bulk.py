@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from podhealth.core.errors import Forbidden, InputError
-from podhealth.store import bulk, heals, holds, inventory
+from podhealth.store import bulk, checkruns, heals, holds, inventory
 from podhealth.store.bulk import Act, Came
 from podhealth.store.db import read
 from podhealth.store.zones import zone_of
@@ -97,6 +97,12 @@ def _deed(act: str, asked: Asked) -> Act:
         heals.heal_now(conn, scope, pod_id, asked.reason or "")
         return "A heal is planned."
 
+    def run(conn: sa.Connection, pod_id: int) -> str | None:
+        many = len(checkruns.ask_all(conn, scope, pod_id))
+        return (
+            f"{many} {'check is' if many == 1 else 'checks are'} being probed." if many else "It has no check to run."
+        )
+
     def delete(conn: sa.Connection, pod_id: int) -> str | None:
         inventory.delete_pod(conn, scope, pod_id)
         return None
@@ -105,7 +111,7 @@ def _deed(act: str, asked: Asked) -> Act:
         change = bulk.add_tag if act == "tag" else bulk.remove_tag
         return change(conn, scope, pod_id, asked.tag or "", networks)
 
-    return {"snooze": snooze, "heal": heal, "delete": delete, "tag": tag, "untag": tag}[act]
+    return {"snooze": snooze, "heal": heal, "run": run, "delete": delete, "tag": tag, "untag": tag}[act]
 
 
 def _fresh_shell() -> Shell:
