@@ -5,6 +5,7 @@ from datetime import timedelta
 import click
 import sqlalchemy as sa
 
+from podhealth.cli import people
 from podhealth.cli.database import OPERATOR, database
 from podhealth.cli.installation import Installation, data_option, open_installation
 from podhealth.cli.token import find_tenant
@@ -21,7 +22,11 @@ _ROLES = [role.value for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN, Role.P
 
 @click.group()
 def user() -> None:
-    """Make users."""
+    """Make users, list them, and change what they may do."""
+
+
+for command in (people.show, people.change_role, people.disable, people.enable):
+    user.add_command(command)
 
 
 @user.command("create")

@@ -13,7 +13,7 @@ from podhealth.core.errors import Conflict, Forbidden, InputError
 from podhealth.core.fields import line
 from podhealth.core.words import Actor, LetterKind, Role
 from podhealth.models import ApiToken, Invitation, Session, Tenant, User
-from podhealth.store import audit, letters
+from podhealth.store import audit, letters, watchers
 from podhealth.store.accounts import checked_email, hash_of, require_new
 from podhealth.store.db import db_now
 from podhealth.store.tenancy import Scope, get_own, own, system_scope
@@ -61,18 +61,18 @@ class Offer(NamedTuple):
 
 def members(conn: sa.Connection, scope: Scope) -> list[Member]:
     """Return the tenant's people, those with access first, by name."""
-    seen = (
-        sa.select(sa.func.max(sa.func.coalesce(Session.last_seen_at, Session.created_at)))
-        .where(Session.user_id == User.id)
-        .scalar_subquery()
-    )
-    last_seen = sa.type_coerce(seen, Session.created_at.type)
     rows = conn.execute(
-        sa.select(User.id, User.name, User.email, User.role, User.active, User.totp_since.is_not(None), last_seen)
+        sa.select(User.id, User.name, User.email, User.role, User.active, User.totp_since.is_not(None), last_seen())
         .where(own(scope, User))
         .order_by(User.active.desc(), sa.func.lower(User.name), User.id)
     )
     return [Member(*row) for row in rows]
+
+
+def last_seen() -> sa.ColumnElement[datetime | None]:
+    """Return when the user of a query was last seen in any session."""
+    seen = sa.select(sa.func.max(watchers.last_seen())).where(Session.user_id == User.id)
+    return sa.type_coerce(seen.scalar_subquery(), Session.created_at.type)
 
 
 def invited(conn: sa.Connection, scope: Scope) -> list[Invited]:

@@ -1,12 +1,16 @@
-"""The tenants of an installation as its platform admin sees them. Nobody else may ask: web/access.py sees to that."""
+"""The tenants and people of an installation as its operator sees them. Nobody else may ask (web/access.py)."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.words import Action, HealState, Status
-from podhealth.models import Check, Heal, Pod, PodStatus, Tenant, User
+from podhealth.core.words import Action, HealState, Role, Status
+from podhealth.models import Check, Heal, Pod, PodStatus, Session, Tenant, User
+from podhealth.store import audit
+from podhealth.store.db import db_now
+from podhealth.store.members import last_seen
+from podhealth.store.tenancy import system_scope
 
 _A_DAY = timedelta(hours=24)
 
@@ -22,6 +26,54 @@ class TenantLine(NamedTuple):
     users: int
     heals: int
     created_at: datetime
+
+
+class Person(NamedTuple):
+    """Somebody with an account; ``tenant`` null: a platform admin."""
+
+    user_id: int
+    tenant_id: int | None
+    tenant: str | None
+    email: str
+    name: str
+    role: Role
+    active: bool
+    has_second_factor: bool
+    last_seen_at: datetime | None
+
+
+def people(conn: sa.Connection, tenant_id: int | None = None) -> list[Person]:
+    """Return everybody with an account, or those of one tenant, by address; those of deleted tenants not."""
+    rows = conn.execute(_people().where(sa.true() if tenant_id is None else User.tenant_id == tenant_id))
+    return [Person._make(row) for row in rows]
+
+
+def find_person(conn: sa.Connection, email: str) -> Person | None:
+    """Return who has this address, however it is spelt."""
+    row = conn.execute(_people().where(User.email == email.strip().lower())).one_or_none()
+    return None if row is None else Person._make(row)
+
+
+def switch_admin(conn: sa.Connection, person: Person, is_on: bool) -> None:
+    """Take a platform admin's access away, with all sessions, or give it back.
+
+    The last one's too: who has the command line makes another with ``podhealth user create``.
+    """
+    is_it = sa.and_(User.id == person.user_id, User.role == Role.PLATFORM, User.active != is_on)
+    if conn.execute(sa.update(User).where(is_it).values(active=is_on)).rowcount != 1:
+        return
+    if not is_on:
+        still = sa.and_(Session.user_id == person.user_id, Session.ended_at.is_(None))
+        conn.execute(sa.update(Session).where(still).values(ended_at=db_now(conn)))
+    what = "access given back" if is_on else "access taken away"
+    by = system_scope(audit.INSTALLATION, "command line")
+    audit.write_installation(conn, by, what, "user", person.user_id, {"email": person.email})
+
+
+def _people() -> sa.Select[Any]:
+    columns: tuple[Any, ...] = (User.id, User.tenant_id, Tenant.name, User.email, User.name, User.role, User.active)
+    query = sa.select(*columns, User.totp_since.is_not(None), last_seen())
+    return query.outerjoin(Tenant, Tenant.id == User.tenant_id).where(Tenant.deleted_at.is_(None)).order_by(User.email)
 
 
 def tenant_lines(conn: sa.Connection, now: datetime) -> list[TenantLine]:

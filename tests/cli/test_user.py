@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import Role
-from podhealth.models import AuditEntry, User
+from podhealth.models import AuditEntry, Session, User
 from podhealth.store import accounts
 from podhealth.store.db import db_now, read, write
 from tests.cli.conftest import refused
+from tests.support.cast import a_session
 
 COMMAND = "user"
 
@@ -59,3 +60,89 @@ def test_a_lost_second_factor_is_switched_off_by_the_operator(sqlite_engine, acm
 
     assert tuple(row) == (None, None)
     assert told[-1] == "second factor switched off"
+
+
+@pytest.fixture
+def staff(sqlite_engine, acme, run, capsys):
+    """ann, acme's only admin; vic, a viewer; and op, of no tenant."""
+    for name, role in (("ann", "admin"), ("vic", "viewer"), ("op", "platform")):
+        tenant = () if role == "platform" else ("--tenant", "acme")
+        run("create", *tenant, "--role", role, "--email", f"{name}@x.example", "--name", name)
+
+
+def _told(engine):
+    with read(engine) as conn:
+        return conn.execute(sa.select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).mappings().one()
+
+
+def test_the_list_says_who_there_is_and_what_each_may_do(sqlite_engine, staff, run):
+    run("disable", "--email", "vic@x.example")
+
+    said = run("list")
+
+    assert said[0].split("\t") == ["e-mail", "name", "tenant", "role", "access", "second factor", "last seen"]
+    assert said[1:] == [
+        "ann@x.example\tann\tacme\tadmin\tyes\toff\tnever",
+        "op@x.example\top\t-\tplatform\tyes\toff\tnever",
+        "vic@x.example\tvic\tacme\tviewer\ttaken away\toff\tnever",
+    ]
+
+
+def test_the_list_of_one_tenant_has_its_people_alone(sqlite_engine, staff, run, capsys):
+    with write(sqlite_engine) as conn:
+        accounts.create_tenant(conn, "zeta")
+
+    assert len(run("list", "--tenant", "acme")) == 3
+    assert len(run("list", "--tenant", "zeta")) == 1
+    assert refused(run, capsys, "list", "--tenant", "none") == "--tenant: there is no tenant called 'none'"
+
+
+def test_a_role_is_changed_and_audited_as_done_at_the_command_line(sqlite_engine, staff, run):
+    run("role", "--email", "VIC@x.example", "--role", "operator")
+
+    told = _told(sqlite_engine)
+    assert _kept(sqlite_engine, "vic@x.example").role is Role.OPERATOR
+    assert (told["what"], told["actor_name"], told["after"]["role"]) == ("role changed", "command line", "operator")
+
+
+@pytest.mark.parametrize("words", [("role", "--role", "viewer"), ("disable",)])
+def test_the_last_admin_stays_one_at_the_command_line_too(sqlite_engine, staff, run, capsys, words):
+    said = refused(run, capsys, *words, "--email", "ann@x.example")
+
+    assert "ann is the last admin: make somebody else admin first" in said
+    assert _kept(sqlite_engine, "ann@x.example").role is Role.ADMIN
+
+
+@pytest.mark.parametrize("name", ["vic", "op"])
+def test_access_is_taken_away_with_all_sessions_and_given_back(sqlite_engine, staff, run, name):
+    email = f"{name}@x.example"
+    with write(sqlite_engine) as conn:
+        user_id = conn.scalar(sa.select(User.id).where(User.email == email))
+    a_session(sqlite_engine, user_id)
+
+    run("disable", "--email", email)
+    run("disable", "--email", email)
+    with read(sqlite_engine) as conn:
+        ended = conn.scalar(sa.select(Session.ended_at).where(Session.user_id == user_id))
+        is_active = conn.scalar(sa.select(User.active).where(User.id == user_id))
+    taken = _told(sqlite_engine)
+    run("enable", "--email", email)
+    given = _told(sqlite_engine)
+
+    assert ended is not None
+    assert is_active is False
+    assert [t["what"] for t in (taken, given)] == ["access taken away", "access given back"]
+    with read(sqlite_engine) as conn:
+        assert conn.scalar(sa.select(User.active).where(User.id == user_id)) is True
+        assert conn.scalar(sa.select(sa.func.count()).where(AuditEntry.what == "access taken away")) == 1
+
+
+def test_a_platform_admin_stays_one(sqlite_engine, staff, run, capsys):
+    said = refused(run, capsys, "role", "--email", "op@x.example", "--role", "viewer")
+
+    assert said == "--email: op@x.example is a platform admin, and stays one"
+
+
+@pytest.mark.parametrize("words", [("disable",), ("enable",), ("role", "--role", "viewer")])
+def test_nobody_is_found_under_an_unknown_address(sqlite_engine, staff, run, capsys, words):
+    assert refused(run, capsys, *words, "--email", "x@y.example") == "--email: there is no user 'x@y.example'"
