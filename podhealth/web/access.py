@@ -103,6 +103,7 @@ RULES: dict[str, Rule] = {
     "wall.links": _SET,
     "wall.create_link": _SET,
     "wall.end_link": _SET,
+    "styleguide.show": _OPERATE,
     "ops.show": _OPERATE,
     "ops.view_tenant": _OPERATE,
     "ops.leave_tenant": _OPERATE,
