@@ -69,8 +69,7 @@ def _more(response: Response) -> Response:
     if not is_for_everybody(response):
         # Also for answers without a person: the same address answers differently before and after signing in.
         response.headers["Cache-Control"] = "no-store"
-        response.headers.add("Vary", "Cookie")
-        response.headers.add("Vary", "HX-Request")
+        response.vary.update(("Cookie", "HX-Request"))  # in one line: what adds to it later reads only the first
     if "request_id" in g:
         response.headers["X-Request-Id"] = str(g.request_id)
     return response
