@@ -124,6 +124,7 @@ def test_each_route_that_writes_asks_for_more_than_a_viewer_or_is_about_oneself(
     may_viewers = {
         "account.sign_out",
         "account.set_password",
+        "account.end_one_session",
         "account.sign_out_everywhere",
         "second_factor.begin",
         "second_factor.confirm",

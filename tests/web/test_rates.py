@@ -45,12 +45,12 @@ def test_who_changes_too_much_waits_and_nobody_else_does(strict, engine, people)
     statuses = [_change(ann).status_code for _ in range(3)]
     refused = _change(ann)
 
-    assert statuses == [404] * 3
+    assert statuses == [422] * 3
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert "Nothing was done. You can try again in" in refused.text
     assert refused.headers["Content-Security-Policy"]
-    assert [_change(ann_elsewhere).status_code, _change(bob).status_code] == [404, 404]
+    assert [_change(ann_elsewhere).status_code, _change(bob).status_code] == [422, 422]
     assert ann.get("/pods").status_code == 200
 
 
@@ -74,7 +74,7 @@ def test_expensive_answers_are_counted_for_themselves(strict, engine, people):
     statuses = [ann.get("/heals.csv").status_code for _ in range(3)]
 
     assert statuses == [200, 200, 429]
-    assert _change(ann).status_code == 404
+    assert _change(ann).status_code == 422
 
 
 def test_who_is_nobody_is_counted_by_address_and_no_header_makes_another_of_it(strict, engine, tenant):
@@ -95,7 +95,7 @@ def test_web_processes_count_together_by_redis(database_url, redis_url, engine, 
 
     statuses = [_change(Caller(apps[n % 2], session=sid)).status_code for n in range(4)]
 
-    assert statuses == [404, 404, 404, 429]
+    assert statuses == [422, 422, 422, 429]
 
 
 def test_what_the_program_sends_while_somebody_reads_or_types_is_not_counted():

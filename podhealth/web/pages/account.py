@@ -7,7 +7,7 @@ from flask import Blueprint, current_app, g, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_security.utils import hash_password
 
-from podhealth.core.errors import NotFound
+from podhealth.core.errors import InputError
 from podhealth.store import accounts, people
 from podhealth.store.db import read, write
 from podhealth.store.second_factor import is_on
@@ -121,7 +121,7 @@ def end_one_session() -> ResponseReturnValue:
     """End one of the person's sessions; its open pages close within seconds."""
     typed = request.form.get("session", "")
     if not (typed.isascii() and typed.isdecimal()):
-        raise NotFound
+        raise InputError("session", "must be one of the list")
     with write(engine_of()) as conn:
         people.end_session(conn, current_scope(), g.person.id, int(typed[:20]))
     return redirect("/account?saved=session#sessions", 303)
