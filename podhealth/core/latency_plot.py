@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 HEIGHT = 100
 _TOP_SHARE = 0.995
+_WORTH_CUTTING = 1.1  # what is longer by less is drawn: to cut it would gain nothing
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 _MOST_TICKS = 4
 
@@ -58,6 +59,8 @@ def axis(points: Sequence[Point | None]) -> Axis | None:
     below = found[int(place)]
     above = found[min(int(place) + 1, len(found) - 1)]
     top = max(below + (above - below) * (place - int(place)), 0.001)
+    if found[-1] <= top * _WORTH_CUTTING:
+        top = max(found[-1], top)
     step = _step(top)
     return Axis(top, tuple(Tick(round(HEIGHT * (1 - n * step / top), 1), n * step) for n in range(int(top / step) + 1)))
 

@@ -36,6 +36,14 @@ def test_the_axis_ends_between_the_two_longest_of_120() -> None:
     assert axis.y_of(1_100.0) == 0
 
 
+def test_what_is_hardly_longer_than_the_rest_is_drawn_not_cut() -> None:
+    points = _points(*[100.0] * 119, 105.0)
+    axis = latency_plot.axis(points)
+    assert axis is not None
+    assert axis.top_ms == 105.0
+    assert latency_plot.cut(points, axis) == ()
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(0.001, 60_000)), min_size=1, max_size=120))
 def test_the_axis_begins_at_0_and_has_two_to_five_marks(p95s: list[float | None]) -> None:
     axis = latency_plot.axis(_points(*p95s))
