@@ -78,16 +78,27 @@ def _percent(share: int, whole: int) -> float | None:
     return share * 100_000 // whole / 1_000 if whole else None
 
 
+def _places(moments: Sequence[int], asked: Sequence[int]) -> list[int]:
+    """Return how many of the sorted ``moments`` are at or before each of those asked for, in ascending order too."""
+    place, last, found = 0, len(moments), []
+    for moment in asked:
+        while place < last and moments[place] <= moment:
+            place += 1
+        found.append(place)
+    return found
+
+
 class _Steps:
-    """A value that holds from each moment until the next: a lookup in sorted moments."""
+    """A value that holds from each moment until the next."""
 
     def __init__(self, turns: Iterable[tuple[int, str]], before: str) -> None:
         pairs = list(turns)
         self.moments = [at for at, _ in pairs]
         self._values = [before, *(value for _, value in pairs)]
 
-    def at(self, moment: int) -> str:
-        return self._values[bisect_right(self.moments, moment)]
+    def at(self, asked: Sequence[int]) -> list[str]:
+        """Return the value at each of these moments, which ascend."""
+        return [self._values[place] for place in _places(self.moments, asked)]
 
 
 class _Cover:
@@ -101,8 +112,9 @@ class _Cover:
             elif begin < end:
                 self.moments += [begin, end]
 
-    def holds(self, moment: int) -> bool:
-        return bisect_right(self.moments, moment) % 2 == 1
+    def holds(self, asked: Sequence[int]) -> list[bool]:
+        """Return of each of these moments, which ascend, whether it lies in a stretch."""
+        return [place % 2 == 1 for place in _places(self.moments, asked)]
 
 
 def _dated_back(changes: Iterable[Change]) -> Iterable[Stretch]:
@@ -131,26 +143,28 @@ class _Judge:
         self._not_yet_up = _Cover(_not_yet_up(course.phases, course.successes_us, forever), forever)
         sources = (self._status, self._phase, self._failing, self._episode, self._not_yet_up)
         self.moments = sorted({at for source in sources for at in source.moments})
-        # Most pods show one phase in a month: then the status alone decides.
-        is_watched = all(turn.phase == Phase.MONITORED for turn in course.phases)
-        self.part = self._part_by_status if is_watched else self._part
 
-    def _part(self, moment: int) -> Part:
-        phase = self._phase.at(moment)
-        if phase == Phase.UNREACHABLE:
-            return Part.DOWN
-        if phase == Phase.STARTING:
-            waits = self._episode.holds(moment) and self._not_yet_up.holds(moment)
-            return Part.DOWN if waits else Part.EXCLUDED
-        if phase != Phase.MONITORED:
-            return Part.EXCLUDED
-        return self._part_by_status(moment)
+    def parts(self, moments: Sequence[int]) -> list[Part]:
+        """Return what each of these moments counts as; they ascend."""
+        by_status = [
+            Part.DOWN if fails or status == Status.UNHEALTHY else Part.EXCLUDED if status == Status.UNKNOWN else Part.UP
+            for status, fails in zip(self._status.at(moments), self._failing.holds(moments), strict=True)
+        ]
+        if not self._phase.moments:
+            return by_status
+        waits = [
+            healing and not_yet
+            for healing, not_yet in zip(self._episode.holds(moments), self._not_yet_up.holds(moments), strict=True)
+        ]
+        return [
+            part if phase == Phase.MONITORED else _part_by_phase(phase, waiting)
+            for part, phase, waiting in zip(by_status, self._phase.at(moments), waits, strict=True)
+        ]
 
-    def _part_by_status(self, moment: int) -> Part:
-        status = self._status.at(moment)
-        if status == Status.UNHEALTHY or self._failing.holds(moment):
-            return Part.DOWN
-        return Part.EXCLUDED if status == Status.UNKNOWN else Part.UP
+
+def _part_by_phase(phase: str, is_waited_for: bool) -> Part:
+    is_down = phase == Phase.UNREACHABLE or (phase == Phase.STARTING and is_waited_for)
+    return Part.DOWN if is_down else Part.EXCLUDED
 
 
 def parts(begin_us: int, end_us: int, course: Course) -> list[tuple[int, int, Part]]:
@@ -163,8 +177,7 @@ def parts(begin_us: int, end_us: int, course: Course) -> list[tuple[int, int, Pa
     judge = _Judge(course, forever=end_us)
     cuts = [begin_us, *(at for at in judge.moments if begin_us < at < end_us), end_us]
     found: list[tuple[int, int, Part]] = []
-    for begin, end in zip(cuts, cuts[1:], strict=False):
-        part = judge.part(begin)
+    for begin, end, part in zip(cuts, cuts[1:], judge.parts(cuts[:-1]), strict=False):
         if found and found[-1][2] == part:
             found[-1] = (found[-1][0], end, part)
         elif begin < end:
