@@ -178,3 +178,17 @@ def test_five_minutes_are_kept_14_days_and_hours_400(engine: sa.Engine, check: i
         hours = conn.execute(sa.select(Hour.at).order_by(Hour.at)).scalars().all()
     assert five == [hour - timedelta(days=13)]
     assert hours == [hour - timedelta(days=days) for days in (399, 15, 13)]
+
+
+def test_a_result_of_an_open_bucket_is_not_passed_over_by_a_newer_one_of_a_closed_bucket(
+    engine: sa.Engine, check: int
+) -> None:
+    with read(engine) as conn:
+        begin = to_us(db_now(conn)) // BUCKET_US * BUCKET_US
+    edge = from_us(begin + BUCKET_US)
+    _come_to(edge + 3 * MINUTE)
+    for moment in (edge - MINUTE, edge + MINUTE, edge - timedelta(seconds=1)):  # two workers' clocks are apart
+        _results(engine, check, moment, 10.0)
+    assert [row.ok for row in _made(engine)] == [1]
+    _come_to(edge + 8 * MINUTE)
+    assert [row.ok for row in _made(engine)] == [2, 1]
