@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from podhealth.core.banners import Banners, Facts, Hold, Stop, banners
 from podhealth.core.operation import PROBES_OVERDUE_S
 from podhealth.core.words import BreakerState, KillScope, MessageState
-from podhealth.models import Breaker, CheckState, KillSwitch, Message, Node, Notice, Pod, TickStep, Vantage
-from podhealth.store import brakeview, holds, ticks, workers
+from podhealth.models import Breaker, CheckState, KillSwitch, Message, Node, Notice, Pod, TickStep, Vantage, Worker
+from podhealth.store import brakeview, holds, ticks
 from podhealth.store.checks import PROVIDER_VANTAGE
+from podhealth.store.claim import DEAD_AFTER_S
 from podhealth.store.tenancy import system_scope
 
 _MOST = 20
@@ -28,12 +29,18 @@ def of_tenant(conn: sa.Connection, tenant_id: int, now: datetime) -> Banners:
 
 def facts(conn: sa.Connection, tenant_id: int, now: datetime) -> Facts:
     """Return what keeps the tenant's pods from being watched, healed or told of at ``now``."""
-    pulse = conn.execute(_PULSE, {"now": now}).one()
+    asked = {
+        "tenant_id": tenant_id,
+        "now": now,
+        "late": now - timedelta(seconds=PROBES_OVERDUE_S),
+        "living": now - timedelta(seconds=DEAD_AFTER_S),
+    }
+    pulse = conn.execute(_PULSE, asked).one()
     waits = [(now - since).total_seconds() for since in (pulse.notice_at, pulse.message_at) if since is not None]
     return Facts(
         tick_age_s=None if pulse.tick_at is None else (now - pulse.tick_at).total_seconds(),
         outbox_s=max(waits, default=0.0),
-        unmanned=_unmanned(conn, tenant_id, now),
+        unmanned=_unmanned(conn, asked) if pulse.has_unmanned else (),
         blind=_blind(conn, tenant_id) if pulse.has_blind else (),
         nodes=_nodes(conn, tenant_id) if pulse.has_node else (),
         stops=_stops(conn, tenant_id, now) if pulse.has_switch else (),
@@ -42,6 +49,21 @@ def facts(conn: sa.Connection, tenant_id: int, now: datetime) -> Facts:
 
 
 _NOW = sa.bindparam("now", type_=KillSwitch.until.type)
+# Vantages at which checks of the tenant wait, and no prober lives.
+_SEEN = ticks.VANTAGES.columns(sa.column("name", sa.String)).subquery("seen")
+_UNMANNED = sa.select(_SEEN.c.name).where(
+    _SEEN.c.name != PROVIDER_VANTAGE,
+    ~sa.exists().where(
+        Worker.role == "probe",
+        Worker.vantage == _SEEN.c.name,
+        Worker.beat_at >= sa.bindparam("living", type_=Worker.beat_at.type),
+    ),
+    sa.exists().where(
+        CheckState.vantage == _SEEN.c.name,
+        CheckState.tenant_id == sa.bindparam("tenant_id", type_=CheckState.tenant_id.type),
+        CheckState.next_at < sa.bindparam("late", type_=CheckState.next_at.type),
+    ),
+)
 _PULSE = sa.select(
     sa.select(sa.func.max(TickStep.ran_at)).scalar_subquery().label("tick_at"),
     sa.select(sa.func.min(Notice.at)).where(Notice.grouped_at.is_(None)).scalar_subquery().label("notice_at"),
@@ -53,17 +75,12 @@ _PULSE = sa.select(
     sa.exists().where(Breaker.state != BreakerState.CLOSED).label("has_breaker"),
     sa.exists().where(Vantage.blind_since.is_not(None)).label("has_blind"),
     sa.exists().where(Node.unreachable_since.is_not(None), Node.deleted_at.is_(None)).label("has_node"),
+    _UNMANNED.exists().label("has_unmanned"),
 )
 
 
-def _unmanned(conn: sa.Connection, tenant_id: int, now: datetime) -> tuple[str, ...]:
-    manned = {one.vantage for one in workers.living(conn, "probe")} | {PROVIDER_VANTAGE}
-    late = now - timedelta(seconds=PROBES_OVERDUE_S)
-    return tuple(
-        name
-        for name in sorted(set(ticks.vantages(conn)) - manned)
-        if conn.scalar(sa.select(sa.exists().where(*_seen_from(name, tenant_id), CheckState.next_at < late)))
-    )
+def _unmanned(conn: sa.Connection, asked: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(conn.execute(_UNMANNED.order_by(_SEEN.c.name), asked).scalars())
 
 
 def _seen_from(vantage: str, tenant_id: int) -> tuple[sa.ColumnElement[bool], ...]:

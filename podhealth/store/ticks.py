@@ -18,7 +18,7 @@ _LARGE_LOG_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 4096
 
 # One step along the index a vantage, however many checks it has.
-_VANTAGES = sa.text(
+VANTAGES = sa.text(
     "WITH RECURSIVE v(name) AS (SELECT (SELECT min(vantage) FROM check_states) UNION ALL"
     " SELECT (SELECT min(s.vantage) FROM check_states s WHERE s.vantage > v.name) FROM v WHERE v.name IS NOT NULL)"
     " SELECT name FROM v WHERE name IS NOT NULL"
@@ -78,7 +78,7 @@ def put_back(conn: sa.Connection, ran: Sequence[Ran], holder: str) -> None:
 
 def vantages(conn: sa.Connection) -> list[str]:
     """Return the vantages that checks are probed from."""
-    return list(conn.execute(_VANTAGES).scalars())
+    return list(conn.execute(VANTAGES).scalars())
 
 
 def checkpoint(engine: sa.Engine) -> None:

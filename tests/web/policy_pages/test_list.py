@@ -63,7 +63,7 @@ def test_the_list_sends_as_many_statements_for_many_policies_as_for_few(
     engine_of_app = app.extensions["podhealth"].engine
     adam.get("/policies")
 
-    with count_queries(engine_of_app, at_most=12):
+    with count_queries(engine_of_app, at_most=13):
         assert adam.get("/policies").status_code == 200
 
 
