@@ -57,10 +57,13 @@ def _part(share: Share, when: str, zone: tzinfo) -> str:
     return f"{text} from {begun}" if share.times == 1 else f"{text} in {share.times} runs, the first from {begun}"
 
 
-def sentence(name: str, strip: Strip, zone: tzinfo = UTC) -> str:
-    """Return the strip as one sentence: "http, last 24 h: healthy but for 18 min unhealthy from 10:02"."""
+def sentence(name: str, strip: Strip, zone: tzinfo = UTC, over: str | None = None) -> str:
+    """Return the strip as one sentence: "http, last 24 h: healthy but for 18 min unhealthy from 10:02".
+
+    ``over``: what the range is called where it does not end now.
+    """
     when = "%H:%M" if strip.range in (Range.HOUR, Range.DAY, Range.CARD) else "%Y-%m-%d %H:%M"
-    head = f"{name}, {SHAPES[strip.range].words}: "
+    head = f"{name}, {over or SHAPES[strip.range].words}: "
     if not (found := shares(strip.runs)):
         return head + "not measured"
     main, *others = found

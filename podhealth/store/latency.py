@@ -1,7 +1,8 @@
 """How long a pod's checks took over one range: plots on the axis of the strips, made from rollups.
 
-An hour is read from results; a day from rollups of 5 minutes; longer ranges from those of an hour. What no rollup is
-made of yet is read from results. How it is drawn is core/latency_plot's rule.
+An hour is read from results; a day, and an hour that ended earlier, from rollups of 5 minutes; longer ranges, and
+those for which these are gone, from rollups of an hour. What no rollup is made of yet is read from results. How it is
+drawn is core/latency_plot's rule.
 """
 
 from bisect import bisect_right
@@ -22,6 +23,7 @@ from podhealth.models import Check, CheckState, FiveMinutes, Hour, Result
 from podhealth.models.base import from_us, to_us
 from podhealth.store import rollups
 from podhealth.store.podlanes import Span
+from podhealth.store.retention import FIVE_MINUTES_KEPT
 
 _LONGEST_RAW_US = 2 * HOUR_US  # more than that is not made yet only while an installation catches up
 _SHORTEST_INTERVAL_US = 5_000_000
@@ -95,7 +97,7 @@ _Buckets = dict[int, dict[int, Totals]]  # check: number of the bucket: what it 
 def _by_bucket(conn: sa.Connection, check_ids: Sequence[int], span: Span) -> _Buckets:
     begin, end = span.edges[0], to_us(span.now)
     found: _Buckets = {}
-    if span.range == Range.HOUR:
+    if not _grain_us(span):
         made = dict.fromkeys(check_ids, begin)
     else:
         made = rollups.made_until(conn, check_ids)
@@ -105,14 +107,23 @@ def _by_bucket(conn: sa.Connection, check_ids: Sequence[int], span: Span) -> _Bu
     return found
 
 
+def _grain_us(span: Span) -> int:
+    """Return how long the finest rollups of the range are; 0: it is made of results."""
+    if span.seen_at is None:
+        return 0 if span.range == Range.HOUR else BUCKET_US
+    is_old = from_us(span.edges[0]) < span.seen_at - FIVE_MINUTES_KEPT
+    return HOUR_US if is_old else BUCKET_US
+
+
 def _add_rollups(
     conn: sa.Connection, check_ids: Sequence[int], span: Span, made: Mapping[int, int], into: _Buckets
 ) -> None:
     begin = span.edges[0]
     hours_until = begin
+    is_of_hours = span.range == Range.MONTH or _grain_us(span) == HOUR_US
     # In a zone that is half an hour off, hours would lie across the edges of a week's buckets.
-    if span.range == Range.MONTH or all(edge % HOUR_US == 0 for edge in span.edges[:-1]) and span.range == Range.WEEK:
-        hours_until = min(made.values(), default=begin) // HOUR_US * HOUR_US
+    if is_of_hours or all(edge % HOUR_US == 0 for edge in span.edges[:-1]) and span.range == Range.WEEK:
+        hours_until = min(min(made.values(), default=begin), to_us(span.now)) // HOUR_US * HOUR_US
         _add_stored(conn, Hour, check_ids, (begin, hours_until), HOUR_US, span, into)
     _add_stored(conn, FiveMinutes, check_ids, (hours_until, to_us(span.now)), BUCKET_US, span, into)
 
@@ -142,9 +153,11 @@ def _add_results(
     conn: sa.Connection, check_ids: Sequence[int], span: Span, since: Mapping[int, int], into: _Buckets
 ) -> None:
     r, s = Result, CheckState
-    # No index by time: a check's newest results are those with the highest tokens.
     first_us = min(since.values())
-    claims = (to_us(span.now) - first_us) // _SHORTEST_INTERVAL_US + _SPARE_CLAIMS
+    if first_us > to_us(span.now):
+        return
+    # No index by time: a check's newest results are those with the highest tokens.
+    claims = (to_us(span.seen_at or span.now) - first_us) // _SHORTEST_INTERVAL_US + _SPARE_CLAIMS
     rows: Any = conn.execute(
         sa.select(r.check_id, sa.type_coerce(r.checked_at, sa.BigInteger), r.outcome, r.latency_ms)
         .join(s, sa.and_(r.check_id == s.check_id, r.claim_token > s.claim_token - claims))
@@ -167,16 +180,17 @@ def _plot(check: Any, found: Mapping[int, Totals], span: Span) -> LatencyPlot:
     points = [_point(found.get(place)) for place in range(buckets)]
     axis = latency_plot.axis(points)
     step_us = SHAPES[span.range].step.total_seconds()
-    spare = 0 if check.interval_seconds <= step_us else -int(-check.interval_seconds // step_us)
+    apart_s = max(check.interval_seconds, _grain_us(span) / 1_000_000)
+    spare = 0 if apart_s <= step_us else -int(-apart_s // step_us)
     p50 = [None if point is None else point.p50 for point in points]
     p95 = [None if point is None else point.p95 for point in points]
     limit = check.latency_limit_ms
     overall = _overall(found)
     return LatencyPlot(
         check_id=check.id,
-        range=span.range.value,
+        range=span.key,
         name=check.name,
-        sentence=f"{check.name} latency, {SHAPES[span.range].words}: {_in_words(overall, limit)}",
+        sentence=f"{check.name} latency, {span.words}: {_in_words(overall, limit)}",
         buckets=buckets,
         p50=latency_plot.lines(p50, axis, spare) if axis else (),
         p95=latency_plot.lines(p95, axis, spare) if axis else (),

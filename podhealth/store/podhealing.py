@@ -128,6 +128,8 @@ class Moment:
     snoozed_until: datetime | None
     closes: str
     wanted: WantedLine | None = None
+    planned: str | None = None  # where the heal is cancelled that is planned and not begun
+    unheard: str | None = None  # where the incident is acknowledged that nobody has
 
 
 class HealingViews(NamedTuple):
@@ -275,6 +277,7 @@ def _moment(conn: sa.Connection, g: Gathered, snoozes: Sequence[SnoozeLine]) -> 
         heal_now_closed=closed,
         snoozed_until=max((s.until for s in snoozes), default=None),
         closes=_closes(g),
+        planned=f"/heals/{g.heal.id}" if g.heal is not None and g.heal.state == HealState.PLANNED else None,
     )
 
 

@@ -84,13 +84,16 @@ class PhaseBand(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PodLane:
-    """What the healer did, which phases the pod had, and the axis that all lanes share."""
+    """What the healer did, which phases the pod had, and the axis that all lanes share.
+
+    ``ticks``: how long ago, or moments where the axis does not end now.
+    """
 
     pod_id: int
     range: str
     begin: datetime
     end: datetime
-    ticks: tuple[str, ...]
+    ticks: tuple[str | datetime, ...]
     heals: tuple[HealMark, ...]
     heals_sentence: str
     phases: tuple[PhaseBand, ...]
@@ -98,12 +101,37 @@ class PodLane:
 
 
 class Span(NamedTuple):
-    """A range as it ends now in a tenant's zone, with the edges of its buckets."""
+    """A range as it ends at ``now`` in a tenant's zone, with the edges of its buckets.
+
+    ``seen_at``: when somebody looks at it, where it ended earlier; such a range never changes any more.
+    """
 
     range: Range
     now: datetime
     zone: tzinfo
     edges: tuple[int, ...]
+    seen_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """What the ids of its parts end in: pushes renew what ends now, and no other."""
+        return self.range.value if self.seen_at is None else f"{self.range.value}-past"
+
+    @property
+    def words(self) -> str:
+        """What it is called: "last 24 h", "24 h until 2026-11-23 10:14"."""
+        words = SHAPES[self.range].words
+        if self.seen_at is None:
+            return words
+        return f"{words.removeprefix('last ')} until {self.now.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    @property
+    def ticks(self) -> tuple[str | datetime, ...]:
+        """Five places of the axis, from its begin to its end."""
+        if self.seen_at is None:
+            return _AXIS[self.range]
+        last = len(self.edges) - 1
+        return tuple(from_us(self.edges[last * quarter // 4]) for quarter in range(5))
 
     @property
     def since(self) -> datetime:
@@ -119,9 +147,10 @@ class Span(NamedTuple):
         return round(100 * (place + share) / (len(self.edges) - 1), 2)
 
 
-def span_of(range_: Range, now: datetime, zone: tzinfo) -> Span:
-    """Return the range that ends now."""
-    return Span(range_, now, zone, edges(range_, to_us(now), zone))
+def span_of(range_: Range, now: datetime, zone: tzinfo, at: datetime | None = None) -> Span:
+    """Return the range that ends now, or that ended ``at``."""
+    end = now if at is None or at >= now else at
+    return Span(range_, end, zone, edges(range_, to_us(end), zone), None if end is now else now)
 
 
 def check_strips(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> tuple[CheckStrip, ...]:
@@ -160,23 +189,21 @@ def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[i
         )
         for run in found[-MOST_ROWS:]
     ]
-    strip = strip_of(past, drawn, span.now, span.zone)
-    return CheckStrip(
-        check_id, span.range.value, past.name, strip, tuple(reversed(rows)), max(0, len(found) - MOST_ROWS)
-    )
+    strip = strip_of(past, drawn, span.now, span.zone, span.words)
+    return CheckStrip(check_id, span.key, past.name, strip, tuple(reversed(rows)), max(0, len(found) - MOST_ROWS))
 
 
 def pod_lane(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> PodLane:
     """Return the lane of the pod itself."""
     heals = _heals(conn, tenant_id, pod_id, span)
     bands = tuple(_bands(pod.course.phases, span))
-    words = SHAPES[span.range].words
+    words = span.words
     return PodLane(
         pod_id=pod_id,
-        range=span.range.value,
+        range=span.key,
         begin=span.since,
         end=span.now,
-        ticks=_AXIS[span.range],
+        ticks=span.ticks,
         heals=heals,
         heals_sentence=f"healing, {words}: {_heals_in_words(heals)}",
         phases=bands,
@@ -190,14 +217,14 @@ def _heals(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> tupl
     rows = conn.execute(
         sa.select(*columns)
         .where(h.tenant_id == tenant_id, h.pod_id == pod_id)
-        .where(h.triggered_at > span.since)
+        .where(h.triggered_at > span.since, h.triggered_at <= span.now)
         .order_by(h.triggered_at.desc())
         .limit(_MOST_MARKS)
     ).all()
     marks = [
         HealMark(
             span.x_of(row.triggered_at),
-            span.x_of(row.completed_at or span.now),
+            span.x_of(row.completed_at or span.seen_at or span.now),
             f"heal-{row.state.value}",
             row.action,
             row.nth_of_action,
@@ -215,7 +242,8 @@ def _wishes(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> lis
     d = Decision
     rows = conn.execute(
         sa.select(d.at, d.action, d.inputs)
-        .where(d.tenant_id == tenant_id, d.pod_id == pod_id, d.gate == Gate.MODE, d.at > span.since)
+        .where(d.tenant_id == tenant_id, d.pod_id == pod_id, d.gate == Gate.MODE)
+        .where(d.at > span.since, d.at <= span.now)
         .order_by(d.at.desc())
         .limit(_MOST_MARKS)
     )

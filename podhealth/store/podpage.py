@@ -5,7 +5,7 @@ pod was up.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -61,10 +61,12 @@ class UptimeTable:
 
 @dataclass(frozen=True, slots=True)
 class PodPage:
-    """The whole page."""
+    """The whole page. ``is_past``: its lanes end before now, and stay as they are."""
 
     pod_id: int
     zone: tzinfo
+    born_at: datetime
+    is_past: bool
     head: PodHead
     healing: PodHealing
     why: Why
@@ -91,11 +93,15 @@ class PodPage:
 
 
 class Wanted(NamedTuple):
-    """What of a pod's past a page shows: a range of strips, events of one kind or all, before a place or the newest."""
+    """What of a pod's past a page shows: a range of strips, events of one kind or all, before a place or the newest.
+
+    ``at``: where the range ends; null, or a moment to come: now.
+    """
 
     range: Range = Range.DAY
     events: str | None = None
     before: Place | None = None
+    at: datetime | None = None
 
 
 NEWEST = Wanted()
@@ -113,16 +119,20 @@ def pod_page(
     if not cards or healing is None:  # deleted since the first look
         return None
     health = pod_health(conn, row, now)
-    past = pod_pasts(conn, tenant_id, [pod_id], now - _LONGEST, now)[pod_id]
+    incident = open_incident_of(conn, tenant_id, pod_id, now)
+    unheard = f"{incident.path}/acknowledge" if incident is not None and incident.acknowledged_at is None else None
     zone = _zone(row.zone)
-    span = span_of(wanted.range, now, zone)
+    span = span_of(wanted.range, now, zone, wanted.at)
+    past = pod_pasts(conn, tenant_id, [pod_id], min(now - _LONGEST, span.since), now)[pod_id]
     return PodPage(
         pod_id=pod_id,
         zone=zone,
-        head=pod_head(cards[0], health, open_incident_of(conn, tenant_id, pod_id, now), now),
+        born_at=row.created_at,
+        is_past=span.seen_at is not None,
+        head=pod_head(cards[0], health, incident, now),
         healing=healing.healing,
         why=healing.why,
-        moment=healing.moment,
+        moment=replace(healing.moment, unheard=unheard),
         checks=check_rows(health, now),
         lane=pod_lane(conn, tenant_id, pod_id, span, past),
         strips=check_strips(conn, tenant_id, pod_id, span, past),

@@ -70,14 +70,17 @@ def length_of(range_: Range) -> timedelta:
     return SHAPES[range_].buckets * SHAPES[range_].step
 
 
-def strip_of(past: Past, drawn: Drawn, now: datetime, zone: tzinfo = UTC) -> Strip:
-    """Return what ``draw`` made of a past as pages show it, with the uptime over exactly the range's length."""
+def strip_of(past: Past, drawn: Drawn, now: datetime, zone: tzinfo = UTC, over: str | None = None) -> Strip:
+    """Return what ``draw`` made of a past as pages show it, with the uptime over exactly the range's length.
+
+    ``over``: what the range is called where it does not end now.
+    """
     up = uptime(to_us(now - length_of(drawn.range)), to_us(now), past.course)
     return Strip(
         buckets=len(drawn.buckets),
         runs=tuple(Run(block.first, block.width, shade(block.mark)) for block in drawn.blocks),
         notches=tuple(Run(place, 1, shade(mark)) for place, mark in drawn.notches),
-        sentence=told.sentence(past.name, drawn, zone),
+        sentence=told.sentence(past.name, drawn, zone, over),
         uptime=percent_text(up.percentage),
         coverage=coverage_text(up),
     )

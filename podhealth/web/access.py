@@ -122,6 +122,7 @@ RULES: dict[str, Rule] = {
     "pods.ask_bulk": _ACT,  # tags and deletions: an admin, asked in the page
     "pods.bulk_act": _ACT,
     "pods.show": _SEE,
+    "decisions.show": _SEE,
     "pods.new": _SET,
     "pods.create": _SET,
     "pods.edit": _SET,

@@ -174,3 +174,20 @@ def test_a_check_whose_rollups_wait_does_not_hide_those_of_others(
         conn.execute(sa.insert(RollupMark).values(check_id=other, token=0, made_until=until))
     first, _ = _plots(engine, scope, pod, Range.MONTH)
     assert sum(row.measured for row in first.rows) == 12
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["rollups", "results"])
+def test_an_hour_that_ended_earlier_is_drawn_without_what_came_after(
+    engine: sa.Engine, scope: Scope, pod: int, check: int, hour: datetime, is_made: bool
+) -> None:
+    for number in range(12):
+        _results(engine, check, hour + number * 5 * MINUTE, 10.0)
+    _results(engine, check, hour + HOUR + timedelta(seconds=1), 900.0)
+    if is_made:
+        rollups.make_due(engine)
+    with read(engine) as conn:
+        span = span_of(Range.HOUR, db_now(conn), UTC, hour + 59 * MINUTE)
+        (plot,) = latency_plots(conn, scope.tenant_id, pod, span)
+    assert sum(row.measured for row in plot.rows) == 12
+    assert len(plot.p50) == 1
+    assert plot.range == "1h-past"

@@ -182,3 +182,49 @@ def test_events_of_one_kind(engine, tenant, now):
     }
 
     assert kinds == {"heals": {"heal"}, "transitions": {"transition"}, "decisions": set()}
+
+
+def test_an_earlier_day_is_drawn_as_it_was_and_by_moments(engine, tenant, now):
+    with write(engine) as conn:
+        pod_id, check_id = a_healthy_pod(conn, tenant, now)
+        an_outage(conn, pod_id, now - 34 * HOUR, HOUR, check_id)
+        for id_ in (check_id, None):
+            an_outage(conn, pod_id, now - 2 * HOUR, HOUR, id_)
+        for hours in (30, 3):
+            begun = {"triggered_at": now - hours * HOUR, "completed_at": now - hours * HOUR, "next_step_at": None}
+            a_heal(conn, pod_id, state=HealState.SUCCEEDED, **begun)
+
+    page = page_of(engine, tenant, pod_id, now, at=now - DAY)
+
+    assert page.is_past
+    assert [run.shade for run in page.strips[0].runs] == ["healthy", "unhealthy", "healthy"]
+    assert (page.strips[0].range, page.lane.range) == ("24h-past", "24h-past")
+    assert (page.lane.begin, page.lane.end) == (now - 2 * DAY, now - DAY)
+    assert len(page.lane.heals) == 1
+    assert all(not isinstance(tick, str) for tick in page.lane.ticks)
+    assert page.strips[0].strip.sentence.startswith(f"http, 24 h until {now - DAY:%Y-%m-%d %H:%M}: ")
+    assert page.uptime.lines[0] == ("24 h", "95.83 %", "100 %", "1 h")  # the figures beside it are today's
+
+
+def test_a_range_that_ends_in_time_to_come_ends_now(engine, tenant, now):
+    with write(engine) as conn:
+        pod_id, _ = a_healthy_pod(conn, tenant, now)
+
+    page = page_of(engine, tenant, pod_id, now, at=now + DAY)
+
+    assert not page.is_past
+    assert page.lane.ticks[-1] == "now"
+    assert page.lane.end == now
+
+
+def test_before_the_longest_range_the_past_is_still_known(engine, tenant, now):
+    with write(engine) as conn:
+        pod_id, check_id = a_healthy_pod(conn, tenant, now)
+        an_outage(conn, pod_id, now - 36 * DAY, HOUR, check_id)
+        phase_turned(conn, pod_id, now - 35 * DAY, "monitored", "maintenance")
+        phase_turned(conn, pod_id, now - 35 * DAY + HOUR, "maintenance", "monitored")
+
+    page = page_of(engine, tenant, pod_id, now, range=Range("7d"), at=now - 33 * DAY)
+
+    assert [run.shade for run in page.strips[0].runs] == ["healthy", "unhealthy", "healthy"]
+    assert [band.length for band in page.lane.phases] == ["1 h"]

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import HealState, ProviderKind
-from podhealth.models import AuditEntry, Episode, Heal, PodStatus, Snooze
+from podhealth.models import AuditEntry, Decision, Episode, Heal, PodStatus, Snooze
 from podhealth.store.db import db_now, read, write
-from tests.support.build import a_check, a_heal, a_pod, a_policy, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, an_episode, an_incident
 from tests.support.cast import Caller
 from tests.support.past import HOUR, a_healthy_pod, a_sick_pod
 
@@ -294,3 +294,62 @@ def test_older_events_have_a_page_of_their_own(engine, ann: Caller, sick: int):
     second = ann.get(older[1].replace("&amp;", "&")).text
 
     assert (first.count("event is-heal"), second.count("event is-heal")) == (50, 10)
+
+
+def test_an_earlier_time_is_frozen_and_leads_back_to_now(ann: Caller, sick: int):
+    page = ann.get(f"/pods/{sick}").text
+    earlier = re.search(rf'href="(/pods/{sick}\?at=[^"#]+)#history-{sick}" rel="prev"', page)
+    assert earlier
+    assert "History: not live" not in page
+    assert 'rel="next"' not in page
+
+    past = ann.get(earlier[1]).text
+
+    assert "History: not live" in past
+    assert f'id="lane-{sick}-24h-past"' in past
+    assert f'id="lane-{sick}-24h"' not in past
+    assert "data-fresh" not in past.split(f'id="history-{sick}"')[1].split(">")[0]
+    assert f'href="/pods/{sick}#history-{sick}" rel="next"' in past
+    assert f'href="/pods/{sick}#history-{sick}">Back to now' in past
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-01-01T10:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", ""])
+def test_a_time_that_is_none_counts_as_now(ann: Caller, sick: int, at: str):
+    page = ann.get(f"/pods/{sick}?at={at}")
+
+    assert page.status_code == 200
+    assert "History: not live" not in page.text
+
+
+def test_the_decisions_on_a_pod_are_listed_with_what_they_looked_at(engine, ann: Caller, zoe: Caller, sick: int):
+    gates = [{"gate": "budget", "open": False, "reason": "6 of 6 heals", "inputs": {"used": 6, "most": 6}}]
+    with write(engine) as conn:
+        of_pod = {"tenant_id": conn.scalar(sa.select(PodStatus.tenant_id).where(PodStatus.pod_id == sick))}
+        of_pod |= {"pod_id": sick, "answer": "hold", "gate": "budget", "inputs": {"gates": gates}}
+        now = db_now(conn)
+        rows = [of_pod | {"at": now - n * HOUR, "reason": f"Budget spent, {n} h ago."} for n in range(60, 0, -1)]
+        conn.execute(sa.insert(Decision), rows)
+
+    page = ann.get(f"/pods/{sick}/decisions").text
+    older = ann.get(re.search(r'href="([^"]+)">Older decisions', page)[1]).text
+
+    assert page.count('class="event is-decision') == 50
+    assert older.count('class="event is-decision') == 10
+    assert "Budget spent, 1 h ago." in page
+    assert "Budget spent, 60 h ago." in older
+    assert "6 of 6 heals" in page
+    assert "<span>used <b>6</b></span>" in page
+    assert zoe.get(f"/pods/{sick}/decisions").status_code == 404
+    assert ann.get(f"/pods/{sick}/decisions?cursor=x").status_code == 422
+    assert f'href="/pods/{sick}/decisions"' in ann.get(f"/pods/{sick}").text
+
+
+def test_a_planned_heal_and_an_incident_nobody_has_are_named_with_the_way_to_them(engine, ann: Caller, sick: int):
+    with write(engine) as conn:
+        heal_id = a_heal(conn, sick, state=HealState.PLANNED)
+        incident_id = an_incident(conn, sick)
+
+    page = ann.get(f"/pods/{sick}").text
+
+    assert f'<a href="/heals/{heal_id}">cancel it</a>' in page
+    assert f'<a href="/incidents/{incident_id}/acknowledge" data-key="a">acknowledge it</a>' in page

@@ -4,7 +4,7 @@ Attached to the blueprint of web/pages/pods.py. What stands on the page is store
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from podhealth.store import heals, holds, podpage, submissions, tenancy
 from podhealth.store.db import read, write
 from podhealth.store.podevents import KINDS, Place
 from podhealth.store.podpage import PodPage, Wanted
+from podhealth.store.strips import length_of
 from podhealth.web.cursors import decode, encode
 from podhealth.web.forms.act import ActForm
 from podhealth.web.forms.pods import LENGTHS, empty_forms, read_reason, read_snooze, typed
@@ -38,6 +39,15 @@ class Tab(NamedTuple):
     word: str
     path: str
     is_here: bool
+
+
+class Times(NamedTuple):
+    """Ways through time, null where there is none: nothing was before the pod was made, and nothing is after now."""
+
+    is_past: bool
+    earlier: str | None
+    later: str | None
+    live: str
 
 
 @pages.get("/pods/<id:pod_id>")
@@ -142,6 +152,7 @@ def _page(pod_id: int, refused: ActForm | None = None, status: int = 200) -> Res
             refused=refused,
             lengths=LENGTHS,
             ranges=_range_tabs(pod_id, wanted),
+            times=_times(pod_id, wanted, page, shell.now),
             kinds=_event_tabs(pod_id, wanted),
             older=_older(pod_id, wanted, page.events.next),
             zone=_zone_name(page, shell.now),
@@ -158,7 +169,17 @@ def _wanted() -> Wanted:
         Range(range_) if range_ in RANGES else Range.DAY,
         kind if kind in KINDS else None,
         _place(request.args.get("cursor")),
+        _moment(request.args.get("at", "")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    """Return a moment with its zone; null for a text that is none, and for a year that no range reaches back from."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo and 1980 <= moment.year < 9000 else None
 
 
 def _place(cursor: str | None) -> Place | None:
@@ -172,30 +193,48 @@ def _place(cursor: str | None) -> Place | None:
     return place
 
 
-def _path(pod_id: int, range_: Range, kind: str | None, place: Place | None = None) -> str:
-    told = {"range": None if range_ == Range.DAY else range_.value, "events": kind}
-    told |= {"cursor": encode(*place) if place else None}
+def _path(pod_id: int, wanted: Wanted) -> str:
+    told = {"range": None if wanted.range == Range.DAY else wanted.range.value, "events": wanted.events}
+    told |= {"at": f"{wanted.at:%Y-%m-%dT%H:%M:%SZ}" if wanted.at else None}
+    told |= {"cursor": encode(*wanted.before) if wanted.before else None}
     query = "&".join(f"{name}={value}" for name, value in told.items() if value)
     return f"/pods/{pod_id}" + (f"?{query}" if query else "")
 
 
 def _range_tabs(pod_id: int, wanted: Wanted) -> list[Tab]:
+    here = wanted._replace(before=None)
     return [
-        Tab(_WORDS[one], _path(pod_id, one, wanted.events) + f"#history-{pod_id}", one == wanted.range)
+        Tab(_WORDS[one], _path(pod_id, here._replace(range=one)) + f"#history-{pod_id}", one == wanted.range)
         for one in RANGES
     ]
+
+
+def _times(pod_id: int, wanted: Wanted, page: PodPage, now: datetime) -> Times:
+    """Return the ways to the range before this one, to the one after it, and back to now."""
+    length = length_of(wanted.range)
+    end = page.lane.end
+    here, at = wanted._replace(before=None), f"#history-{pod_id}"
+    live = _path(pod_id, here._replace(at=None)) + at
+    later = _path(pod_id, here._replace(at=end + length)) + at if end + length < now else live
+    return Times(
+        page.is_past,
+        _path(pod_id, here._replace(at=end - length)) + at if end - length > page.born_at else None,
+        later if page.is_past else None,
+        live,
+    )
 
 
 def _event_tabs(pod_id: int, wanted: Wanted) -> list[Tab]:
     at = f"#events-part-{pod_id}"
     kinds = [(None, "all"), *((kind, kind) for kind in KINDS)]
-    return [Tab(word, _path(pod_id, wanted.range, kind) + at, kind == wanted.events) for kind, word in kinds]
+    here = wanted._replace(before=None)
+    return [Tab(word, _path(pod_id, here._replace(events=kind)) + at, kind == wanted.events) for kind, word in kinds]
 
 
 def _older(pod_id: int, wanted: Wanted, place: Place | None) -> str | None:
     if place is None:
         return None
-    return _path(pod_id, wanted.range, wanted.events, place) + f"#events-part-{pod_id}"
+    return _path(pod_id, wanted._replace(before=place)) + f"#events-part-{pod_id}"
 
 
 def _zone_name(page: PodPage, now: datetime) -> str:
