@@ -215,7 +215,8 @@ def _times(pod_id: int, wanted: Wanted, page: PodPage, now: datetime) -> Times:
     end = page.lane.end
     here, at = wanted._replace(before=None), f"#history-{pod_id}"
     live = _path(pod_id, here._replace(at=None)) + at
-    later = _path(pod_id, here._replace(at=end + length)) + at if end + length < now else live
+    # A range that would end just before now is the one that ends now.
+    later = _path(pod_id, here._replace(at=end + length)) + at if now - (end + length) > length / 20 else live
     return Times(
         page.is_past,
         _path(pod_id, here._replace(at=end - length)) + at if end - length > page.born_at else None,
