@@ -1,14 +1,14 @@
 """`make screenshots`: every page in three widths and both themes, of a house with a past; and a story of a real demo.
 
-``python -m tests.browser.screenshots [FOLDER] [--pages|--story]``: into ./screenshots unless a folder is named; takes
-about five minutes.
+``python -m tests.browser.screenshots [FOLDER] [--pages|--story|--docs]``: into ./screenshots unless a folder is named;
+takes about five minutes. ``--docs`` takes the six that the README shows, into docs/pictures.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.gallery import a_gallery
 from tests.support.api import Api
@@ -92,6 +92,33 @@ def take_pages(folder: Path) -> None:
             print(f"{address.name}: {page.title()}", flush=True)
 
 
+# What the README shows: the file's name, the page, and its theme.
+SHOWN = (
+    ("overview", "pods", "light"),
+    ("pod", "pods-one", "light"),
+    ("policy", "policies-one", "light"),
+    ("incident", "incidents-one", "light"),
+    ("wall", "wall", "dark"),
+    ("status-page", "s-one", "light"),
+)
+
+
+def take_for_docs(folder: Path) -> None:
+    """Take the upper part of the pages that the README shows."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ph-gallery-") as data,
+        a_gallery(Path(data)) as house,
+        a_browser() as browser,
+    ):
+        by_name = {address.name: address for address in house.pages}
+        for name, shown, theme in SHOWN:
+            address = by_name[shown]
+            size: ViewportSize = {"width": 1280, "height": 860}
+            page = house.enter(browser, address.role, viewport=size, color_scheme=theme).new_page()
+            page.goto(house.web.origin + address.path)
+            page.screenshot(path=folder / f"{name}.png")
+
+
 def take_story(folder: Path) -> None:
     """Take a pod of a real demo as it falls ill and is healed."""
     with tempfile.TemporaryDirectory(prefix="ph-pictures-") as data, running_up(Path(data) / "data", "--demo") as up:
@@ -113,6 +140,9 @@ def take_story(folder: Path) -> None:
 def main(folder: Path, only: str | None) -> None:
     """Take all pictures, or one half of them."""
     folder.mkdir(parents=True, exist_ok=True)
+    if only == "--docs":
+        take_for_docs(folder)
+        return
     if only != "--story":
         take_pages(folder)
     if only != "--pages":
@@ -122,4 +152,5 @@ def main(folder: Path, only: str | None) -> None:
 
 if __name__ == "__main__":
     folders = [word for word in sys.argv[1:] if not word.startswith("--")]
-    main(Path(folders[0] if folders else "screenshots"), next((w for w in sys.argv[1:] if w.startswith("--")), None))
+    only = next((word for word in sys.argv[1:] if word.startswith("--")), None)
+    main(Path(folders[0] if folders else "docs/pictures" if only == "--docs" else "screenshots"), only)
