@@ -32,7 +32,7 @@ def pages(engine, tenant, zeta, signed_in):
     readers = [signed_in(user_id) for user_id in ids]
 
     def lines(page):
-        told = page.text.partition('<div id="banners"')[2].partition("<main")[0]
+        told = page.text.partition('<section id="banners"')[2].partition("<main")[0]
         return [" ".join(re.sub("<[^>]+>", "", one).split()) for one in re.findall(r"<b>.*?</b>", told)]
 
     return lambda: [lines(reader.get("/heals")) for reader in readers]
