@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
 import sqlalchemy as sa
+import structlog
 
 from podhealth.clock import monotonic
 from podhealth.core.probe import Finding, Target
 from podhealth.store import checkruns
 from podhealth.store.db import db_now_us, read, write
+
+log = structlog.get_logger(__name__)
 
 EVERY_S = 0.4
 Submit = Callable[[Sequence[tuple[Hashable, Target]]], None]
@@ -33,6 +36,9 @@ class Run:
         return self.taken_us + int((moment - self.taken) * 1_000_000)
 
 
+Found = tuple[Run, Finding, float, float]  # begun and ended as monotonic moments
+
+
 class AskedRuns:
     """The runs of one worker's vantage."""
 
@@ -42,7 +48,7 @@ class AskedRuns:
         self._worker_id = worker_id
         self._networks = tuple(networks)
         self._submit = submit
-        self._found: deque[tuple[Run, Finding, float, float]] = deque()
+        self._found: deque[Found] = deque()
         self._next = 0.0
 
     def done(self, run: Run, finding: Finding, begun: float, ended: float) -> None:
@@ -67,8 +73,19 @@ class AskedRuns:
 
     def _answer(self) -> None:
         some = list(self._found)
-        with write(self._db) as conn:
-            for run, finding, begun, ended in some:
-                checkruns.answer(conn, run.run_id, finding, run.at_us(begun), run.at_us(ended), self._worker_id)
+        self._store(some)
         for _ in some:
             self._found.popleft()
+
+    def _store(self, some: Sequence[Found]) -> None:
+        try:
+            with write(self._db) as conn:
+                for run, finding, begun, ended in some:
+                    checkruns.answer(conn, run.run_id, finding, run.at_us(begun), run.at_us(ended), self._worker_id)
+        except (sa.exc.DataError, sa.exc.IntegrityError) as error:
+            # Tried for ever it would keep the worker from all that comes after this in its turn: beats, leases.
+            if len(some) == 1:
+                log.error("answer of a run refused by the database", run_id=some[0][0].run_id, error=str(error.orig))
+                return
+            for one in some:
+                self._store([one])

@@ -9,14 +9,16 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.manual import A_MINUTE
-from podhealth.core.words import Role, RunState
+from podhealth.core.probe import Finding
+from podhealth.core.words import Outcome, Role, RunState
 from podhealth.models import Check, CheckRun, CheckState, Result, Transition
+from podhealth.probing.asked import AskedRuns
 from podhealth.probing.loop import ProbeLoop
 from podhealth.store import checkruns
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import system_scope
 from podhealth.web.installed import installed
-from tests.support.build import a_check, a_pod, a_tenant, a_user
+from tests.support.build import a_check, a_pod, a_result, a_tenant, a_user
 from tests.support.cast import an_app
 from tests.support.listeners import Listener, page
 from tests.support.wait import wait_for
@@ -208,3 +210,21 @@ def test_an_app_of_another_vantage_is_not_asked(engine, database_url, adam, pod)
         assert checkruns.are_any(conn, "local")
         assert not checkruns.are_any(conn, "dc2")
     assert an_app(database_url) is not None
+
+
+def test_an_answer_that_the_database_refuses_keeps_no_other_back(engine, adam, pod):
+    check_id = check_of(engine, pod)
+    for _ in range(2):
+        adam.post(f"/pods/{pod}/checks/{check_id}/run")
+    sent: list = []
+    asked = AskedRuns(engine, "local", "worker", (), sent.extend)
+    asked.turn(clock.monotonic())
+    with write(engine) as conn:
+        first = conn.execute(sa.select(CheckRun.__table__).order_by(CheckRun.id)).first()
+        a_result(conn, check_id, claim_token=-first.id, scheduled_at=first.asked_at)
+    for run, _ in sent:
+        asked.done(run, Finding(Outcome.OK), clock.monotonic(), clock.monotonic())
+    asked.turn(clock.monotonic())
+    asked.turn(clock.monotonic())  # it is not tried for ever: the prober says that it is alive after this
+
+    assert row_of(engine).state == RunState.DONE
