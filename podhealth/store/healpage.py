@@ -139,6 +139,7 @@ def _results_before(conn: sa.Connection, heal: Row) -> tuple[ResultLine, ...]:
         Result.scheduled_at <= heal.triggered_at,  # lets PostgreSQL pass over later days
         Result.checked_at <= heal.triggered_at,
         Result.is_late.is_(False),
+        Result.claim_token > 0,  # not those of runs by hand
     )
     if heal.trigger_check_id is None:
         return ()
