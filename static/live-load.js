@@ -9,6 +9,7 @@
   const live = (window.podhealthLive ??= {});
   const EVERY_MS = 2000;
   const AFTER_TROUBLE_MS = 5000;
+  const LONGEST_MS = 20000;
   const ASKED_AGAIN_MS = 30000;
 
   const wanted = new Set(); // ids
@@ -52,7 +53,7 @@
       return;
     }
     isBusy = true;
-    const page = await ask();
+    const page = await ask().catch(() => null); // an answer that broke off is none
     isBusy = false;
     notBefore = performance.now() + (page ? EVERY_MS : AFTER_TROUBLE_MS);
     if (page) take(page, parts);
@@ -61,8 +62,8 @@
   };
 
   const ask = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!answer || !answer.ok) return null;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(LONGEST_MS) });
+    if (!answer.ok) return null;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (page.getElementById("live-beat")) return page;
     live.endAccess(""); // we were led to sign in

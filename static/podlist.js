@@ -108,7 +108,7 @@
       return;
     }
     asking = setTimeout(async () => {
-      await askDrift();
+      await askDrift().catch(() => null); // broken off: the next change asks again
       asking = null;
       if (isAskedAgain) {
         isAskedAgain = false;

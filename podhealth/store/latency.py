@@ -118,14 +118,19 @@ def _grain_us(span: Span) -> int:
 def _add_rollups(
     conn: sa.Connection, check_ids: Sequence[int], span: Span, made: Mapping[int, int], into: _Buckets
 ) -> None:
-    begin = span.edges[0]
+    begin, end = span.edges[0], to_us(span.now)
     hours_until = begin
-    is_of_hours = span.range == Range.MONTH or _grain_us(span) == HOUR_US
+    if _grain_us(span) == HOUR_US:
+        # Nothing finer is left: hours count where their middle lies.
+        within = (begin - HOUR_US // 2, span.edges[-1] - HOUR_US // 2)
+        _add_stored(conn, Hour, check_ids, within, HOUR_US, span, into)
+        return
     # In a zone that is half an hour off, hours would lie across the edges of a week's buckets.
-    if is_of_hours or all(edge % HOUR_US == 0 for edge in span.edges[:-1]) and span.range == Range.WEEK:
-        hours_until = min(min(made.values(), default=begin), to_us(span.now)) // HOUR_US * HOUR_US
+    is_of_hours = span.range == Range.WEEK and all(edge % HOUR_US == 0 for edge in span.edges[:-1])
+    if is_of_hours or span.range == Range.MONTH:
+        hours_until = min(min(made.values(), default=begin), end) // HOUR_US * HOUR_US
         _add_stored(conn, Hour, check_ids, (begin, hours_until), HOUR_US, span, into)
-    _add_stored(conn, FiveMinutes, check_ids, (hours_until, to_us(span.now)), BUCKET_US, span, into)
+    _add_stored(conn, FiveMinutes, check_ids, (hours_until, end), BUCKET_US, span, into)
 
 
 def _add_stored(

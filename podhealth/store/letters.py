@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core.errors import SetupError
 from podhealth.core.words import LetterKind
 from podhealth.models import Letter
 from podhealth.store.db import db_now
-from podhealth.store.secrets import open_text, seal_text
+from podhealth.store.secrets import held_key, open_text, seal_text
 
 _LEASE = timedelta(seconds=60)
 # Links in letters are good for 30 minutes at least: later tries would bring a dead one.
@@ -48,7 +49,21 @@ def write_nothing(conn: sa.Connection, email: str, kind: LetterKind) -> None:
 
 
 def claim(conn: sa.Connection) -> Due | None:
-    """Lease the next letter that is due for a minute; null where there is none."""
+    """Lease the next letter that is due for a minute; null where there is none.
+
+    One whose link was sealed by another SECRET_KEY is given up. Raises SetupError where this process was given none.
+    """
+    held_key()
+    while (due := _claim_next(conn)) is not None:
+        try:
+            return due._replace(link=None if due.link is None else open_text(due.link, _tied(due.public_id), _NAME))
+        except SetupError as sealed:
+            note_failed(conn, due, str(sealed), is_permanent=True)
+    return None
+
+
+def _claim_next(conn: sa.Connection) -> Due | None:
+    """Lease the next letter that is due, its link as it is stored."""
     now = db_now(conn)
     wanted = sa.select(Letter.id).where(Letter.due_at <= now).order_by(Letter.due_at).limit(1)
     letter_id = conn.execute(wanted.with_for_update(skip_locked=True)).scalar_one_or_none()
@@ -56,8 +71,7 @@ def claim(conn: sa.Connection) -> Due | None:
         return None
     update = sa.update(Letter).where(Letter.id == letter_id).values(due_at=now + _LEASE, attempts=Letter.attempts + 1)
     row = conn.execute(update.returning(Letter.__table__)).one()
-    link = None if row.link is None else open_text(row.link, _tied(row.public_id), _NAME)
-    return Due(row.id, row.public_id, row.email, row.kind, row.facts, link, row.created_at, row.attempts)
+    return Due(row.id, row.public_id, row.email, row.kind, row.facts, row.link, row.created_at, row.attempts)
 
 
 def note_sent(conn: sa.Connection, letter_id: int) -> None:

@@ -191,3 +191,18 @@ def test_an_hour_that_ended_earlier_is_drawn_without_what_came_after(
     assert sum(row.measured for row in plot.rows) == 12
     assert len(plot.p50) == 1
     assert plot.range == "1h-past"
+
+
+@pytest.mark.parametrize("minutes", [0, 15, 30, 59])
+def test_an_hour_of_which_only_rollups_of_hours_are_left_is_drawn_once(
+    engine: sa.Engine, scope: Scope, pod: int, check: int, hour: datetime, minutes: int
+) -> None:
+    for number in range(36):
+        _results(engine, check, hour - HOUR + number * 5 * MINUTE, 10.0)
+    rollups.make_due(engine)
+    with write(engine) as conn:
+        conn.execute(sa.delete(FiveMinutes))
+    with read(engine) as conn:
+        span = span_of(Range.HOUR, db_now(conn) + timedelta(days=20), UTC, hour + minutes * MINUTE)
+        (plot,) = latency_plots(conn, scope.tenant_id, pod, span)
+    assert sum(row.measured for row in plot.rows) == 12

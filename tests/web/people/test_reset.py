@@ -192,3 +192,22 @@ def test_two_workers_send_a_letter_once(engine, post):
 
     assert first is not None
     assert second is None
+
+
+def test_a_letter_sealed_by_another_key_is_given_up_and_holds_up_no_other(engine, post, mailbox):
+    send(post, "/forgot", email="ann@acme.example")
+    with write(engine) as conn:
+        old = conn.scalar(sa.select(Letter.id))
+        conn.execute(sa.update(Letter).values(public_id="f" * 32))  # what it is tied to, as a key would be another
+        later = clock.utcnow() + timedelta(seconds=-1)
+        conn.execute(sa.update(SignInLink).values(created_at=later - timedelta(hours=1)))
+    send(post, "/forgot", email="ann@acme.example")
+    mail(post)
+    with read(engine) as conn:
+        row = conn.execute(sa.select(Letter.__table__).where(Letter.id == old)).one()
+        others = conn.execute(sa.select(Letter.sent_at).where(Letter.id != old)).all()
+
+    assert (row.due_at, row.link, row.sent_at) == (None, None, None)
+    assert "SECRET_KEY" in row.error
+    assert len(others) == 1
+    assert others[0].sent_at is not None
