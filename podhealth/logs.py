@@ -23,7 +23,10 @@ _SECRET_KEY = re.compile(
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<name>\b(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+", re.I)
-_LINK = re.compile(r"(?P<before>/(?:approve|sign-in/link)/)[^\s\"'/?#]+")  # as good as a password while it lasts
+# Links that are as good as a password while they last; /wall/links is the page that lists those of the wall.
+_LINK = re.compile(
+    r"(?P<before>/(?:approve|sign-in/link|invite|reset|wall)/)(?!(?<=/wall/)links(?:[/?#\s\"']|$))[^\s\"'/?#]+"
+)
 _DEEPEST = 6
 # A line for each job and each start of a worker says nothing; failures they log as errors.
 _QUIET = ("rq", "rq.worker", "rq_scheduler", "alembic", "apscheduler", "urllib3", "gunicorn.access", "asyncio")

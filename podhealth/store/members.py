@@ -172,8 +172,17 @@ def change_role(conn: sa.Connection, scope: Scope, user_id: int, typed: str) -> 
         return
     _require_admin_left(conn, scope, before, role if before.active else None)
     conn.execute(sa.update(User).where(own(scope, User), User.id == user_id).values(role=role))
+    if before.role == Role.ADMIN:
+        _end_invitations_by(conn, scope, before.email)
     told = ({"name": before.name, "role": before.role.value}, {"name": before.name, "role": role.value})
     audit.write(conn, scope, "role changed", "user", user_id, *told)
+
+
+def _end_invitations_by(conn: sa.Connection, scope: Scope, email: str) -> None:
+    """End the open invitations of somebody who may invite no more: one kept for oneself would be a way back."""
+    now = db_now(conn)
+    theirs = sa.and_(own(scope, Invitation), Invitation.created_by == email[:200], *_is_good(now))
+    conn.execute(sa.update(Invitation).where(theirs).values(revoked_at=now))
 
 
 def switch_access(conn: sa.Connection, scope: Scope, user_id: int, is_on: bool, own_id: int | None) -> None:
@@ -191,6 +200,7 @@ def switch_access(conn: sa.Connection, scope: Scope, user_id: int, is_on: bool, 
         _require_admin_left(conn, scope, before, None)
         still = sa.and_(Session.user_id == user_id, Session.ended_at.is_(None))
         conn.execute(sa.update(Session).where(still).values(ended_at=db_now(conn)))
+        _end_invitations_by(conn, scope, before.email)
     conn.execute(sa.update(User).where(own(scope, User), User.id == user_id).values(active=is_on))
     what = "access given back" if is_on else "access taken away"
     audit.write(conn, scope, what, "user", user_id, None, {"name": before.name, "email": before.email})

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from podhealth.core.device import device_in_words
 from podhealth.core.errors import NotFound
 from podhealth.core.words import Role
-from podhealth.models import Session, Tenant, User
+from podhealth.models import Session, SignInLink, Tenant, User
 from podhealth.store import audit, watchers
 from podhealth.store.db import db_now, write
 from podhealth.store.tenancy import MAX_ID, NO_TENANT, Scope, own
@@ -62,9 +62,13 @@ def has_password(conn: sa.Connection, user_id: int) -> bool:
 
 
 def set_password(conn: sa.Connection, scope: Scope, user_id: int, new_hash: str, keep: str | None) -> int:
-    """Store a new password's hash, end all sessions of this person but ``keep``, and return how many were ended."""
+    """Store a new password's hash, end all sessions of this person but ``keep``, and return how many were ended.
+
+    Links that were sent or shown before it are of no use any more.
+    """
     conn.execute(sa.update(User).where(User.id == user_id, _is_own(scope)).values(password=new_hash))
     ended = _end_sessions(conn, user_id, keep)
+    _forget_other_ways(conn, user_id)
     audit.write(conn, of_own_chain(scope), "password set", "user", user_id, None, {"sessions ended": ended})
     return ended
 
@@ -72,8 +76,17 @@ def set_password(conn: sa.Connection, scope: Scope, user_id: int, new_hash: str,
 def sign_out_everywhere(conn: sa.Connection, scope: Scope, user_id: int) -> int:
     """End every session of this person, the caller's own too, and return how many there were."""
     ended = _end_sessions(conn, user_id, None)
+    _forget_other_ways(conn, user_id)
     audit.write(conn, of_own_chain(scope), "signed out everywhere", "user", user_id, None, {"sessions ended": ended})
     return ended
+
+
+def _forget_other_ways(conn: sa.Connection, user_id: int) -> None:
+    """Take away what somebody who was in before may have kept: links not used yet, a second factor not confirmed."""
+    unused = sa.and_(SignInLink.user_id == user_id, SignInLink.used_at.is_(None))
+    conn.execute(sa.update(SignInLink).where(unused).values(used_at=db_now(conn)))
+    unconfirmed = sa.and_(User.id == user_id, User.totp_since.is_(None))
+    conn.execute(sa.update(User).where(unconfirmed).values(totp_secret=None))
 
 
 def sessions_of(conn: sa.Connection, user_id: int) -> list[SignedIn]:

@@ -11,7 +11,7 @@ from podhealth.core.errors import InputError
 Rules = TypeVar("Rules")
 Fields = dict[str, Any]
 
-_WHOLE_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _FRACTION = re.compile(r"-?\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 

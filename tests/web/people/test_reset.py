@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.alerting.letters import send_due
 from podhealth.core.words import Role
+from podhealth.logs import clean_text
 from podhealth.models import AuditEntry, Letter, Session, SignInLink, User
 from podhealth.store import letters
 from podhealth.store.db import read, write
@@ -211,3 +212,27 @@ def test_a_letter_sealed_by_another_key_is_given_up_and_holds_up_no_other(engine
     assert "SECRET_KEY" in row.error
     assert len(others) == 1
     assert others[0].sent_at is not None
+
+
+def test_a_new_password_takes_the_other_links_and_an_unconfirmed_second_factor_away(engine, post, mailbox):
+    first = asked(post, mailbox)
+    with write(engine) as conn:
+        conn.execute(sa.update(User).where(User.id == post.ann).values(totp_secret="seen before"))
+    second = asked(post, mailbox)
+
+    send(post, second, password=PASSWORD, again=PASSWORD)
+    late = Caller(post).get(first)
+    with read(engine) as conn:
+        unused = conn.scalar(sa.select(sa.func.count()).select_from(SignInLink).where(SignInLink.used_at.is_(None)))
+        secret = conn.scalar(sa.select(User.totp_secret).where(User.id == post.ann))
+
+    assert first != second
+    assert 'name="password"' not in late.text
+    assert unused == 0
+    assert secret is None
+
+
+@pytest.mark.parametrize("way", ["/reset/", "/invite/", "/wall/", "/sign-in/link/", "/approve/"])
+def test_no_log_holds_a_link_that_opens_something(way):
+    assert clean_text(f"GET {way}sEcReT-1 and {way}sEcReT-2?part=1").count("sEcReT") == 0
+    assert clean_text("GET /wall/links and /wall/links/5/end") == "GET /wall/links and /wall/links/5/end"

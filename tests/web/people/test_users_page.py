@@ -239,3 +239,19 @@ def test_another_tenants_people_are_not_there(engine, adam):
 
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert tuple(row_of(engine, zoe)) == (Role.ADMIN, True)
+
+
+@pytest.mark.parametrize(("act", "data"), [("remove", {}), ("role", {"role": "operator"})])
+def test_who_may_invite_no_more_has_no_invitation_left_to_come_back_by(engine, app, adam, signed_in, tenant, act, data):
+    with write(engine) as conn:
+        beth = a_user(conn, tenant, "beth", Role.ADMIN, email="beth@acme.example")
+    own = invited(signed_in(beth), "beth2@acme.example", "admin")
+    others = invited(adam, "carl@acme.example")
+
+    adam.post(f"/users/{beth}/{act}", data=data)
+
+    with read(engine) as conn:
+        open_ones = conn.scalars(sa.select(Invitation.email).where(Invitation.revoked_at.is_(None))).all()
+    assert open_ones == ["carl@acme.example"]
+    assert 'name="password"' not in Caller(app).get(own).text
+    assert 'name="password"' in Caller(app).get(others).text
