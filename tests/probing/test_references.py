@@ -127,6 +127,8 @@ def test_two_workers_of_a_vantage_share_the_rounds(engine: sa.Engine, a_worker: 
         choose(engine, at(one), at(two))
         first.round()
         second.references.turn(31)
+        # A connection stands before the listener's thread has taken it.
+        wait_for(lambda: one.connections and two.connections)
 
         assert (one.connections, two.connections) == (1, 1)
         assert second.engine.in_flight == 0
