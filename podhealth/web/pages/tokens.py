@@ -15,6 +15,11 @@ from podhealth.web.shell import open_shell
 
 pages = Blueprint("tokens", __name__)
 
+ROLES = {
+    Role.VIEWER: "reads",
+    Role.OPERATOR: "also snoozes, heals, acknowledges and approves",
+    Role.ADMIN: "also edits pods, checks, policies, windows and channels",
+}
 _EMPTY = {"name": "", "role": Role.VIEWER.value, "length": "90", "until": ""}
 
 
@@ -70,6 +75,7 @@ def _page(
         tokens=listed,
         typed=typed or _EMPTY,
         errors=errors or {},
+        roles=ROLES,
         lengths={"30": "30 days", "90": "90 days", "365": "a year", tokens.UNTIL: "until…"},
         plain=plain,
         made=made,
