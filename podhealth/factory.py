@@ -8,6 +8,7 @@ from flask import Flask, g
 from flask_migrate import Migrate
 from flask_security.core import RoleMixin, Security
 from flask_security.datastore import SQLAlchemyUserDatastore
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from podhealth import logs
 from podhealth.core.words import Role
@@ -75,6 +76,8 @@ def create_app(settings: Settings) -> Flask:
     hold_limits(settings.limits)
     app = Flask("podhealth", static_folder=None, template_folder=str(TEMPLATES))
     app.config.update(SECRET_KEY=settings.secret_key, MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=200)
+    if settings.trusted_proxies:  # else anybody could write an address of their choice into the header
+        app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0, 0)  # type: ignore[method-assign]
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
     _install_database(app, settings)

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     demo_loopback: bool = Field(False, description="Let the demo probe its own pods on 127.0.0.0/8.")
     web_host: str = "127.0.0.1"
     web_port: int = Field(8700, ge=1, le=65535)
+    trusted_proxies: int = Field(0, ge=0, le=5, description="How many proxies of one's own each visitor comes through.")
     web_threads: int = Field(16, ge=2, le=256)
     changes_a_minute: int = Field(240, ge=1, le=1_000_000)
     expensive_a_minute: int = Field(30, ge=1, le=1_000_000)

@@ -62,7 +62,7 @@
   };
 
   const ask = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(LONGEST_MS) });
+    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-By-Itself": "1" }, signal: AbortSignal.timeout(LONGEST_MS) });
     if (!answer.ok) return null;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (page.getElementById("live-beat")) return page;

@@ -145,7 +145,7 @@
     const note = () => (wasSwapped = true); // a push came between: what was asked for is older than what is shown
     document.addEventListener("podhealth:swapped", note);
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-By-Itself": "1" }, redirect: "error" });
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (wasSwapped) return;

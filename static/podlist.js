@@ -96,7 +96,7 @@
     const query = new URLSearchParams(list.dataset.query);
     query.set("shown", shown.join(","));
     query.set("matching", list.dataset.matching);
-    const answer = await fetch(`/pods/drift?${query}`, { headers: { Accept: "text/html" } }).catch(() => null);
+    const answer = await fetch(`/pods/drift?${query}`, { headers: { Accept: "text/html", "X-By-Itself": "1" } }).catch(() => null);
     if (!answer?.ok || answer.redirected || line !== one("#list-differs")) return;
     const text = (await answer.text()).trim();
     line.hidden = !text;

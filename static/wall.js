@@ -62,7 +62,7 @@
     const stop = new AbortController();
     const late = setTimeout(() => stop.abort(), 10000);
     try {
-      const answer = await fetch(part, { signal: stop.signal, redirect: "manual" });
+      const answer = await fetch(part, { headers: { "X-By-Itself": "1" }, signal: stop.signal, redirect: "manual" });
       if (!answer.ok) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("wall");
       if (!fresh) return;

@@ -172,7 +172,18 @@ def _on_database_away(error: sqlalchemy.exc.SQLAlchemyError) -> ResponseReturnVa
 def _on_database(error: sqlalchemy.exc.DBAPIError) -> ResponseReturnValue:
     # A connection that broke in our hands and a database that only reads come as other classes than the one above.
     is_away = error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _READ_ONLY
-    return _on_database_away(error) if is_away else _on_surprise(error)
+    if is_away:
+        return _on_database_away(error)
+    if _is_taken(error):
+        log.warning("two were faster than a look", request_id=request_id(), path=request.path)
+        return answer(409, "conflict", _told(409).title)
+    return _on_surprise(error)
+
+
+def _is_taken(error: sqlalchemy.exc.DBAPIError) -> bool:
+    """Whether somebody else stored the same name, address or slug after it was looked for: SQL's unique_violation."""
+    name = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+    return name in ("23505", "SQLITE_CONSTRAINT_UNIQUE")
 
 
 def _on_surprise(error: Exception) -> ResponseReturnValue:

@@ -5,6 +5,7 @@ together; in this process while Redis is away. Tries at the sign-in are counted 
 """
 
 import math
+from collections.abc import Container
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 EXPENSIVE = frozenset(
     {"audit.export", "audit.verify", "heals.export", "policies.replay", "api.replay_policy", "api.policy_effect"}
 )
+# Pages that show a replay where the query asks for one.
+WITH_REPLAY = frozenset({"policies.show", "policies.new"})
 # Sent by the page itself while somebody types, and change nothing.
 PREVIEWS = frozenset({"policies.preview", "windows.preview", "incidents.preview"})
 _WINDOW_S = 60
@@ -44,11 +47,14 @@ class Kind(StrEnum):
     READS = "reads of the API"
 
 
-def kind_of(endpoint: str | None, method: str) -> Kind | None:
-    """Return as what a request counts; null for pages, files, sockets and agents, which are not counted."""
+def kind_of(endpoint: str | None, method: str, asked: Container[str] = ()) -> Kind | None:
+    """Return as what a request counts; null for pages, files, sockets and agents, which are not counted.
+
+    ``asked``: the names in its query string.
+    """
     if endpoint is None or RULES[endpoint].door in (Door.AGENT, Door.SOCKET):
         return None
-    if endpoint in EXPENSIVE:
+    if endpoint in EXPENSIVE or (endpoint in WITH_REPLAY and ("run" in asked or "draft" in asked)):
         return Kind.EXPENSIVE
     if endpoint in PREVIEWS:
         return None
@@ -93,7 +99,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def _kind() -> Kind | None:
-    return kind_of(request.endpoint, request.method)
+    return kind_of(request.endpoint, request.method, request.args)
 
 
 def _caller() -> str:

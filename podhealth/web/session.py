@@ -23,6 +23,7 @@ from podhealth.store.tenancy import NO_TENANT, Scope
 from podhealth.web.installed import engine_of
 
 SESSION_LIVES = timedelta(days=14)
+BY_ITSELF = "X-By-Itself"  # sent by scripts where nobody clicked
 _TOKEN = "sid"  # noqa: S105 - the key under which the cookie carries it
 _DEVICE_CHARACTERS = 200
 # Set in a session that began with a one-time link: who forgot the password may set another without knowing it.
@@ -62,9 +63,14 @@ def scope_of_session() -> Scope | None:
         return None
     g.person = row
     # A page that waits for news all by itself is not somebody who uses it.
-    if row.seen_at <= now - people.SEEN_EVERY and request.endpoint != "sockets.live":
+    if row.seen_at <= now - people.SEEN_EVERY and not _is_by_itself():
         _note_seen(row.session_id, now)
     return Scope(row.tenant_id or NO_TENANT, row.role, Actor.USER, row.email, request.remote_addr)
+
+
+def _is_by_itself() -> bool:
+    # Who writes the header unasked has the own session end sooner, and nothing else.
+    return request.endpoint == "sockets.live" or BY_ITSELF in request.headers
 
 
 def _note_seen(session_id: int, now: datetime) -> None:

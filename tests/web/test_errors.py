@@ -7,10 +7,13 @@ import sqlalchemy as sa
 from werkzeug.exceptions import abort
 
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError, SetupError
-from podhealth.store.db import read
+from podhealth.core.words import Role
+from podhealth.models import User
+from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.support import cast
 from tests.support.answers import faults_of
+from tests.support.build import a_user
 from tests.support.cast import Caller, an_app
 
 SECRET_TEXT = "SELECT password FROM users"  # what an exception of ours may say, and nobody outside may read
@@ -289,3 +292,19 @@ def test_there_is_no_second_way_in(site, path):
 
     assert answer.status_code == 404
     assert list(faults_of(answer)) == []
+
+
+def test_who_stores_what_somebody_else_just_stored_is_told_so_and_nothing_is_half_written(site, monkeypatch):
+    def join(**_args):
+        with write(installed(site.app).engine) as conn:
+            for name in ("one", "two"):
+                a_user(conn, site.acme.tenant_id, name, Role.VIEWER, email="same@acme.example")
+
+    monkeypatch.setitem(site.app.view_functions, "pods.list", join)
+    answer = site.browser("ann").get("/pods")
+    with read(installed(site.app).engine) as conn:
+        kept = conn.scalar(sa.select(sa.func.count()).select_from(User).where(User.email == "same@acme.example"))
+
+    assert answer.status_code == 409
+    assert "Somebody else was faster" in answer.text
+    assert kept == 0

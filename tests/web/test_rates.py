@@ -1,12 +1,13 @@
 """How much one caller may ask for in a minute: each for itself, by Redis and without it, and what is not counted."""
 
 import pytest
+from flask import request
 
 from podhealth.core.words import Role
 from podhealth.store import accounts
 from podhealth.store.db import write
 from podhealth.web.access import RULES, Door
-from podhealth.web.rates import EXPENSIVE, PREVIEWS, Kind, kind_of
+from podhealth.web.rates import EXPENSIVE, PREVIEWS, WITH_REPLAY, Kind, kind_of
 from tests.support.build import a_user
 from tests.support.cast import Caller, a_session, an_app
 
@@ -120,4 +121,21 @@ def test_each_change_that_people_and_programs_make_is_counted(endpoint):
 
 
 def test_what_is_named_expensive_or_a_preview_is_a_route():
-    assert (EXPENSIVE | PREVIEWS) - RULES.keys() == set()
+    assert (EXPENSIVE | PREVIEWS | WITH_REPLAY) - RULES.keys() == set()
+
+
+@pytest.mark.parametrize("endpoint", sorted(WITH_REPLAY))
+def test_a_page_that_computes_a_replay_counts_as_one(endpoint):
+    assert kind_of(endpoint, "GET") is None
+    assert kind_of(endpoint, "GET", {"tab", "run"}) is Kind.EXPENSIVE
+    assert kind_of(endpoint, "GET", {"draft"}) is Kind.EXPENSIVE
+
+
+@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.9"), (2, "198.51.100.7")])
+def test_as_many_addresses_are_believed_as_proxies_are_trusted(monkeypatch, database_url, proxies, address):
+    app = an_app(database_url, AWAY, trusted_proxies=proxies)
+    monkeypatch.setitem(app.view_functions, "account.sign_in", lambda: str(request.remote_addr))
+
+    told = Caller(app).get("/sign-in", headers={"X-Forwarded-For": "192.0.2.1, 198.51.100.7, 203.0.113.9"})
+
+    assert told.text == address

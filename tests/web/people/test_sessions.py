@@ -122,6 +122,7 @@ def test_a_page_that_only_waits_for_news_is_not_in_use(app, engine, ann_id):
 
     caller.get("/live").close()
     caller.get("/static/app.css").close()
+    caller.get("/pods", headers={"X-By-Itself": "1"}).close()
 
     assert _session(engine)["last_seen_at"] is None
 
