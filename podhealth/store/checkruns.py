@@ -132,6 +132,9 @@ def take(conn: sa.Connection, vantage: str, worker_id: str, networks: Sequence[s
     update = sa.update(CheckRun).where(CheckRun.id.in_(ids)).values(state=RunState.TAKEN, taken_by=worker_id)
     rows = conn.execute(update.returning(CheckRun.__table__)).all()
     found = [(row, _target_of(conn, row, networks)) for row in sorted(rows, key=lambda row: row.id)]
+    gone = [row.id for row, target in found if target is None]
+    if gone:
+        conn.execute(sa.update(CheckRun).where(CheckRun.id.in_(gone)).values(state=RunState.LAPSED, done_at=now))
     return [Taken(row.id, target) for row, target in found if target is not None]
 
 
@@ -200,21 +203,25 @@ def _insert(
 
 
 def _target_of(conn: sa.Connection, row: Row, networks: Sequence[str]) -> Target | None:
+    pod = _living_pod(conn, row.pod_id)
+    if pod is None:
+        return None
     if row.check_id is not None:
         loaded = load_targets(conn, [row.check_id], networks).get(row.check_id)
         target = loaded.target if loaded is not None else None
     else:
-        target = _dry_target(conn, row, networks)
+        target = _dry_target(row, pod, networks)
     if target is None or target.kind != Kind.AGENT:
         return target
     return replace(target, heartbeat=heartbeat_facts(conn, [target]).get(target.check_id))
 
 
-def _dry_target(conn: sa.Connection, row: Row, networks: Sequence[str]) -> Target | None:
+def _living_pod(conn: sa.Connection, pod_id: int) -> Row | None:
     query = sa.select(Pod.address, Tenant.allowed_networks).join(Tenant, Tenant.id == Pod.tenant_id)
-    pod = conn.execute(query.where(Pod.id == row.pod_id, Pod.deleted_at.is_(None))).one_or_none()
-    if pod is None:
-        return None
+    return conn.execute(query.where(Pod.id == pod_id, Pod.deleted_at.is_(None))).one_or_none()
+
+
+def _dry_target(row: Row, pod: Row, networks: Sequence[str]) -> Target:
     fields = row.plan["fields"]
     return Target(
         check_id=0,
@@ -237,7 +244,9 @@ def _view(row: Row, now: datetime) -> RunView:
     # Taken by a prober that died: nobody will answer.
     is_open = row.state in (RunState.ASKED, RunState.TAKEN) and age_s < 3 * TAKEN_WITHIN_S
     said = None
-    if row.state == RunState.LAPSED or (row.state == RunState.ASKED and age_s >= TAKEN_WITHIN_S):
+    if row.state == RunState.LAPSED and row.taken_by is not None:
+        is_open, said = False, "Its pod or check was deleted before it could be run."
+    elif row.state == RunState.LAPSED or (row.state == RunState.ASKED and age_s >= TAKEN_WITHIN_S):
         is_open, said = False, f"No prober of vantage {row.vantage} took it within {TAKEN_WITHIN_S} s."
     elif row.state != RunState.DONE and not is_open:
         said = "The prober that took it did not answer."

@@ -156,18 +156,19 @@ def span_of(range_: Range, now: datetime, zone: tzinfo, at: datetime | None = No
 def check_strips(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> tuple[CheckStrip, ...]:
     """Return the lane of each check of the pod, enabled ones first, by name."""
     pasts = check_pasts(conn, tenant_id, pod_id, span.since, span.now, pod)
-    reasons = _reasons(conn, tenant_id, pod_id, span.since)
+    reasons = _reasons(conn, tenant_id, pod_id, span)
     return tuple(_check_strip(check_id, past, span, reasons) for check_id, past in pasts.items())
 
 
-def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, since: datetime) -> dict[tuple[int, int], str]:
+def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> dict[tuple[int, int], str]:
     t = Transition
     rows: Iterable[Any] = conn.execute(
         sa.select(t.check_id, sa.type_coerce(t.at, sa.BigInteger), t.reason).where(
             t.tenant_id == tenant_id,
             t.pod_id == pod_id,
             t.check_id.is_not(None),
-            t.at > since,
+            t.at > span.since,
+            t.at <= span.now,
             t.reason.is_not(None),
         )
     )

@@ -123,7 +123,8 @@ def pod_page(
     unheard = f"{incident.path}/acknowledge" if incident is not None and incident.acknowledged_at is None else None
     zone = _zone(row.zone)
     span = span_of(wanted.range, now, zone, wanted.at)
-    past = pod_pasts(conn, tenant_id, [pod_id], min(now - _LONGEST, span.since), now)[pod_id]
+    since = min(now - _LONGEST, max(span.since, row.created_at))
+    past = pod_pasts(conn, tenant_id, [pod_id], since, now)[pod_id]
     return PodPage(
         pod_id=pod_id,
         zone=zone,

@@ -11,7 +11,7 @@ from podhealth import clock
 from podhealth.core.manual import A_MINUTE
 from podhealth.core.probe import Finding
 from podhealth.core.words import Outcome, Role, RunState
-from podhealth.models import Check, CheckRun, CheckState, Result, Transition
+from podhealth.models import Check, CheckRun, CheckState, Pod, Result, Transition
 from podhealth.probing.asked import AskedRuns
 from podhealth.probing.loop import ProbeLoop
 from podhealth.store import checkruns
@@ -228,3 +228,19 @@ def test_an_answer_that_the_database_refuses_keeps_no_other_back(engine, adam, p
     asked.turn(clock.monotonic())  # it is not tried for ever: the prober says that it is alive after this
 
     assert row_of(engine).state == RunState.DONE
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_a_run_whose_pod_was_deleted_before_it_was_taken_says_so_at_once(engine, adam, pod, is_dry):
+    check_id = check_of(engine, pod)
+    path = "dry-run" if is_dry else f"{check_id}/run"
+    asked = adam.post(f"/pods/{pod}/checks/{path}", data=HTTP if is_dry else {})
+    with write(engine) as conn:
+        conn.execute(sa.update(Pod).where(Pod.id == pod).values(deleted_at=clock.utcnow()))
+        taken = checkruns.take(conn, "local", "w1", ["10.0.0.0/8"])
+    shown = adam.get(asked.headers["Location"], headers={"HX-Request": "true"})
+
+    assert taken == []
+    assert row_of(engine).state == RunState.LAPSED
+    assert "was deleted before it could be run" in shown.text
+    assert "hx-trigger" not in shown.text
