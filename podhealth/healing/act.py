@@ -22,7 +22,6 @@ from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.healfacts import facts_of_planned, gather
 
-SOON = timedelta(seconds=1)
 ASK_AGAIN = timedelta(seconds=5)
 GIVE_UP_AFTER = timedelta(seconds=120)
 TASK_TIMEOUT_S = 300

@@ -129,6 +129,7 @@ class Moment:
     closes: str
     wanted: WantedLine | None = None
     planned: str | None = None  # where the heal is cancelled that is planned and not begun
+    is_chronic: bool = False  # it waits until somebody says that it may be healed again
     unheard: str | None = None  # where the incident is acknowledged that nobody has
 
 
@@ -151,7 +152,10 @@ def healing_views(conn: sa.Connection, pod_id: int, now: datetime) -> HealingVie
     would = shadow.newest_of(conn, g.episode.id) if g.episode is not None and is_shadow(g.facts) else None
     healing = replace(_healing(g, decision, policy, snoozes), shadow=would)
     is_asked = g.facts.approved is not None and g.facts.approved.wanted_until is not None
-    moment = replace(_moment(conn, g, snoozes), wanted=_wanted(conn, pod_id, now) if is_asked else None)
+    is_chronic = healing.hold is not None and healing.hold.gate == Gate.CHRONIC
+    moment = replace(
+        _moment(conn, g, snoozes), is_chronic=is_chronic, wanted=_wanted(conn, pod_id, now) if is_asked else None
+    )
     return HealingViews(healing, _why(g, decision, policy), moment)
 
 

@@ -149,6 +149,7 @@ RULES: dict[str, Rule] = {
     "pods.end_snooze": _ACT,
     "pods.heal_now": _ACT,
     "pods.reset": _ACT,
+    "pods.heal_again": _ACT,
     "policies.list": _SEE,
     "policies.show": _SEE,
     "policies.new": _SET,

@@ -353,3 +353,32 @@ def test_a_planned_heal_and_an_incident_nobody_has_are_named_with_the_way_to_the
 
     assert f'<a href="/heals/{heal_id}">cancel it</a>' in page
     assert re.search(rf'<a href="/incidents/{incident_id}/acknowledge"\s+data-key="a">acknowledge it</a>', page)
+
+
+def test_a_pod_healed_again_and_again_is_let_be_healed_once_somebody_says_what_was_done(engine, ann: Caller, sick: int):
+    with write(engine) as conn:
+        now = db_now(conn)
+        for hours in range(6):
+            over = {"triggered_at": now - hours * HOUR, "completed_at": now - hours * HOUR, "next_step_at": None}
+            a_heal(conn, sick, state=HealState.SUCCEEDED, **over)
+        tenant_id = conn.scalar(sa.select(PodStatus.tenant_id).where(PodStatus.pod_id == sick))
+        row = {"tenant_id": tenant_id, "pod_id": sick, "at": now, "answer": "hold", "gate": "chronic", "inputs": {}}
+        conn.execute(sa.insert(Decision).values(**row, reason="Healed more than 5 times in 24 h."))
+
+    page = ann.get(f"/pods/{sick}").text
+    empty = ann.post(f"/pods/{sick}/heal-again", data={"reason": ""})
+    done = ann.post(f"/pods/{sick}/heal-again", data={"reason": "disk replaced"})
+    again = ann.post(f"/pods/{sick}/heal-again", data={"reason": "disk replaced"})
+    with read(engine) as conn:
+        since = conn.scalar(sa.select(PodStatus.chronic_acknowledged_at).where(PodStatus.pod_id == sick))
+
+    assert "let it be healed again…" in page
+    assert (empty.status_code, done.status_code, again.status_code) == (422, 303, 409)
+    assert 'id="chronic-reason-error"' in empty.text
+    assert "the pod is not chronic" in again.text
+    assert since >= now
+    assert audited(engine)[-1] == ("chronic acknowledged", "ann@acme.example")
+
+
+def test_nobody_is_offered_to_heal_again_what_is_not_chronic(ann: Caller, sick: int):
+    assert "let it be healed again…" not in ann.get(f"/pods/{sick}").text

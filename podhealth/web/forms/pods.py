@@ -1,4 +1,6 @@
-"""Reads what people ask for on a pod's page: a snooze, a heal now, a reset. What is refused comes back as it was typed.
+"""Reads what people ask for on a pod's page: a snooze, a heal now, a reset, more heals for a chronic pod.
+
+What is refused comes back as it was typed.
 
 Whether the pod's state allows it is the store's business.
 """
@@ -31,6 +33,7 @@ def empty_forms() -> dict[str, ActForm]:
         "snooze": ActForm("snooze", {"length": "60", "until": "", "reason": "", "holds": "heals_and_alerts"}),
         "heal-now": ActForm("heal-now", {"reason": ""}),
         "reset": ActForm("reset", {}),
+        "chronic": ActForm("chronic", {"reason": ""}),
     }
 
 

@@ -54,7 +54,6 @@ _PLAIN: Fields = {
     "nodeIds": [],
 }
 _OWN = {"recurrence": "rule", "podIds": "pods", "nodeIds": "nodes"}
-_REPEAT_FIELDS = ("repeat", "every", "days", "monthly", "lastDay", "rule")
 
 
 def node_box(node_id: int) -> str:

@@ -1,4 +1,4 @@
-"""One pod: how it is and was, what is done about it; and what people may do: snooze it, heal it now, reset its healing.
+"""One pod: how it is and was, what is done about it; and what people may do: snooze it, heal it, reset its healing.
 
 Attached to the blueprint of web/pages/pods.py. What stands on the page is store/podpage's, and the same in a push.
 """
@@ -15,7 +15,7 @@ from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.timeline import Range
 from podhealth.live.render import fragment
 from podhealth.models.base import from_us
-from podhealth.store import heals, holds, podpage, submissions, tenancy
+from podhealth.store import brakes, heals, holds, podpage, submissions, tenancy
 from podhealth.store.db import read, write
 from podhealth.store.podevents import KINDS, Place
 from podhealth.store.podpage import PodPage, Wanted
@@ -89,6 +89,15 @@ def heal_now(pod_id: int) -> ResponseReturnValue:
 def reset(pod_id: int) -> ResponseReturnValue:
     """Close the pod's episode and forget its failures, attempts and pause."""
     return _act(pod_id, typed("reset", request.form), lambda conn: heals.reset(conn, current_scope(), pod_id))
+
+
+@pages.post("/pods/<id:pod_id>/heal-again")
+def heal_again(pod_id: int) -> ResponseReturnValue:
+    """Let a pod that was healed again and again be healed anew, because somebody has looked at it and says what."""
+    reason, form = read_reason(typed("chronic", request.form))
+    if reason is None:
+        return _refuse(pod_id, form, 422)
+    return _act(pod_id, form, lambda conn: brakes.acknowledge_chronic(conn, current_scope(), pod_id, reason))
 
 
 def _act(pod_id: int, form: ActForm, do: Callable[[sa.Connection], Any]) -> ResponseReturnValue:
