@@ -3,8 +3,8 @@
 (() => {
   "use strict";
   const live = (window.podhealthLive ??= {});
-  const TOLD = "podhealth-called";
-  const MOST = 200;
+  const CALLED = "podhealth-called";
+  const MOST = 10_000; // incidents back that are remembered
 
   const kept = (name) => {
     try {
@@ -49,20 +49,44 @@
     };
   };
 
-  const isFirst = (incident) => {
-    const told = (kept(TOLD) ?? "").split(",").filter(Boolean);
-    if (told.includes(String(incident))) return false;
-    keep(TOLD, [...told, incident].slice(-MOST).join(","));
-    return true;
-  };
+  // What was called for is kept where one tab's write is another's at once. (Tabs hear of each other's localStorage later,
+  // which a lock does not mend.) Where it cannot be kept, as in some private windows, each tab calls.
+  const opened = () =>
+    new Promise((resolve, reject) => {
+      const asked = indexedDB.open(CALLED, 1);
+      asked.onupgradeneeded = () => asked.result.createObjectStore(CALLED);
+      asked.onsuccess = () => resolve(asked.result);
+      asked.onerror = () => reject(asked.error);
+    });
 
-  // One tab at a time, where the browser can promise that: all of them hear of an incident in the same moment.
-  const alone = (work) => (navigator.locks ? navigator.locks.request(TOLD, work) : work());
+  const firstHere = (base, news) =>
+    new Promise((resolve, reject) => {
+      const work = base.transaction(CALLED, "readwrite");
+      const called = work.objectStore(CALLED);
+      const first = [];
+      for (const one of news) {
+        const adding = called.add(Date.now(), one.incident);
+        adding.onsuccess = () => first.push(one);
+        adding.onerror = (event) => event.preventDefault(); // another tab was before this one
+      }
+      called.delete(IDBKeyRange.upperBound(Math.max(...news.map((one) => one.incident)) - MOST));
+      work.oncomplete = () => resolve(first);
+      work.onabort = () => reject(work.error);
+    });
+
+  const notYetCalled = async (news) => {
+    try {
+      const base = await opened();
+      return await firstHere(base, news).finally(() => base.close());
+    } catch {
+      return news;
+    }
+  };
 
   live.call = async (toasts) => {
     if (!isOn("notify") && !isOn("sound")) return;
     const news = toasts.filter((one) => "alert" in one);
-    const alerts = news.length ? await alone(() => news.filter((one) => isFirst(one.incident))) : [];
+    const alerts = news.length ? await notYetCalled(news) : [];
     if (!alerts.length) return;
     const [{ alert, incident }] = alerts;
     const title = alerts.length > 1 ? `${alert}, and ${alerts.length - 1} more` : alert;

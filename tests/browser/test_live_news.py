@@ -1,5 +1,7 @@
 """Toasts, the log behind the bell, and the calls that a browser may be asked for."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -16,6 +18,17 @@ window.Notification = class {
   constructor(title, options) { window.called.push([title, options.tag]); }
 };
 """
+
+_BEHIND_CALLS = """() => new Promise((resolve, reject) => {
+  const asked = indexedDB.open("podhealth-called", 1);
+  asked.onerror = reject;
+  asked.onupgradeneeded = () => asked.result.createObjectStore("podhealth-called");
+  asked.onsuccess = () => {
+    const work = asked.result.transaction("podhealth-called", "readwrite");
+    work.objectStore("podhealth-called").count();
+    work.oncomplete = () => { asked.result.close(); resolve(); };
+  };
+})"""
 
 
 def test_pods_of_one_node_that_fall_ill_are_one_toast_where_they_are_not_on_screen(stage, enter):
@@ -102,5 +115,9 @@ def test_calls_are_off_until_switched_on_and_come_once_for_each_incident(stage, 
     stage.turn(stage.acme.pods[10:11])
     expect(other).to_have_title("(2) Pods · acme · PodHealth")
 
+    expect(page).to_have_title(re.compile(r"^\(2\)"))
+
+    # Work on what was called for is done one at a time, in the order it was asked for: behind this, both have answered.
+    page.evaluate(_BEHIND_CALLS), other.evaluate(_BEHIND_CALLS)
     called = page.evaluate("window.called")[1:] + other.evaluate("window.called")
     assert [title for title, _ in called] == ["acme-10 is unhealthy"]
