@@ -47,6 +47,23 @@
     line.textContent = more ? `+ ${more} more` : "";
   };
 
+  // A wall orders itself, so the eye is helped: a new tile fades in, one that moved slides from where it was.
+  const places = () =>
+    new Map([...document.querySelectorAll(".wall-tile:not([hidden])")].map((tile) => [tile.dataset.pod, tile.getBoundingClientRect()]));
+
+  const move = (before) => {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const duration = Number.parseFloat(getComputedStyle(root).getPropertyValue("--slow"));
+    for (const tile of document.querySelectorAll(".wall-tile:not([hidden])")) {
+      const was = before.get(tile.dataset.pod);
+      const is = tile.getBoundingClientRect();
+      if (!was) tile.animate({ opacity: [0, 1] }, { duration, easing: "ease-out" });
+      else if (was.x !== is.x || was.y !== is.y) {
+        tile.animate({ translate: [`${was.x - is.x}px ${was.y - is.y}px`, "0 0"] }, { duration, easing: "ease-out" });
+      }
+    }
+  };
+
   const beep = () => {
     const audio = new AudioContext();
     const tone = audio.createOscillator();
@@ -66,6 +83,7 @@
       if (!answer.ok) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("wall");
       if (!fresh) return;
+      const before = places();
       document.getElementById("wall").replaceWith(document.adoptNode(fresh));
       heardAt = performance.now();
       heardClock = Number(fresh.dataset.now);
@@ -75,6 +93,7 @@
       sick = count;
       document.title = document.title.replace(/^(\(\d+\) )?/, count ? `(${count}) ` : "");
       fit();
+      move(before);
     } catch {
       // no answer: tell() says so as soon as it lasts
     } finally {
