@@ -24,6 +24,7 @@ _COMMANDS = {
     "up": "podhealth.cli.up:up",
     "user": "podhealth.cli.user:user",
     "vantage": "podhealth.cli.vantage:vantage",
+    "verify-audit": "podhealth.cli.audit:verify_audit",
     "web": "podhealth.cli.web:web",
     "worker": "podhealth.cli.worker:worker",
 }

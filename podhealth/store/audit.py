@@ -5,14 +5,15 @@ Who may do a thing is not asked here.
 """
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.models import AuditEntry, AuditHead
+from podhealth.models import AuditEntry, AuditHead, Tenant
 from podhealth.models.base import to_us
-from podhealth.store.db import db_now
+from podhealth.store.db import db_now, read
 from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope
 
@@ -28,6 +29,15 @@ class Link(NamedTuple):
 
     seq: int
     hash: str
+
+
+class Verdict(NamedTuple):
+    """What became of verifying a chain. ``tenant`` null: the installation's; ``broken_at`` null: all is well."""
+
+    chain: int
+    tenant: str | None
+    entries: int
+    broken_at: int | None
 
 
 def write(
@@ -60,20 +70,32 @@ def verify(conn: sa.Connection, chain: int) -> int | None:
     A cut tail shows, because the head knows how long the chain is.
     """
     link = Link(0, START)
-    while rows := conn.execute(
-        sa.select(AuditEntry.__table__)
-        .where(AuditEntry.chain == chain, AuditEntry.seq > link.seq)
-        .order_by(AuditEntry.seq)
-        .limit(_BATCH)
-    ).all():
+    while True:
+        # The head first: what is added meanwhile (PostgreSQL shows it to a running read) is walked in the next round.
+        head = conn.execute(sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain)).one_or_none()
+        rows = conn.execute(
+            sa.select(AuditEntry.__table__)
+            .where(AuditEntry.chain == chain, AuditEntry.seq > link.seq)
+            .order_by(AuditEntry.seq)
+            .limit(_BATCH)
+        ).all()
         for row in rows:
             if row.seq != link.seq + 1 or row.prev_hash != link.hash or row.hash != _hash_of(row._mapping):
                 return link.seq + 1
             link = Link(row.seq, row.hash)
-    head = conn.execute(sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain)).one_or_none()
-    if (Link(0, START) if head is None else Link(*head)) != link:
-        return link.seq + 1
-    return None
+        if not rows:
+            return None if link == (head or Link(0, START)) else link.seq + 1
+
+
+def verify_all(engine: sa.Engine) -> Iterator[Verdict]:
+    """Verify every chain, the installation's first, each in a read of its own."""
+    with read(engine) as conn:
+        numbers = chains(conn)
+    for chain in numbers:
+        with read(engine) as conn:
+            name = conn.scalar(sa.select(Tenant.name).where(Tenant.id == chain))
+            entries = conn.scalar(sa.select(sa.func.count()).where(AuditEntry.chain == chain)) or 0
+            yield Verdict(chain, name, entries, verify(conn, chain))
 
 
 def chains(conn: sa.Connection) -> list[int]:

@@ -24,7 +24,7 @@ def run(
     os.environ.pop("DATABASE_URL", None)
 
     def call(*words: str) -> list[str]:
-        main([request.module.COMMAND, words[0], "--data", str(tmp_path), *words[1:]])
+        main([request.module.COMMAND, *words[:1], "--data", str(tmp_path), *words[1:]])
         return capsys.readouterr().out.splitlines()
 
     yield call

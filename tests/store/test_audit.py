@@ -67,6 +67,23 @@ def test_verify_names_the_first_bad_entry(engine, statement, bad):
         assert audit.verify(conn, 1) == bad
 
 
+def test_what_is_added_while_it_verifies_is_no_fault(engine):
+    _three_entries(engine)
+    statements = []
+    with read(engine) as conn:
+
+        @sa.event.listens_for(conn, "after_cursor_execute")
+        def _somebody_works(*_):
+            statements.append(1)
+            if len(statements) == 2:
+                with write(engine) as other:
+                    audit.write(other, SCOPE, "restored", "pod", 7)
+
+        assert audit.verify(conn, 1) is None
+    with read(engine) as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) == 4
+
+
 @pytest.mark.parametrize(
     "statement",
     [
