@@ -6,6 +6,7 @@ A page is cut by pods and not by groups, so that no page is longer than others; 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -31,6 +32,14 @@ class Group(NamedTuple):
     sick: int
     pods: int
     is_held: bool = False  # by the breaker of its node
+    by: GroupBy = GroupBy.NODE
+
+    @property
+    def group_id(self) -> int:
+        """A number for its place on screens: the node's id; of a tag, which has none, a part of its hash; else 0."""
+        if isinstance(self.key, str):
+            return int.from_bytes(sha256(self.key.encode()).digest()[:6])  # JavaScript's numbers hold it
+        return self.key or 0
 
     @property
     def is_calm(self) -> bool:
@@ -39,15 +48,17 @@ class Group(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a page shows of one group. ``also``: pods of it that the page shows in full under another tag before.
+    """What a page shows of one group, whose figures are those of all its pods; ``matching``: how many are asked for.
 
-    ``is_rest``: the group began on the page before.
+    ``also``: pods of it that the page shows in full under another tag before. ``is_rest``: the group began on the
+    page before.
     """
 
     group: Group
     pod_ids: tuple[int, ...]
     also: tuple[int, ...]
     is_rest: bool
+    matching: int
 
 
 class _Cut(NamedTuple):
@@ -64,8 +75,15 @@ def groups_of(conn: sa.Connection, wanted: Wanted, truth: Effective, asked: Sequ
     query = _joined(over_pods(truth, key, name, sa.func.min(seen), sick, sa.func.count()), beside)
     rows = conn.execute(query.where(*asked).group_by(key, name)).all()
     held = _held_nodes(conn) if wanted.group is GroupBy.NODE else frozenset()
-    found = [Group(k, n, LOOKS[w], int(s), int(c), str(k) in held) for k, n, w, s, c in rows]
+    found = [Group(k, n, LOOKS[w], int(s), int(c), str(k) in held, wanted.group) for k, n, w, s, c in rows]
     return sorted(found, key=_worst_first if wanted.sort is Sort.ATTENTION else _by_name)
+
+
+def whole_groups(conn: sa.Connection, tenant_id: int, now: datetime, by: GroupBy) -> dict[Key, Group]:
+    """Return the groups of all the tenant's pods by their keys: the same whatever somebody filters by."""
+    truth, wanted = effective(tenant_id, now), Wanted(group=by)
+    asked = conditions(conn, tenant_id, now, wanted, truth)
+    return {group.key: group for group in groups_of(conn, wanted, truth, asked)}
 
 
 def _by_name(group: Group) -> tuple[Any, ...]:
@@ -87,16 +105,18 @@ def parts_on_page(
     """Return what the page shows that reaches from the first row of ``rows`` up to, not including, the second."""
     cuts = _cut(groups, *rows)
     members = _members(conn, tenant_id, now, wanted, [cut.group.key for cut in cuts])
+    whole = whole_groups(conn, tenant_id, now, wanted.group) if wanted.is_narrow else {}
     shown: set[int] = set()
     found = []
     for cut in cuts:
         ids = members[cut.group.key][cut.first : cut.end]
         found.append(
             Part(
-                cut.group,
+                whole.get(cut.group.key, cut.group),
                 tuple(pod_id for pod_id in ids if pod_id not in shown),
                 tuple(pod_id for pod_id in ids if pod_id in shown),
                 cut.first > 0,
+                cut.group.pods,
             )
         )
         shown.update(ids)

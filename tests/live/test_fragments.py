@@ -11,6 +11,8 @@ from podhealth.core.words import Action, Gate, HealState, Mode, Outcome, Phase, 
 from podhealth.live.render import TEMPLATES, ViewerNameError, _environment, fragment
 from podhealth.store.needs import Need, NeedKind, NeedsYou
 from podhealth.store.overview import Counts, Doubt, Healing, Mark, PodCard
+from podhealth.store.podfilters import GroupBy
+from podhealth.store.podgroups import Group
 from podhealth.store.strips import Month, Run, Strip
 
 NOW = datetime(2026, 11, 24, 10, 2, 11, tzinfo=UTC)
@@ -46,6 +48,7 @@ NEEDS = NeedsYou(
 )
 COUNTS = Counts(5000, 3, 5, 2, 4990, 6, 2, 1, 4, 2, 1)
 NONE = Counts(*[0] * 11)
+GROUP = Group(3, "node-3", "unhealthy", 7, 12, is_held=True)
 BOLD = "<b>bold</b>"
 VIEWS = [
     pytest.param("nav_counts", COUNTS, "nav-counts", id="nav_counts"),
@@ -56,6 +59,8 @@ VIEWS = [
     pytest.param("needs_you", NeedsYou((), 0), "needs-you", id="needs_you, nothing"),
     pytest.param("pod_card", CARD, "pod-card-7", id="pod_card"),
     pytest.param("pod_row", CARD, "pod-row-7", id="pod_row"),
+    pytest.param("pod_group", GROUP, "group-node-3", id="pod_group"),
+    pytest.param("pod_group", GROUP._replace(by=GroupBy.TAG, key=None), "group-tag-0", id="pod_group, no tag"),
 ]
 
 

@@ -12,7 +12,7 @@ from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.live import views
 from podhealth.live.frames import Key
 from podhealth.live.render import fragment
-from podhealth.models import CheckState, Pod
+from podhealth.models import CheckState, Node, Pod
 from podhealth.store import feed, holds, podstate
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote
@@ -109,6 +109,38 @@ def test_a_push_is_byte_for_byte_what_the_page_shows(sqlite_engine, redis_url):
     pieces = [json.loads(piece) for piece in pushed_pieces]
     assert len(pieces) == 10
     assert [piece for piece in pieces if piece not in page] == []
+
+
+@pytest.mark.parametrize("by", ["node", "tag"])
+def test_the_heads_of_groups_are_pushed_as_the_page_shows_them_and_go_with_their_last_pod(sqlite_engine, redis_url, by):
+    with write(sqlite_engine) as conn:
+        tenant, zeta = a_tenant(conn), a_tenant(conn, "zeta")
+        node = conn.execute(sa.insert(Node).values(tenant_id=tenant, name="n1", created_at=db_now(conn)))
+        node_id = node.inserted_primary_key[0]
+        sick = a_pod(conn, tenant, status="unhealthy", tags=["web", "<i>"], node_id=node_id)
+        a_pod(conn, tenant, "web-2", tags=["web"], node_id=node_id)
+        user_id = a_user(conn, tenant, "ann", Role.VIEWER)
+    ann = Caller(an_app(str(sqlite_engine.url), redis_url), session=a_session(sqlite_engine, user_id))
+    page = ann.get(f"/pods?group={by}&status=unhealthy").text
+    shown = {Key(name, int(each)) for name, each in re.findall(rf'data-part="(group_{by})-(\d+)"', page)}
+
+    def heads(tenant_id: int) -> views.Rendered:
+        with read(sqlite_engine) as conn:
+            return views.render(conn, tenant_id, shown, clock.utcnow())
+
+    pieces = [json.loads(piece) for those in heads(tenant).elements.values() for piece in those]
+    assert len(pieces) == len(shown) == (1 if by == "node" else 2)
+    assert [piece for piece in pieces if piece not in page] == []
+    assert any("1 of 2" in piece for piece in pieces)
+    assert not any(heads(zeta).elements.values())
+    with write(sqlite_engine) as conn:
+        conn.execute(sa.update(Pod).where(Pod.tenant_id == tenant).values(deleted_at=db_now(conn)))
+        feed.append(conn, [FeedNote(tenant, FeedKind.POD, sick)])
+        changes = feed.since(conn, tenant, 0)
+    assert views.touched(changes, frozenset(shown)).keys == shown
+    assert sorted(one for those in heads(tenant).gone.values() for one in those) == sorted(
+        f"group-{by}-{key.object_id}" for key in shown
+    )
 
 
 def test_another_tenants_page_is_not_pushed_nor_that_of_nobody(engine, tenant, pod_id):

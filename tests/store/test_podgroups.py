@@ -115,6 +115,16 @@ def test_pages_are_cut_by_pods_and_a_group_goes_on(engine, tenant, nodes, see):
     assert {page.pages for page in pages} == {3}
 
 
+def test_a_groups_figures_are_of_all_its_pods_whatever_matches(engine, tenant, nodes, see):
+    on = {"node_id": nodes["n1"]}
+    make(engine, tenant, ("a", on | {"status": "unhealthy"}), ("b", on), ("c", {"node_id": nodes["n2"]}))
+
+    (part,) = see(GroupBy.NODE, statuses=("healthy",), words=("b",)).parts
+
+    assert (part.group.name, part.group.worst, part.group.sick, part.group.pods) == ("n1", "unhealthy", 1, 2)
+    assert (part.matching, len(part.pod_ids)) == (1, 1)
+
+
 def test_groups_are_of_what_matches_and_of_the_own_tenant(engine, tenant, nodes, see):
     with write(engine) as conn:
         zeta = a_tenant(conn, "zeta")

@@ -1,14 +1,16 @@
-"""Pods on screens: as cards, as rows, as one pod's page, and counted in the navigation and on the overview."""
+"""Pods on screens: as cards, as rows, in groups, as one pod's page, counted in the navigation and on the overview."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 
 from podhealth.core.words import FeedKind
-from podhealth.live.parts.part import THE_ONE, Fragment, Part, Pieces
-from podhealth.store import needs, overview, podpage
+from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
+from podhealth.store import needs, overview, podgroups, podpage
 from podhealth.store.feed import FeedRow
+from podhealth.store.podfilters import GroupBy
 
 _SILENT = frozenset({FeedKind.POLICY})  # a changed policy shows when the pods it binds are judged
 
@@ -31,6 +33,11 @@ def _the_head(row: FeedRow) -> Iterable[int]:
     # A window that begins or ends: the list of windows loads itself anew when something on its page is swapped.
     # An incident that somebody takes on: its pods no longer count in the page's title.
     return (THE_ONE,) if row.kind in (FeedKind.WINDOW, FeedKind.INCIDENT) else _the_counts(row)
+
+
+def _its_groups(row: FeedRow) -> Iterable[int]:
+    # A change names its pod, and neither the node nor the tags of it.
+    return (EVERY,) if row.kind is FeedKind.BREAKER or THE_ONE in _the_counts(row) else ()
 
 
 def _nav(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
@@ -61,6 +68,14 @@ def _listed(
     return gone | {card.pod_id: Pieces((Fragment(f"pod_{shape}", card),)) for card in cards}
 
 
+def _groups(
+    by: GroupBy, conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime
+) -> Mapping[int, Pieces]:
+    gone = {each: Pieces(gone=(f"group-{by}-{each}",)) for each in ids}
+    groups = podgroups.whole_groups(conn, tenant_id, now, by).values()
+    return gone | {one.group_id: Pieces((Fragment("pod_group", one),)) for one in groups if one.group_id in gone}
+
+
 def _marks(conn: sa.Connection, tenant_id: int, ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
     cards = overview.pod_cards(conn, tenant_id, now, sorted(ids))
     return {card.pod_id: Pieces((Fragment("pod_mark", card),)) for card in cards}
@@ -88,6 +103,8 @@ PARTS = (
     Part("needs", _the_needs, _needs),
     Part("card", _the_pod, _cards),
     Part("row", _the_pod, _rows),
+    Part("group_node", _its_groups, partial(_groups, GroupBy.NODE)),
+    Part("group_tag", _its_groups, partial(_groups, GroupBy.TAG)),
     Part("page", _the_pod, _pages),
     Part("mark", _the_pod, _marks),
 )

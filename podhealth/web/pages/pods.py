@@ -107,12 +107,13 @@ def drift() -> ResponseReturnValue:
 
 
 class ShownPart(NamedTuple):
-    """One group of the list with the cards of its pods, and those shown in full in a group before."""
+    """One group of the list with the cards of its pods, those shown in full in a group before, and how many match."""
 
     group: Group
     cards: tuple[PodCard, ...]
     also: tuple[PodCard, ...]
     is_rest: bool
+    matching: int
 
 
 def _parts(found: podlist.Found, cards: Sequence[PodCard]) -> list[ShownPart]:
@@ -121,7 +122,7 @@ def _parts(found: podlist.Found, cards: Sequence[PodCard]) -> list[ShownPart]:
     def known(ids: Sequence[int]) -> tuple[PodCard, ...]:
         return tuple(by_id[pod_id] for pod_id in ids if pod_id in by_id)
 
-    return [ShownPart(part.group, known(part.pod_ids), known(part.also), part.is_rest) for part in found.parts]
+    return [ShownPart(one.group, known(one.pod_ids), known(one.also), *one[3:]) for one in found.parts]
 
 
 def _to_saved(text: str) -> ResponseReturnValue:
