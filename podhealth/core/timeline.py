@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from podhealth.core.uptime import Change, Stretch
+from podhealth.core.words import Status
 
 SECOND_US = 1_000_000
 MIN_HELD_US = 10 * SECOND_US
@@ -61,6 +62,7 @@ SHAPES = {
 class Lane(NamedTuple):
     """What is known of one check (or pod): its changes in order of time, the first from before the range if any.
 
+    What turned unhealthy was so from its first failure on, as uptime counts it.
     ``born_us``: nothing was measured before. ``gaps``: when it was disabled, or its pod stopped or not yet there.
     ``fresh_until_us``: until when the newest status is believed; null: it is unknown already, or believed for ever.
     """
@@ -157,18 +159,29 @@ def _in_order(found: list[int], now_us: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _marks(lane: Lane) -> Iterable[tuple[int, Mark]]:
-    """Yield the moments from which a mark holds, gaps left out."""
-    yield lane.born_us, Mark.UNKNOWN
+def began_us(change: Change) -> int:
+    """Return from when on it was so: unhealthy, from the first failure of the run."""
+    if change.status != Status.UNHEALTHY or change.bad_since_us is None:
+        return change.at_us
+    return min(change.at_us, change.bad_since_us)
+
+
+def _marks(lane: Lane) -> list[tuple[int, Mark]]:
+    """Return the moments from which a mark holds, gaps left out."""
+    turns = [(lane.born_us, Mark.UNKNOWN)]
     for change in lane.changes:
-        yield max(change.at_us, lane.born_us), Mark(change.status)
+        at_us = max(began_us(change), lane.born_us)
+        while turns and turns[-1][0] >= at_us:
+            turns.pop()
+        turns.append((at_us, Mark(change.status)))
     if lane.fresh_until_us is not None and lane.changes:
-        yield max(lane.fresh_until_us, lane.changes[-1].at_us, lane.born_us), Mark.UNKNOWN
+        turns.append((max(lane.fresh_until_us, lane.changes[-1].at_us, lane.born_us), Mark.UNKNOWN))
+    return turns
 
 
 def runs(lane: Lane, begin_us: int, end_us: int) -> tuple[Run, ...]:
     """Return the lane between two moments as runs without gap, neighbours different; empty if there is no time."""
-    turns = list(_marks(lane))
+    turns = _marks(lane)
     found = [Run(begin_us, turns[0][0], Mark.UNMEASURED)]
     found += [Run(a, b, mark) for (a, mark), (b, _) in pairwise([*turns, (max(end_us, turns[-1][0]), Mark.UNKNOWN)])]
     for gap in lane.gaps:

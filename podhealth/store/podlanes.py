@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.timeline import SHAPES, Mark, Range, edges
+from podhealth.core.timeline import SHAPES, Mark, Range, began_us, edges
 from podhealth.core.told import length_in_words
-from podhealth.core.uptime import PhaseTurn
+from podhealth.core.uptime import Change, PhaseTurn
 from podhealth.core.words import Action, Answer, Gate, HealState, Phase
 from podhealth.models import Decision, Heal, Transition
 from podhealth.models.base import from_us, to_us
@@ -161,18 +161,16 @@ def check_strips(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, p
 
 
 def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> dict[tuple[int, int], str]:
+    """Return why a check turned, by the moment from which its lane shows it."""
     t = Transition
+    at, bad_since = (sa.type_coerce(column, sa.BigInteger) for column in (t.at, t.bad_since))
     rows: Iterable[Any] = conn.execute(
-        sa.select(t.check_id, sa.type_coerce(t.at, sa.BigInteger), t.reason).where(
-            t.tenant_id == tenant_id,
-            t.pod_id == pod_id,
-            t.check_id.is_not(None),
-            t.at > span.since,
-            t.at <= span.now,
-            t.reason.is_not(None),
-        )
+        sa.select(t.check_id, at, t.to_status, bad_since, t.reason)
+        .where(t.tenant_id == tenant_id, t.pod_id == pod_id, t.check_id.is_not(None), t.reason.is_not(None))
+        .where(t.at > span.since, t.at <= span.now)
+        .order_by(t.at)
     )
-    return {(check_id, at_us): reason for check_id, at_us, reason in rows}
+    return {(check_id, began_us(Change(*change))): reason for check_id, *change, reason in rows}
 
 
 def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[int, int], str]) -> CheckStrip:
