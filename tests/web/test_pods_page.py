@@ -140,6 +140,23 @@ def test_three_kinds_of_nothing_look_different(engine: sa.Engine, tenant: int, a
     assert "No pods yet" not in html
 
 
+def test_an_empty_list_says_ways_to_the_first_pod_that_there_are(
+    engine: sa.Engine, tenant: int, ann: Caller, signed_in
+):
+    with write(engine) as conn:
+        ada = a_user(conn, tenant, "ada", Role.ADMIN)
+    admin = signed_in(ada)
+    seen, may = (one.get("/pods").text.partition('<main id="main"')[2] for one in (ann, admin))
+
+    links = re.findall(r'href="(/(?!pods")[a-z/]+)"', may)
+    assert links == ["/pods/new", "/tokens"]
+    assert {admin.get(path).status_code for path in links} == {200}
+    (told,) = re.findall(r"https?://[^/]+(/api/[a-z/-]+)", may)
+    assert admin.get(told).status_code == 200
+    assert "An admin of acme can add it" in seen
+    assert not re.search("/pods/new|/tokens|/api", seen)
+
+
 def test_a_database_that_does_not_answer_is_no_empty_list(engine: sa.Engine, tenant: int, ann: Caller):
     pods(engine, tenant, "a")
     with write(engine) as conn:

@@ -18,7 +18,7 @@ from podhealth.web.forms.collect import whole_or_text
 from podhealth.web.forms.places import HOME
 from podhealth.web.forms.podlist import PATH, WORDS, ListForm, View, read_list_form
 from podhealth.web.forms.selection import drifted, ids_in
-from podhealth.web.installed import engine_of
+from podhealth.web.installed import engine_of, installed
 from podhealth.web.session import current_scope, person_id
 from podhealth.web.shell import open_shell
 
@@ -84,6 +84,7 @@ def show_list() -> ResponseReturnValue:
         views=views,
         words=WORDS,
         pager=_pager(form, found, _size(view)),
+        url=installed().settings.public_url.rstrip("/") + "/api/cloud-pods/health/overview",
     )
     answer = make_response(page)
     if "HX-Request" in request.headers:
