@@ -23,6 +23,7 @@ class Tenant(Base):
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default="1", default=1)  # grows with each edit of its settings
+    requires_second_factor: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)  # of its people
 
 
 class Node(Base):

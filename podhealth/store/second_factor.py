@@ -16,13 +16,13 @@ import pyotp
 import sqlalchemy as sa
 
 from podhealth.core.errors import Conflict, InputError
-from podhealth.models import RecoveryCode, User
+from podhealth.models import RecoveryCode, Tenant, User
 from podhealth.models.base import to_us
 from podhealth.store import audit
 from podhealth.store.db import db_now
 from podhealth.store.people import of_own_chain
 from podhealth.store.secrets import open_text, seal_text
-from podhealth.store.tenancy import Scope
+from podhealth.store.tenancy import Scope, own
 
 STEP_S = 30
 RECOVERY_CODES = 10
@@ -38,6 +38,18 @@ Row = sa.Row[Any]
 def is_on(conn: sa.Connection, user_id: int) -> bool:
     """Return whether this person is asked for a code at sign-in."""
     return conn.scalar(sa.select(User.totp_since.is_not(None)).where(User.id == user_id)) is True
+
+
+def is_asked_for(conn: sa.Connection, user_id: int) -> bool:
+    """Return whether this person's tenant asks all of its people for one."""
+    query = sa.select(Tenant.requires_second_factor).join(User, User.tenant_id == Tenant.id)
+    return conn.scalar(query.where(User.id == user_id)) is True
+
+
+def lacking(conn: sa.Connection, scope: Scope) -> int:
+    """Return how many of the tenant's active people have none."""
+    has_none = sa.and_(own(scope, User), User.active, User.totp_since.is_(None))
+    return conn.scalar(sa.select(sa.func.count()).select_from(User).where(has_none)) or 0
 
 
 def codes_left(conn: sa.Connection, user_id: int) -> int:

@@ -1,9 +1,9 @@
-"""What a tenant's admins set for all of it: its name, its zone, and the networks its pods may stand in."""
+"""What a tenant's admins set for all of it: its name, its zone, its pods' networks, and its people's second factor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -21,12 +21,16 @@ _NAME = 63
 
 @dataclass(frozen=True, slots=True)
 class TenantSettings:
-    """They, as they are stored; ``networks`` null: the platform's alone decide."""
+    """They, as they are stored; ``networks`` null: the platform's alone decide.
+
+    ``requires_second_factor``: whoever has none gets nothing but the page that sets it up (behaviour §10).
+    """
 
     name: str
     zone: str
     networks: tuple[str, ...] | None
     version: int
+    requires_second_factor: bool = False
 
 
 class Outside(NamedTuple):
@@ -38,10 +42,11 @@ class Outside(NamedTuple):
 
 def settings_of(conn: sa.Connection, scope: Scope) -> TenantSettings:
     """Return the tenant's settings."""
-    query = sa.select(Tenant.name, Tenant.zone, Tenant.allowed_networks, Tenant.version).where(own(scope, Tenant))
+    columns: tuple[Any, ...] = (Tenant.name, Tenant.zone, Tenant.allowed_networks, Tenant.version)
+    query = sa.select(*columns, Tenant.requires_second_factor).where(own(scope, Tenant))
     row = conn.execute(query).one()
     networks = None if row.allowed_networks is None else tuple(str(one) for one in row.allowed_networks)
-    return TenantSettings(row.name, row.zone, networks, row.version)
+    return TenantSettings(row.name, row.zone, networks, row.version, row.requires_second_factor)
 
 
 def read_networks(text: str, platform: Sequence[str]) -> tuple[str, ...] | None:
@@ -98,14 +103,17 @@ def save_settings(conn: sa.Connection, scope: Scope, wanted: TenantSettings) -> 
     if name != before.name and conn.scalar(sa.select(Tenant.id).where(Tenant.name == name)) is not None:
         raise InputError("name", "is taken by another tenant")
     values = {"name": name, "zone": wanted.zone, "version": wanted.version + 1}
-    networks = None if wanted.networks is None else list(wanted.networks)
+    values["requires_second_factor"] = wanted.requires_second_factor
     is_same = sa.and_(own(scope, Tenant), Tenant.version == wanted.version)
-    done = conn.execute(sa.update(Tenant).where(is_same).values(**values, allowed_networks=networks or sa.null()))
+    networks = list(wanted.networks or ()) or sa.null()
+    done = conn.execute(sa.update(Tenant).where(is_same).values(**values, allowed_networks=networks))
     if done.rowcount != 1:
         raise Conflict("somebody saved the settings meanwhile")
-    told = (_told(before), {"name": name, "zone": wanted.zone, "networks": networks})
+    told = (_told(before), _told(replace(wanted, name=name)))
     audit.write(conn, scope, "settings changed", "tenant", scope.tenant_id, *told)
 
 
 def _told(one: TenantSettings) -> dict[str, object]:
-    return {"name": one.name, "zone": one.zone, "networks": None if one.networks is None else list(one.networks)}
+    networks = None if one.networks is None else list(one.networks)
+    factor = "asked for" if one.requires_second_factor else "left to each"
+    return {"name": one.name, "zone": one.zone, "networks": networks, "second factor": factor}

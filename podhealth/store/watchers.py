@@ -21,8 +21,8 @@ _AT_ONCE = 500
 def living_sessions(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, int]:
     """Return each session that still opens the dashboard with the tenant it opens (behaviour §10).
 
-    A session that ended or expired, whose user is not active or changed tenant, or whose tenant is gone, is missing or
-    names another tenant; a platform admin's opens the tenant it looks into.
+    A session that ended or expired, whose user is not active, changed tenant or lacks the second factor it asks for, or
+    whose tenant is gone, is missing or names another tenant; a platform admin's opens the tenant it looks into.
     """
     found: dict[str, int] = {}
     now = db_now(conn)
@@ -37,7 +37,7 @@ def _living(conn: sa.Connection, token_hashes: list[str], now: datetime) -> Iter
         sa.select(Session.token_hash, Tenant.id)
         .join(User, User.id == Session.user_id)
         .join(Tenant, is_opened_tenant())
-        .where(Session.token_hash.in_(token_hashes), is_living(now))
+        .where(Session.token_hash.in_(token_hashes), is_living(now), sa.not_(lacks_second_factor()))
     )
     return [(row.token_hash, row.id) for row in rows]
 
@@ -45,9 +45,11 @@ def _living(conn: sa.Connection, token_hashes: list[str], now: datetime) -> Iter
 def why_over(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, str]:
     """Return in a few words why these sessions open the dashboard no more, as far as that is known."""
     now = db_now(conn)
+    lacks = lacks_second_factor().label("lacks_factor")
     rows = conn.execute(
-        sa.select(Session.token_hash, Session.ended_at, User.active, is_in_time(now).label("is_in_time"))
+        sa.select(Session.token_hash, Session.ended_at, User.active, is_in_time(now).label("is_in_time"), lacks)
         .join(User, User.id == Session.user_id)
+        .outerjoin(Tenant, is_opened_tenant())
         .where(Session.token_hash.in_(list(islice(token_hashes, _AT_ONCE))))
     )
     return {row.token_hash: _why_over(row) for row in rows}
@@ -58,6 +60,8 @@ def _why_over(row: Any) -> str:
         return "your account was switched off"
     if row.ended_at is not None:
         return "this session was ended"
+    if row.lacks_factor and row.is_in_time:
+        return "a second factor is asked for now"
     return "what you may see has changed" if row.is_in_time else "the session is over its time"
 
 
@@ -83,3 +87,11 @@ def is_opened_tenant() -> sa.ColumnElement[bool]:
     """
     looks_into = sa.case((User.role == Role.PLATFORM, Session.tenant_id), else_=User.tenant_id)
     return sa.and_(Tenant.id == looks_into, Tenant.deleted_at.is_(None))
+
+
+def lacks_second_factor() -> sa.ColumnElement[bool]:
+    """Return the condition under which a user must first set up the second factor that the own tenant asks for.
+
+    For a query that joins users to the tenant they open; platform admins are of none.
+    """
+    return sa.and_(Tenant.requires_second_factor, User.totp_since.is_(None), User.role != Role.PLATFORM)

@@ -29,12 +29,14 @@ class Rule(NamedTuple):
     """Through which door a route is reached, and the least role that may (null on open and agent routes).
 
     ``is_of_tenant``: it shows or changes what a tenant owns, so a platform admin must look into one first. A route
-    for platform admins alone is not there for anybody else (404).
+    for platform admins alone is not there for anybody else (404). ``opens_without_factor``: also for somebody who must
+    first set up the second factor that the tenant asks for; nothing else is.
     """
 
     door: Door
     role: Role | None
     is_of_tenant: bool = True
+    opens_without_factor: bool = False
 
 
 _RANKS = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3, Role.PLATFORM: 4}
@@ -44,6 +46,7 @@ _SEE = Rule(Door.PAGE, Role.VIEWER)
 _ACT = Rule(Door.PAGE, Role.OPERATOR)
 _SET = Rule(Door.PAGE, Role.ADMIN)
 _SELF = Rule(Door.PAGE, Role.VIEWER, is_of_tenant=False)
+_FIRST = _SELF._replace(opens_without_factor=True)
 _OPERATE = Rule(Door.PAGE, Role.PLATFORM, is_of_tenant=False)
 _READ = Rule(Door.API, Role.VIEWER)
 _WRITE = Rule(Door.API, Role.ADMIN)
@@ -78,12 +81,12 @@ RULES: dict[str, Rule] = {
     "users.restore": _SET,
     "second_factor.code": _OPEN,
     "second_factor.enter_code": _OPEN,
-    "second_factor.show": _SELF,
-    "second_factor.begin": _SELF,
-    "second_factor.confirm": _SELF,
+    "second_factor.show": _FIRST,
+    "second_factor.begin": _FIRST,
+    "second_factor.confirm": _FIRST,
     "second_factor.renew": _SELF,
     "second_factor.switch_off": _SELF,
-    "account.sign_out": _SELF,
+    "account.sign_out": _FIRST,
     "account.show": _SELF,
     "account.after_password": _SELF,
     "account.set_password": _SELF,

@@ -1,4 +1,4 @@
-"""The door: every request passes here before its route runs, in this order: origin, person, token, role.
+"""The door: every request passes here before its route runs, in this order: origin, person, token, second factor, role.
 
 Headers that every answer carries are web/headers.py's business.
 """
@@ -15,9 +15,9 @@ from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.access import RULES, Door, Rule, allows
 from podhealth.web.csrf import MaskedProtect
 from podhealth.web.errors import answer
-from podhealth.web.forms.places import OPERATION
+from podhealth.web.forms.places import OPERATION, SECOND_FACTOR
 from podhealth.web.installed import installed
-from podhealth.web.session import scope_of_session, scope_of_token
+from podhealth.web.session import lacks_factor, scope_of_session, scope_of_token
 
 csrf = MaskedProtect()
 _SAFE = frozenset({"GET", "HEAD"})
@@ -47,6 +47,8 @@ def _check() -> ResponseReturnValue | None:
         g.scope = scope_of_token()
     elif refused := _recognise_person(rule.door):
         return refused
+    if lacks_factor() and not rule.opens_without_factor:
+        return _set_up_first(rule.door)
     if rule.role is not None and (refused := _refuse_role(rule, rule.role)):
         return refused
     _refuse_nul()
@@ -121,6 +123,14 @@ def _who_are_you(door: Door) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         return Response(status=401, headers={"HX-Redirect": where})
     return redirect(where, 303)
+
+
+def _set_up_first(door: Door) -> ResponseReturnValue:
+    if door is not Door.PAGE:
+        return answer(403, "second_factor", "Set up the second factor first")
+    if "HX-Request" in request.headers:
+        return Response(status=403, headers={"HX-Redirect": SECOND_FACTOR})
+    return redirect(SECOND_FACTOR, 303)
 
 
 def _choose_a_tenant(door: Door) -> ResponseReturnValue:

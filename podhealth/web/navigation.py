@@ -10,6 +10,7 @@ from flask import current_app, g, request
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.access import RULES, allows
 from podhealth.web.installed import installed
+from podhealth.web.session import lacks_factor
 
 
 class Place(NamedTuple):
@@ -83,5 +84,7 @@ def _may_open(endpoint: str) -> bool:
     if scope is None or endpoint not in current_app.view_functions:
         return False
     rule = RULES[endpoint]
+    if lacks_factor() and not rule.opens_without_factor:
+        return False
     is_open = scope.tenant_id != NO_TENANT or not rule.is_of_tenant
     return rule.role is not None and allows(scope.role, rule.role) and is_open

@@ -44,6 +44,12 @@ def person_id() -> int | None:
     return None if person is None else int(person.id)
 
 
+def lacks_factor() -> bool:
+    """Return whether the signed-in person must first set up the second factor that the tenant asks for."""
+    person = getattr(g, "person", None)
+    return person is not None and bool(person.lacks_second_factor)
+
+
 def scope_of_session() -> Scope | None:
     """Return the scope of the signed-in person, or None when the session, person or tenant is not (or no more)."""
     token = session.get(_TOKEN)
@@ -51,10 +57,11 @@ def scope_of_session() -> Scope | None:
         return None
     tenant = (Tenant.id.label("tenant_id"), Tenant.name.label("tenant"))
     seen = (Session.id.label("session_id"), watchers.last_seen().label("seen_at"))
+    lacks = watchers.lacks_second_factor().label("lacks_second_factor")
     with read(engine_of()) as conn:
         now = db_now(conn)
         row = conn.execute(
-            sa.select(User.id, User.name, User.email, User.role, *tenant, *seen)
+            sa.select(User.id, User.name, User.email, User.role, *tenant, *seen, lacks)
             .join(Session, Session.user_id == User.id)
             .outerjoin(Tenant, watchers.is_opened_tenant())
             .where(Session.token_hash == hash_of(token), watchers.is_living(now))

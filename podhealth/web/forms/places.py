@@ -5,6 +5,7 @@ import re
 _LONGEST = 2000
 HOME = "/pods"
 OPERATION = "/ops?tab=tenants"  # where a platform admin chooses a tenant
+SECOND_FACTOR = "/account/second-factor"
 
 
 def own_path(wanted: str | None, otherwise: str = HOME) -> str:

@@ -16,10 +16,10 @@ from podhealth.models.base import to_us
 from podhealth.store import people, second_factor
 from podhealth.store.db import read, write
 from podhealth.web.errors import answer
-from podhealth.web.forms.places import HOME, own_path
+from podhealth.web.forms.places import HOME, SECOND_FACTOR, own_path
 from podhealth.web.installed import engine_of
 from podhealth.web.passwords import is_password_of
-from podhealth.web.session import BY_LINK, begin_session, current_scope
+from podhealth.web.session import BY_LINK, begin_session, current_scope, lacks_factor
 from podhealth.web.shell import open_shell
 from podhealth.web.tries import PAUSE_MINUTES, FailedTries
 
@@ -88,7 +88,7 @@ def confirm() -> ResponseReturnValue:
         _note_try()
         return _setting_up(wrong.message, 422)
     except Conflict:
-        return redirect("/account/second-factor", 303)
+        return redirect(SECOND_FACTOR, 303)
     return _page(codes=codes)
 
 
@@ -125,7 +125,7 @@ def _with_code(do: Any, form: str) -> ResponseReturnValue:
     if not is_right:
         _note_try()
         return _page({f"{form}-code": "does not match"}, status=422)
-    return _page(**more) if more else redirect("/account/second-factor", 303)
+    return _page(**more) if more else redirect(SECOND_FACTOR, 303)
 
 
 def _enter(user_id: int, next_path: str, by_link: bool) -> ResponseReturnValue:
@@ -169,7 +169,7 @@ def _setting_up(error: str | None = None, status: int = 200) -> ResponseReturnVa
         with write(engine_of(), durable=True) as conn:
             secret = second_factor.begin(conn, g.person.id)
     except Conflict:
-        return redirect("/account/second-factor", 303)
+        return redirect(SECOND_FACTOR, 303)
     return _page({"code": error} if error else {}, secret=secret, status=status)
 
 
@@ -181,14 +181,17 @@ def _page(
     status: int = 200,
 ) -> ResponseReturnValue:
     with read(engine_of()) as conn:
-        shell = open_shell(conn)
+        # Who must first set it up sees nothing of the tenant: no counts, no banners, nothing live.
+        around = {} if lacks_factor() else {"shell": open_shell(conn)}
         is_on = second_factor.is_on(conn, g.person.id)
+        is_asked_for = second_factor.is_asked_for(conn, g.person.id)
         left = second_factor.codes_left(conn, g.person.id)
         has_password = people.has_password(conn, g.person.id)
     text = render_template(
         "pages/account/second_factor.html",
-        shell=shell,
+        **around,
         is_on=is_on,
+        is_asked_for=is_asked_for,
         left=left,
         has_password=has_password,
         errors=errors or {},

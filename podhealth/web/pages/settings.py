@@ -1,4 +1,4 @@
-"""A tenant's settings: its name, zone and networks; and, to read only, what the operator has set for it."""
+"""A tenant's settings: name, zone, networks, second factor; and, to read only, what the operator has set for it."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError
-from podhealth.store import retention, tenantsettings
+from podhealth.store import retention, second_factor, tenantsettings
 from podhealth.store.db import read
 from podhealth.store.limits import limits
 from podhealth.store.tenantsettings import Outside, TenantSettings
@@ -31,9 +31,9 @@ def save() -> ResponseReturnValue:
     """Store them; where pods would no longer be probed, only if that is meant."""
     form = request.form
     version = whole_or_text(form.get("version", ""))
-    typed = TenantSettings(
-        form.get("name", "").strip(), form.get("zone", "").strip(), None, version if isinstance(version, int) else 0
-    )
+    name, zone = (form.get(field, "").strip() for field in ("name", "zone"))
+    asks = form.get("second_factor") == "on"
+    typed = TenantSettings(name, zone, None, version if isinstance(version, int) else 0, asks)
     networks = form.get("networks", "")[:4000]
     try:
         wanted = replace(typed, networks=tenantsettings.read_networks(networks, installed().settings.pod_networks))
@@ -65,6 +65,7 @@ def _page(
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         stored = tenantsettings.settings_of(conn, current_scope())
+        lacking = second_factor.lacking(conn, current_scope())
     shown = typed or stored
     if status == 409:  # what was told of the conflict has been read
         shown = replace(shown, version=stored.version)
@@ -73,6 +74,7 @@ def _page(
         shell=shell,
         stored=stored,
         shown=shown,
+        lacking=lacking,
         networks=networks if typed else "\n".join(stored.networks or ()),
         platform=installed().settings.pod_networks,
         errors=errors or {},
