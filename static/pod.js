@@ -4,6 +4,7 @@
 (() => {
   "use strict";
   const RENEW_EVERY_S = 30;
+  const RENEW_DUE_S = 15; // when a probe that was due has been made meanwhile
 
   // Details of lanes: the pointer, or one tab stop a lane with left and right by run, up and down by lane
 
@@ -137,10 +138,12 @@
   };
   const renewed = () => [...document.querySelectorAll("[data-fresh][id], [id^='pod-head-'], [id^='uptime-']")];
   let isBusy = false;
+  let renewedAt = Date.now();
 
   const renew = async () => {
     if (isBusy || document.hidden || document.documentElement.dataset.live !== "live") return;
     isBusy = true;
+    renewedAt = Date.now();
     let wasSwapped = false;
     const note = () => (wasSwapped = true); // a push came between: what was asked for is older than what is shown
     document.addEventListener("podhealth:swapped", note);
@@ -168,7 +171,11 @@
     showMoment();
   });
   document.addEventListener("visibilitychange", () => document.hidden || renew());
-  setInterval(renew, RENEW_EVERY_S * 1000);
+  setInterval(() => {
+    const due = [...document.querySelectorAll('.check-row time[data-t="in"]')];
+    const isDue = due.some((time) => Date.parse(time.dateTime) < window.podhealthPage.now() - 2000);
+    if (Date.now() - renewedAt >= (isDue ? RENEW_DUE_S : RENEW_EVERY_S) * 1000) renew();
+  }, 3000);
   makeReachable();
   showMoment();
 })();

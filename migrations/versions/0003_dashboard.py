@@ -267,6 +267,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('tenant_id', BIG_ID, nullable=True))
         batch_op.create_foreign_key(batch_op.f('fk_sessions_tenant_id'), 'tenants', ['tenant_id'], ['id'])
 
+    op.add_column('check_states', sa.Column('certificate_ends_at', sa.BigInteger(), nullable=True))
     op.add_column('api_tokens', sa.Column('last_used_from', sa.String(length=64), nullable=True))
     op.add_column('tenants', sa.Column('version', sa.BigInteger(), server_default='1', nullable=False))
     op.add_column('tenants', sa.Column('requires_second_factor', sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -295,6 +296,7 @@ def downgrade() -> None:
     op.drop_column('tenants', 'requires_second_factor')
     op.drop_column('tenants', 'version')
     op.drop_column('api_tokens', 'last_used_from')
+    op.drop_column('check_states', 'certificate_ends_at')
 
     with op.batch_alter_table('sign_in_links', schema=None) as batch_op:
         batch_op.drop_column('is_reset')

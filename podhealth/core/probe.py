@@ -5,6 +5,7 @@ Nothing here opens a socket, reads a clock or knows a table.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from podhealth.core.words import FailClass, Kind, Outcome
@@ -56,6 +57,7 @@ class Finding(NamedTuple):
     ``code``: a short stable word ("refused", "http_502"); null when all is well. ``error``: one line for people,
     at most 200 characters, without control characters. ``latency_ms``: the protocol's own round trip, null on
     failure. ``size`` and ``body_hash``: of what was read. ``excerpt``: only where the check asks for one.
+    ``answered``: the code of an http answer, a wanted one too. ``certificate_ends_at``: where one was looked at.
     """
 
     outcome: Outcome
@@ -66,3 +68,5 @@ class Finding(NamedTuple):
     size: int | None = None
     body_hash: str | None = None
     excerpt: str | None = None
+    answered: int | None = None
+    certificate_ends_at: datetime | None = None

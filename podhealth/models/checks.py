@@ -97,6 +97,7 @@ class CheckState(Base):
     last_error: Mapped[str | None] = mapped_column(sa.String(200))
     last_latency_ms: Mapped[float | None] = mapped_column(sa.Double)
     probe_soon_until: Mapped[datetime | None]  # while a heal is verified: probe every max(5 s, min(recheck, 15 s))
+    certificate_ends_at: Mapped[datetime | None]  # of the last one that was looked at
 
 
 class CheckRun(Base):

@@ -5,9 +5,11 @@ Works on what was read (at most 64 KiB, never decoded); knows no sockets.
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from podhealth.clock import utcnow
+from podhealth.core.certificate import days_left
 from podhealth.core.probe import Finding, Target
 from podhealth.core.words import Outcome
 from podhealth.probing import findings
@@ -21,9 +23,9 @@ def judge(request: Request, target: Target, code: int, body: bytes, latency_ms: 
     shown = findings.excerpt(body) if target.keep_excerpt else None
     found = wrong_code(request, code) or wrong_body(request, body)
     if found is None and target.latency_limit_ms is None:  # what nearly all are
-        return Finding(Outcome.OK, None, None, latency_ms, None, len(body), findings.body_hash(body), shown)
+        return Finding(Outcome.OK, None, None, latency_ms, None, len(body), findings.body_hash(body), shown, code)
     found = found or findings.good(latency_ms, target.latency_limit_ms)
-    return found._replace(size=len(body), body_hash=findings.body_hash(body), excerpt=shown)
+    return found._replace(size=len(body), body_hash=findings.body_hash(body), excerpt=shown, answered=code)
 
 
 def wrong_code(request: Request, code: int) -> Finding | None:
@@ -97,18 +99,25 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON
 
 
 def judge_certificate(request: Request, found: Finding, expires: str | None) -> Finding:
-    """Return the finding, made slow-like if the certificate ends in fewer days than the check wants.
+    """Return the finding with the certificate's end, and slow-like if that is in fewer days than the check wants.
 
     ``expires`` is as libcurl tells it; None where it told nothing.
     """
-    if request.certificate_days is None or found.outcome not in (Outcome.OK, Outcome.SLOW):
+    end = _moment(expires or "")
+    limit = request.certificate_days if found.outcome in (Outcome.OK, Outcome.SLOW) else None
+    if end is None:
+        return found if limit is None else findings.fault("prober", "the certificate's end could not be read")
+    found = found._replace(certificate_ends_at=end)
+    days = days_left(end, utcnow())
+    if limit is None or days >= limit:
         return found
-    try:
-        end = datetime.strptime((expires or "").removesuffix(" GMT"), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
-    except ValueError:
-        return findings.fault("prober", "the certificate's end could not be read")
-    days = (end - utcnow()).days
-    if days >= request.certificate_days:
-        return found
-    error = f"certificate ends in {days} days, wanted {request.certificate_days}"
+    error = f"certificate ends in {days} days, wanted {limit}"
     return found._replace(outcome=Outcome.SLOW, code="cert_days", error=error)
+
+
+@lru_cache(maxsize=4_096)
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text.removesuffix(" GMT"), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return None

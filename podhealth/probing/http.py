@@ -25,6 +25,7 @@ from podhealth.probing.guard import is_same
 from podhealth.probing.request import Request, parse_request
 
 MAX_IDLE_HANDLES = 1_000
+CERTIFICATE_EVERY_S = 600  # to have a certificate read costs a fifth of its request
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASKS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -135,16 +136,14 @@ class HttpProber:
         self._ended: deque[tuple[_Handle, int, str]] = deque()
 
     def plan(self, target: Target) -> Plan:
-        """Return the request, and its URL where that does not depend on a name's address."""
-        request = parse_request(target)
-        return Plan((request, None))
+        """Return the request, its URL where no name's address is in it, and from when on to read the certificate."""
+        return Plan([parse_request(target), None, 0.0])
 
     def begin(self, probe: Probe) -> Finding | None:
         """Hand the request to libcurl, which starts it at the next turn of the loop."""
-        request, url = probe.plan.options
+        request, url, _ = probe.plan.options
         if url is None:
-            url = request.url(probe.plan.host)
-            probe.plan.options = (request, url)
+            url = probe.plan.options[1] = request.url(probe.plan.host)
         if request.is_plain and not probe.plan.is_name:
             handle = self._plain.pop() if self._plain else _Handle(is_plain=True)
             handle.fault = _NO_SOCKET  # until there is one
@@ -177,7 +176,8 @@ class HttpProber:
             curl.setopt(pycurl.CAINFO, self._ca_file)
             # A resumed session shows no certificate, so a bad new one would pass unseen.
             curl.setopt(pycurl.SSL_SESSIONID_CACHE, 0)
-            curl.setopt(pycurl.OPT_CERTINFO, 1 if request.certificate_days is not None else 0)
+            is_read = request.certificate_days is not None or probe.plan.options[2] <= monotonic()
+            curl.setopt(pycurl.OPT_CERTINFO, 1 if is_read else 0)
 
     def abandon(self, probe: Probe) -> Finding:
         """Stop a transfer and say how far it came."""
@@ -279,9 +279,11 @@ def _judge(handle: _Handle, probe: Probe) -> Finding:
     request = probe.plan.options[0]
     latency_ms = curl.getinfo(pycurl.TOTAL_TIME) * 1000
     finding = judge(request, probe.target, curl.getinfo(pycurl.RESPONSE_CODE), body, latency_ms)
-    if request.certificate_days is None:
+    if request.scheme != "https":
         return finding
     chain = curl.getinfo(pycurl.INFO_CERTINFO)
+    if chain:
+        probe.plan.options[2] = monotonic() + CERTIFICATE_EVERY_S
     expires = dict(chain[0]).get("Expire date") if chain else None
     return judge_certificate(request, finding, expires)
 

@@ -66,6 +66,8 @@ def put_check(
         check_id = existing.id
         _replace(conn, existing, rules, now)
     settled = podstate.reset_checks(conn, pod_id, now, "new check" if existing is None else "edited", check_id)
+    # It may ask another server from now on.
+    conn.execute(sa.update(CheckState).where(CheckState.check_id == check_id).values(certificate_ends_at=None))
     podstate.judge_by(conn, [pod_id], now)
     before = None if existing is None else rules_of(existing).as_fields()
     what = "check created" if existing is None else "check edited"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from podhealth.core.certificate import Certificate, certificate_left
 from podhealth.core.expiry import effective_status
 from podhealth.core.sentence import span
 from podhealth.core.words import (
@@ -61,6 +62,7 @@ class CheckRow:
     outcome: Outcome | None
     found: str | None
     latency: str | None
+    certificate: Certificate | None
     last_at: datetime | None
     next_at: datetime | None
 
@@ -179,9 +181,24 @@ def _check_row(c: Row, now: datetime) -> CheckRow:
         outcome=c.last_outcome,
         found=c.last_error or (c.last_code if c.last_outcome not in (None, Outcome.OK) else None),
         latency=None if c.last_latency_ms is None else _latency(c.last_latency_ms),
+        certificate=_certificate(c, now),
         last_at=c.last_at,
-        next_at=max(c.next_at, now) if c.enabled and c.next_at is not None and c.due_at is None else None,
+        next_at=_next_at(c, now),
     )
+
+
+def _certificate(c: Row, now: datetime) -> Certificate | None:
+    if c.certificate_ends_at is None:
+        return None
+    return certificate_left(c.certificate_ends_at, now, c.config.get("minCertificateDays"))
+
+
+def _next_at(c: Row, now: datetime) -> datetime | None:
+    """Return when a prober takes the check; null while one has it, and where none ever does."""
+    if not c.enabled or c.kind == Kind.RUNNING or c.next_at is None or c.due_at is not None:
+        return None
+    next_at: datetime = c.next_at
+    return max(next_at, now)
 
 
 def _every(interval_s: int) -> str:

@@ -6,6 +6,7 @@ is in core; where results come from is unknown here.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -82,6 +83,7 @@ def record(conn: sa.Connection, found: Sequence[Found], vantage: str | None = No
     moved = recordsql.write_quiet(conn, sorter.quiet)
     late |= {f[:2] for f in found if f.check_id in moved} if moved else set()
     recordsql.write_results(conn, _result_rows(found, sorter, late))
+    recordsql.write_certificates(conn, _certificates(found, late))
     published = feed.append(conn, settled.notes) if settled.notes else {}
     crashpoint("record.before_commit")
     return Recorded(published, settled.judged, len(found) - len(late), len(late))
@@ -239,6 +241,11 @@ def _is_current(check: CheckInHand, one: Found) -> bool:
     return check.claim_token == one.token and check.generation == one.generation and check.due_at is not None
 
 
+def _certificates(found: Sequence[Found], late: set[Key]) -> list[tuple[datetime, int]]:
+    ends = ((one, one.finding.certificate_ends_at) for one in found)
+    return [(end, one.check_id) for one, end in ends if end is not None and one[:2] not in late]
+
+
 def _result_rows(found: Sequence[Found], sorter: _Sorter, late: set[Key]) -> list[tuple[Any, ...]]:
     rows = []
     for one in found:
@@ -246,7 +253,7 @@ def _result_rows(found: Sequence[Found], sorter: _Sorter, late: set[Key]) -> lis
         if ids is None:
             continue  # the check is gone and nobody knows whose it was
         check_id, token, generation, due, begun, ended, finding, worker_id, _ = one
-        outcome, fail_class, code, latency, error, size, body_hash, excerpt = finding
+        outcome, fail_class, code, latency, error, size, body_hash, excerpt, *_ = finding
         words = (_OUTCOMES[outcome], _CLASSES[fail_class], code, latency, error, size, body_hash, excerpt)
         rows.append((check_id, token, due, *ids, begun, ended, *words, one[:2] in late, generation, worker_id))
     return rows

@@ -8,11 +8,13 @@ What is written is decided in record.py; these functions only know columns.
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.models.base import to_us
 from podhealth.store.sql import OPEN_HEALS_TEXT, among
 
 
@@ -163,6 +165,18 @@ def write_results(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
         some = rows[start : start + _ROWS_A_STATEMENT]
         conn.exec_driver_sql(_LITE_RESULTS[len(some)], tuple(chain.from_iterable(some)))
+
+
+_CERTIFICATE = sa.text(
+    "UPDATE check_states SET certificate_ends_at = :ends WHERE check_id = :check_id"
+    " AND (certificate_ends_at IS NULL OR certificate_ends_at <> :ends)"
+)
+
+
+def write_certificates(conn: sa.Connection, seen: Sequence[tuple[datetime, int]]) -> None:
+    """Store when the certificates end that probes of these checks have seen; the caller has locked their states."""
+    if seen:
+        conn.execute(_CERTIFICATE, [{"ends": to_us(ends), "check_id": check_id} for ends, check_id in seen])
 
 
 _FALLS = among(

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from podhealth.core.words import Outcome
-from tests.probing.conftest import Asker
+from tests.probing.conftest import Asker, a_target
 from tests.probing.test_http import told
 from tests.support.listeners import Listener, page, reset, stay_silent
 
@@ -76,6 +76,17 @@ def test_a_certificate_that_ends_soon_is_slow_not_a_failure(
         found = asker.ask(config={"scheme": "https", "port": far.port, "minCertificateDays": wanted})
 
     assert told(found) == outcome
+
+
+def test_a_certificate_is_looked_at_now_and_then_where_the_check_wants_no_days_of_it(
+    asker: Asker, server_tls: MakeTls
+) -> None:
+    end = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0)  # noqa: TID251 - as above
+    with Listener(page(), tls=server_tls("127.0.0.1", not_after=end)) as far:
+        target = a_target(config={"scheme": "https", "port": far.port})
+        first, second = (asker.wait(asker.submit([target]))[0].certificate_ends_at for _ in range(2))
+
+    assert (first, second) == (end, None)
 
 
 def test_a_server_that_does_not_speak_tls_fails_the_handshake(asker: Asker) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from podhealth import clock
 from podhealth.core.check_rules import RUNNING, parse_check
 from podhealth.core.errors import InputError, NotFound
 from podhealth.core.words import FeedKind, Status
@@ -64,10 +65,13 @@ def test_reading_a_check_back_gives_the_rules_it_was_made_of(engine, acme, pod_i
 def test_an_edit_is_a_new_generation_that_knows_nothing(engine, acme, pod_id):
     check_id = _put(engine, acme, pod_id).id
     _know(engine, check_id)
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckState).values(certificate_ends_at=clock.utcnow()))
     row = _put(engine, acme, pod_id, HTTP | {"failureThreshold": 5})
     state = _state(engine, check_id)
 
     assert (row.id, row.generation, row.failure_threshold) == (check_id, 2, 5)
+    assert state.certificate_ends_at is None
     assert (state.status, state.successes, state.generation) == (Status.UNKNOWN, 0, 2)
 
 

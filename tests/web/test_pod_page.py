@@ -11,7 +11,7 @@ from podhealth.models import AuditEntry, Decision, Episode, Heal, PodStatus, Sno
 from podhealth.store.db import db_now, read, write
 from tests.support.build import a_check, a_heal, a_pod, a_policy, an_episode, an_incident
 from tests.support.cast import Caller
-from tests.support.past import HOUR, a_healthy_pod, a_sick_pod
+from tests.support.past import DAY, HOUR, a_healthy_pod, a_sick_pod
 
 HTMX = {"HX-Request": "true"}
 SNOOZE = {"length": "60", "reason": "disk", "holds": "heals_and_alerts"}
@@ -45,6 +45,23 @@ def test_the_page_says_what_is_wrong_in_its_title_and_head(ann: Caller, sick: in
     assert page.status_code == 200
     assert "<title>Unhealthy · web-1 · acme · PodHealth</title>" in page.text
     assert "http: HTTP 502; 9 failures in a row." in page.text
+
+
+def test_a_checks_row_says_what_was_found_what_is_left_of_its_certificate_and_when_it_is_probed(
+    engine, tenant: int, ann: Caller
+):
+    with write(engine) as conn:
+        now = db_now(conn)
+        pod_id = a_pod(conn, tenant, "shop")
+        found = {"last_outcome": "ok", "last_latency_ms": 38.2, "last_at": now - HOUR, "next_at": now + HOUR}
+        days = {"certificate_ends_at": now + 23 * DAY + HOUR, "config": {"scheme": "https", "minCertificateDays": 30}}
+        a_check(conn, pod_id, status="healthy", fresh_until=now + HOUR, **found, **days)
+        a_check(conn, pod_id, "running", last_outcome="ok", next_at=now + HOUR)
+    page = " ".join(re.sub(r"<[^>]+>", "", ann.get(f"/pods/{pod_id}").text).split())
+
+    assert re.search(r"Ok, 38 ms, certificate 23 days every minute · heals probed [^·]+ UTC · next [\w,: ]+ UTC", page)
+    assert page.count("· next") == 1  # its provider tells whether it runs
+    assert 'class="certificate is-short"' in ann.get(f"/pods/{pod_id}").text
 
 
 def test_all_that_is_live_has_its_id(ann: Caller, sick: int):

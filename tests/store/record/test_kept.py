@@ -15,6 +15,7 @@ from podhealth.store.db import write
 from tests.store.record.brought import ERROR, FAIL, OK, a_pod_with_checks, every, one, probe, probed, store
 
 MINUTE = timedelta(seconds=60)
+DAY = timedelta(days=1)
 
 
 def test_a_result_is_kept_with_all_it_says(engine: sa.Engine) -> None:
@@ -29,6 +30,23 @@ def test_a_result_is_kept_with_all_it_says(engine: sa.Engine) -> None:
     assert (result.body_hash, result.excerpt, result.worker_id) == ("0123456789abcdef", "hello", "w1")
     assert (result.claim_token, result.is_late, result.is_manual) == (found.token, False, False)
     assert to_us(result.scheduled_at) == found.due_us
+
+
+def test_the_end_of_a_certificate_stays_known_until_another_is_seen_and_a_late_result_tells_none(
+    engine: sa.Engine,
+) -> None:
+    _, (check_id,) = a_pod_with_checks(engine)
+    end = clock.utcnow().replace(microsecond=0) + 20 * DAY
+    probe(engine, check_id, OK._replace(certificate_ends_at=end), OK, FAIL)  # changing, quiet, and in hand
+    before = one(engine, CheckState).certificate_ends_at
+    late = probed(engine, {check_id: OK._replace(certificate_ends_at=end + DAY)})
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckState).values(claim_token=CheckState.claim_token + 1))
+    store(engine, late)
+    kept = one(engine, CheckState).certificate_ends_at
+    probe(engine, check_id, OK._replace(certificate_ends_at=end + 2 * DAY))
+
+    assert (before, kept, one(engine, CheckState).certificate_ends_at) == (end, end, end + 2 * DAY)
 
 
 def test_the_first_success_makes_check_and_pod_healthy(engine: sa.Engine) -> None:
