@@ -128,7 +128,9 @@
   };
 
   const open = (dialog) => {
-    if (dialog && !dialog.open) dialog.showModal();
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    dialog.dispatchEvent(new CustomEvent("podhealth:opened")); // what it says may be minutes old: it asks again
   };
 
   const copy = async (button) => {
@@ -240,6 +242,13 @@
   });
 
   // Forms: sent once, with the token, without empty fields in the address
+
+  // What the moment forbids is told beside the button, which can be reached and does nothing.
+  document.addEventListener("submit", (event) => {
+    if (event.submitter?.getAttribute("aria-disabled") !== "true") return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, true);
 
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -100,17 +100,12 @@
     for (const graphic of document.querySelectorAll(".lane[data-lane] .lane-track svg")) graphic.setAttribute("tabindex", "0");
   };
 
-  // What the moment forbids, as the fragment says it
+  // What the moment allows, as the fragment says it
 
   const showMoment = () => {
     const moment = document.querySelector('[id^="pod-moment-"]');
-    if (!moment) return;
-    for (const button of document.querySelectorAll(".pod-actions [data-action]")) {
-      const { action } = button.dataset;
-      if (action === "end-snooze") button.hidden = !moment.dataset.snoozed;
-      else if (moment.dataset.cannot.split(" ").includes(action)) button.setAttribute("aria-disabled", "true");
-      else button.removeAttribute("aria-disabled");
-    }
+    const end = document.querySelector('.pod-actions [data-action="end-snooze"]');
+    if (moment && end) end.hidden = !moment.dataset.snoozed;
   };
 
   // Dialogs: one that the server opened becomes modal; one whose form was taken closes

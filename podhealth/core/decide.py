@@ -67,13 +67,20 @@ def is_in_trouble(facts: Facts) -> bool:
     return any(c.is_enabled and (c.failures > 0 or c.last_outcome == Outcome.FAIL) for c in facts.checks)
 
 
+def as_asked_for(facts: Facts, rung: Rung) -> Facts:
+    """Return the facts by which the gates judge ``rung`` and not what the ladder would do next.
+
+    Telling people passes where acting waits.
+    """
+    return replace(facts, ladder=(replace(rung.step, attempts=1),), spent=0)
+
+
 def decide(facts: Facts, skip: Iterable[Gate] = (), asked_for: Rung | None = None) -> Decision:
     """Return the decision; ``skip`` leaves gates out, ``asked_for`` is the rung that a person wants now."""
     if asked_for is None and not is_in_trouble(facts):
         return NOTHING
     if asked_for is not None:
-        # The gates judge what is to be done, not what the ladder would do next: telling passes where acting waits.
-        facts = replace(facts, ladder=(replace(asked_for.step, attempts=1),), spent=0)
+        facts = as_asked_for(facts, asked_for)
     skipped = frozenset(skip)
     asked: list[Asked] = []
     for gate, ask in GATES:

@@ -61,7 +61,7 @@ def breaker(facts: Facts) -> Open | Closed:
     inputs: dict[str, Any] = {"breakers": [_as_json(one) for one in facts.breakers]}
     if _only_tells(facts):
         return Open(inputs)
-    closed = [one for one in facts.breakers if _holds(one, facts)]
+    closed = holding_breakers(facts)
     if not closed:
         return Open(inputs)
     first = closed[0]
@@ -73,6 +73,11 @@ def breaker(facts: Facts) -> Open | Closed:
         return Closed(reason[:300], "Breaker half-open", first.trial_at, inputs, same)
     reason = f"{many} (more than {first.limit}): all heals wait since {clock_text(first.opened_at)} UTC."
     return Closed(reason[:300], "Breaker open", None, inputs, same)
+
+
+def holding_breakers(facts: Facts) -> list[BreakerFacts]:
+    """Return the breakers that hold the pod, the first of them being the one that is told."""
+    return [one for one in facts.breakers if _holds(one, facts)]
 
 
 def _holds(one: BreakerFacts, facts: Facts) -> bool:

@@ -76,6 +76,14 @@ def with_brakes(conn: sa.Connection, g: "Gathered", planning: bool = False) -> "
     return replace(g, facts=facts, real=facts)
 
 
+def as_asked_for(conn: sa.Connection, g: "Gathered", planning: bool = False) -> "Gathered":
+    """Return ``g`` as a heal is judged that a person asks for: it is really done, in whatever mode (core/heal_now)."""
+    g = with_brakes(conn, replace(g, facts=g.real), planning)
+    recent = _recent_heals(conn, g.pod.pod_id, g.facts.now)
+    seen = replace(g.facts, recent_heals=recent, chronic_acknowledged_at=g.pod.chronic_acknowledged_at)
+    return replace(g, facts=seen, real=seen)
+
+
 def _facts(conn: sa.Connection, facts: Facts, pod: Row, checks: Sequence[Row], heal: Row | None) -> Facts:
     is_flapping = any(check.enabled and check.is_flapping for check in checks)
     return replace(

@@ -6,20 +6,20 @@ elsewhere; a partial unique index is the last guard against two open heals of on
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth.core import heal_now as rules
 from podhealth.core.abilities import can
-from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, Decision, decide
+from podhealth.core.decide import Decision
 from podhealth.core.episode import RESET, triggering
 from podhealth.core.errors import Conflict, NotFound
 from podhealth.core.facts import CheckFacts
 from podhealth.core.fields import line
 from podhealth.core.ladder import Rung, Step, next_rung
-from podhealth.core.words import Action, Actor, Answer, FeedKind, HealState, ProviderKind
+from podhealth.core.words import Action, Actor, FeedKind, HealState, ProviderKind
 from podhealth.crashpoints import crashpoint
 from podhealth.models import CheckState, Heal, PodStatus
 from podhealth.store import audit, brakes, decisions, episodes, healnotices, podstate, tenancy, turns
@@ -173,13 +173,11 @@ def heal_now(conn: sa.Connection, scope: Scope, pod_id: int, reason: str) -> int
     g = gather(conn, pod_id, db_now(conn))
     if g is None:
         raise NotFound("no such pod")
-    if g.facts.has_provider is False:
-        raise Conflict("the pod has no provider that could act")
-    # What a person asks for is really done, in whatever mode.
-    g = brakes.with_brakes(conn, replace(g, facts=g.real), planning=True)
-    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung_now(g))
-    if decided.answer != Answer.ACT:
-        raise Conflict(decided.reason)
+    g = brakes.as_asked_for(conn, g, planning=True)
+    asked = rules.heal_now(g.facts, rung_now(g))
+    if asked.refusal is not None:
+        raise Conflict(asked.refusal)
+    decided = asked.decided
     decision_id, _ = decisions.keep(conn, g.pod, g.episode.id if g.episode else None, decided, g.facts.now)
     heal_id, notes = plan(conn, g, decided, decision_id, f"{scope.actor_name}: {why}"[:200])
     after = {"heal": heal_id, "action": decided.rung.step.action.value if decided.rung else None, "reason": why}

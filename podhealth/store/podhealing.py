@@ -1,4 +1,4 @@
-"""What a pod's page says of healing: what is being done, what follows, why nothing more, and what people may do now.
+"""What a pod's page says of healing: what is being done, what follows, and why nothing more.
 
 Reads what the healer reads; it decides nothing that is stored. What a gate asks stands in core/gates.
 """
@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.decide import SKIPPED_BY_HEAL_NOW, decide, is_in_trouble
+from podhealth.core.decide import is_in_trouble
 from podhealth.core.gates import GATES
 from podhealth.core.ladder import Ladder, length, next_rung
 from podhealth.core.mode_gate import is_shadow
 from podhealth.core.sentence import policy_sentence
-from podhealth.core.told import length_in_words
 from podhealth.core.words import Action, Answer, Gate, HealState, Mode, SnoozeHolds, Status
-from podhealth.models.base import to_us
-from podhealth.store import approvals, brakes, decisions, heals, holds, shadow
+from podhealth.store import decisions, holds, shadow
 from podhealth.store.healfacts import Gathered, gather
 from podhealth.store.podevents import sign_of_decision
+from podhealth.store.podmoment import Moment, moment_of
 from podhealth.store.shadow import ShadowLine
 
 Row = sa.Row[Any]
@@ -110,29 +109,6 @@ class Why:
     no_policy: str
 
 
-class WantedLine(NamedTuple):
-    """A question to people that is open: where it is answered, what it asks for, and until when."""
-
-    path: str
-    what: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What people can ask for at this moment. ``heal_now``: what it would do; the other, why it cannot be done."""
-
-    pod_id: int
-    heal_now: str
-    heal_now_closed: str | None
-    snoozed_until: datetime | None
-    closes: str
-    wanted: WantedLine | None = None
-    planned: str | None = None  # where the heal is cancelled that is planned and not begun
-    is_chronic: bool = False  # it waits until somebody says that it may be healed again
-    unheard: str | None = None  # where the incident is acknowledged that nobody has
-
-
 class HealingViews(NamedTuple):
     """All of it, from one look."""
 
@@ -151,17 +127,9 @@ def healing_views(conn: sa.Connection, pod_id: int, now: datetime) -> HealingVie
     policy = _policy_line(g)
     would = shadow.newest_of(conn, g.episode.id) if g.episode is not None and is_shadow(g.facts) else None
     healing = replace(_healing(g, decision, policy, snoozes), shadow=would)
-    is_asked = g.facts.approved is not None and g.facts.approved.wanted_until is not None
     is_chronic = healing.hold is not None and healing.hold.gate == Gate.CHRONIC
-    moment = replace(
-        _moment(conn, g, snoozes), is_chronic=is_chronic, wanted=_wanted(conn, pod_id, now) if is_asked else None
-    )
+    moment = moment_of(conn, g, max((s.until for s in snoozes), default=None), is_chronic)
     return HealingViews(healing, _why(g, decision, policy), moment)
-
-
-def _wanted(conn: sa.Connection, pod_id: int, now: datetime) -> WantedLine | None:
-    row = approvals.wanted_of_pod(conn, pod_id, now)
-    return None if row is None else WantedLine(f"/approvals/{row.id}", approvals.what(row), row.lapses_at)
 
 
 def _policy_line(g: Gathered) -> PolicyLine | None:
@@ -264,34 +232,3 @@ def _value(value: Any) -> Value:
             return value
         return moment if moment.tzinfo else value
     return str(value)
-
-
-def _moment(conn: sa.Connection, g: Gathered, snoozes: Sequence[SnoozeLine]) -> Moment:
-    g = replace(g, facts=g.real)  # what a person asks for is really done, in shadow too
-    rung = heals.rung_now(g)
-    decided = decide(g.facts, SKIPPED_BY_HEAL_NOW, rung)
-    if decided.answer == Answer.ACT and g.facts.has_provider:
-        decided = decide(brakes.with_brakes(conn, g).facts, SKIPPED_BY_HEAL_NOW, rung)
-    closed = None if decided.answer == Answer.ACT else decided.reason
-    if not g.facts.has_provider:
-        closed = "The pod has no provider that could act."
-    return Moment(
-        pod_id=g.pod.pod_id,
-        heal_now=str(rung).removesuffix(" 1 of 1"),
-        heal_now_closed=closed,
-        snoozed_until=max((s.until for s in snoozes), default=None),
-        closes=_closes(g),
-        planned=f"/heals/{g.heal.id}" if g.heal is not None and g.heal.state == HealState.PLANNED else None,
-    )
-
-
-def _closes(g: Gathered) -> str:
-    """Return what a reset would do."""
-    if g.episode is None:
-        return "No episode is open. Failures in a row and the pause after the last heal are forgotten."
-    since = length_in_words(to_us(g.facts.now) - to_us(g.episode.opened_at))
-    spent = g.facts.spent
-    tries = f"{spent} attempt{'' if spent == 1 else 's'}"
-    return (
-        f"The episode open for {since} is closed, and its {tries}, the failures in a row and the pause are forgotten."
-    )

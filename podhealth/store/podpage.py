@@ -1,7 +1,7 @@
 """All that one pod's page shows, as frozen views by plain SQL; its fragments are the same on the page and in a push.
 
-The single parts stand in podhead, podhealing, podlanes and podevents; here they are read together, and how much the
-pod was up.
+The single parts stand in podhead, podhealing, podmoment, podlanes and podevents; here they are read together, and how
+much the pod was up.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,9 @@ from podhealth.store.overview import pod_cards
 from podhealth.store.past import Past, pod_pasts
 from podhealth.store.podevents import Events, Place, events_of
 from podhealth.store.podhead import CheckRow, PodHead, check_rows, pod_head
-from podhealth.store.podhealing import Moment, PodHealing, Why, healing_views
+from podhealth.store.podhealing import PodHealing, Why, healing_views
 from podhealth.store.podlanes import CheckStrip, PodLane, check_strips, pod_lane, span_of
+from podhealth.store.podmoment import Moment
 from podhealth.store.strips import percent_text
 
 _LONGEST = timedelta(days=30)

@@ -150,6 +150,7 @@ RULES: dict[str, Rule] = {
     "runs.dry_run_edited": _SET,
     "pods.snooze": _ACT,
     "pods.end_snooze": _ACT,
+    "pods.ask_heal": _ACT,
     "pods.heal_now": _ACT,
     "pods.reset": _ACT,
     "pods.heal_again": _ACT,

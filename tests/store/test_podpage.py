@@ -114,8 +114,8 @@ def test_an_open_heal_is_told_with_what_follows_it(engine, tenant, now):
     assert page.healing.heal is not None
     assert (page.healing.heal.state, page.healing.heal.nth, page.healing.heal.until) == (HealState.VERIFYING, 1, until)
     assert page.healing.then == ("restart 2 of 2", "tell people", "nothing more")
-    assert page.moment.heal_now_closed is not None
-    assert page.moment.heal_now_closed.startswith("A heal is open: restart 1 of 2")
+    assert page.moment.heal_now.closed is not None
+    assert page.moment.heal_now.closed.startswith("A heal is open: restart 1 of 2")
     assert page.head.mark.status == Status.UNHEALTHY
 
 
@@ -199,7 +199,7 @@ def test_a_page_costs_no_more_queries_for_more_checks(engine, tenant, now, count
         pod_id, _ = a_sick_pod(conn, tenant, now)
         for number in range(20):
             a_check(conn, pod_id, "tcp", name=f"tcp-{number}", status="healthy", fresh_until=now + HOUR)
-    with read(engine) as conn, count_queries(engine, at_most=45):
+    with read(engine) as conn, count_queries(engine, at_most=46):
         page = pod_page(conn, tenant, pod_id, now)
 
     assert page is not None

@@ -118,7 +118,7 @@ def test_heal_now_plans_what_the_gates_let_through_and_tells_what_held_the_other
     answer = send(ann, "heal", [can, cannot], reason="it hangs")
 
     told = came(answer.text)
-    assert told["cannot"] == ("Held", "the pod has no provider that could act")
+    assert told["cannot"] == ("Held", "The pod has no provider that could act.")
     assert told["can"][0] == "Done", told
     with read(engine) as conn:
         assert conn.execute(sa.select(Heal.pod_id)).scalars().all() == [can]

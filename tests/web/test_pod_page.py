@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from podhealth.core.words import HealState, ProviderKind
+from podhealth.core.words import HealState, KillScope, ProviderKind, Role
 from podhealth.models import AuditEntry, Decision, Episode, Heal, PodStatus, Snooze
 from podhealth.store.db import db_now, read, write
-from tests.support.build import a_check, a_heal, a_pod, a_policy, an_episode, an_incident
+from podhealth.store.holds import set_kill_switch
+from podhealth.store.tenancy import system_scope
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_user, an_episode, an_incident
 from tests.support.cast import Caller
 from tests.support.past import DAY, HOUR, a_healthy_pod, a_sick_pod
 
@@ -254,11 +256,44 @@ def test_what_the_moment_forbids_is_said_and_refused(engine, ann: Caller, sick: 
     answer = ann.post(f"/pods/{sick}/heal", data={"reason": "again"}, headers=headers)
 
     assert "Heal now: A heal is open: restart 1 of 2, about to begin." in page
-    assert re.search(r'data-action="heal-now"[^>]* aria-disabled="true"', page)
+    assert re.search(r'id="heal-now-send"[^>]* aria-disabled="true"', page)
     assert answer.status_code == 409
     assert "A heal is open: restart 1 of 2, about to begin." in answer.text
     assert 'value="again"' in answer.text
     assert count(engine, Heal) == 1
+
+
+def test_heal_now_says_what_it_would_do_and_what_it_does_not_wait_for(engine, ann: Caller, sick: int):
+    with write(engine) as conn:
+        now = db_now(conn)
+        done = {"state": HealState.FAILED, "completed_at": now - timedelta(minutes=2), "next_step_at": None}
+        a_heal(conn, sick, triggered_at=now - timedelta(minutes=3), **done)
+
+    asked = ann.get(f"/pods/{sick}/heal", headers=HTMX).text
+    form = ann.get(f"/pods/{sick}").text.split('<dialog id="heal-now"')[1].split("</dialog>")[0]
+
+    for text in (asked, form):
+        assert re.search(r"Runs the next step of policy restart twice: <b>restart 2 of 3</b>", text)
+        assert re.search(r"The pause since the last heal, until <time[^§]*?Next attempt not before", text)
+        assert re.search(r'id="heal-now-send"[^>]*>Heal anyway<', text)
+        assert "It cannot be done now" not in text
+    assert re.search(r'id="heal-now-send"[^>]*hx-swap-oob="true"', asked)
+    assert "<html" not in asked
+    assert ann.get(f"/pods/{sick}/heal").location == f"/pods/{sick}#heal-now"
+
+
+def test_what_holds_a_heal_now_names_who_may_end_it_and_the_way_there_for_them(
+    engine, tenant, ann: Caller, signed_in, sick: int
+):
+    with write(engine) as conn:
+        adam = a_user(conn, tenant, "adam", Role.ADMIN)
+        set_kill_switch(conn, system_scope(tenant), KillScope.TENANT, db_now(conn) + HOUR, "storage move")
+
+    asked, of_admin = (caller.get(f"/pods/{sick}/heal", headers=HTMX).text for caller in (ann, signed_in(adam)))
+
+    assert re.search(r"storage move[^<]*An admin may end it", asked)
+    assert re.search(r'storage move[^<]*You may <a href="/brakes">end it</a>', of_admin)
+    assert re.search(r'id="heal-now-send"[^>]* aria-disabled="true"[^>]*>Heal now<', asked)
 
 
 def test_a_pod_without_provider_cannot_be_healed_now(engine, tenant, ann: Caller):

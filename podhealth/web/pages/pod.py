@@ -16,8 +16,9 @@ from podhealth.core.timeline import Range
 from podhealth.live.render import fragment
 from podhealth.models.base import from_us
 from podhealth.store import brakes, heals, holds, podpage, submissions, tenancy
-from podhealth.store.db import read, write
+from podhealth.store.db import db_now, read, write
 from podhealth.store.podevents import KINDS, Place
+from podhealth.store.podmoment import heal_now_view
 from podhealth.store.podpage import PodPage, Wanted
 from podhealth.store.strips import length_of
 from podhealth.web.cursors import decode, encode
@@ -74,6 +75,17 @@ def snooze(pod_id: int) -> ResponseReturnValue:
 def end_snooze(pod_id: int) -> ResponseReturnValue:
     """End all snoozes of the pod now; it is judged at once."""
     return _act(pod_id, empty_forms()["reset"], lambda conn: holds.end_snooze(conn, current_scope(), pod_id))
+
+
+@pages.get("/pods/<id:pod_id>/heal")
+def ask_heal(pod_id: int) -> ResponseReturnValue:
+    """Say anew what heal now would do, to a dialog that opens; without a script, on the pod's page."""
+    with read(engine_of()) as conn:
+        tenancy.get_pod(conn, current_scope(), pod_id)
+        view = heal_now_view(conn, pod_id, db_now(conn))
+    if "HX-Request" not in request.headers:
+        return redirect(f"/pods/{pod_id}#heal-now", 303)
+    return render_template("pages/pods/heal_now.html", heal=view, is_alone=True)
 
 
 @pages.post("/pods/<id:pod_id>/heal")
