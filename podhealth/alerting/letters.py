@@ -11,25 +11,32 @@ from podhealth.alerting.channels.email import EmailChannel
 from podhealth.alerting.deliver import mail_server
 from podhealth.core.words import LetterKind, MessageKind, Severity
 from podhealth.settings import Settings
-from podhealth.store import letters
+from podhealth.store import letters, resets
 from podhealth.store.db import write
 from podhealth.store.letters import Due
 
 log = structlog.get_logger(__name__)
 
-_MOST = 20  # a run; the rest comes with the next
+_MOST = 20  # mailed a run; the rest comes with the next
+_MOST_LOOKED_AT = 500  # those for nobody, too
 
 
 def send_due(engine: sa.Engine, settings: Settings) -> int:
     """Mail the letters that are due, each in its own transactions, and return how many were taken."""
-    channel, sent = EmailChannel(mail_server(settings)), 0
-    for _ in range(_MOST):
+    channel = EmailChannel(mail_server(settings))
+    taken: list[bool] = []
+    for _ in range(_MOST_LOOKED_AT):
+        if len(taken) == _MOST:
+            break
         with write(engine) as conn:
             due = letters.claim(conn)
+            if due is not None and resets.is_open(due):
+                due = resets.answer(conn, due)
         if due is None:
             break
-        sent += _send(engine, channel, due, settings.public_url)
-    return sent
+        if not resets.is_open(due):
+            taken.append(_send(engine, channel, due, settings.public_url))
+    return sum(taken)
 
 
 def _send(engine: sa.Engine, channel: EmailChannel, due: Due, public_url: str) -> bool:

@@ -93,7 +93,7 @@ class Invitation(Base):
 class Letter(Base):
     """A mail to one person about the own account, on its way; its link is sealed, and forgotten once it was sent.
 
-    One to an address without an account is written, too, and counts as sent: whoever asks must not see a difference.
+    Who forgot the password has one written without a link, account or not: the worker puts it in, or mails nothing.
     """
 
     __tablename__ = "letters"

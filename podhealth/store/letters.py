@@ -40,12 +40,26 @@ def write_letter(
     conn: sa.Connection, email: str, kind: LetterKind, facts: Mapping[str, Any], link: str | None = None
 ) -> None:
     """Have a letter mailed once this transaction is committed."""
-    _insert(conn, email, kind, facts, link, db_now(conn))
+    public_id, now = secrets.token_hex(16), db_now(conn)
+    values = {
+        "public_id": public_id,
+        "email": email,
+        "kind": kind,
+        "facts": dict(facts),
+        "link": _seal(public_id, link),
+    }
+    conn.execute(sa.insert(Letter).values(**values, created_at=now, due_at=now))
 
 
-def write_nothing(conn: sa.Connection, email: str, kind: LetterKind) -> None:
-    """Take as long as ``write_letter`` does, and have nothing mailed: nobody has an account under this address."""
-    _insert(conn, email, kind, {}, "/" + "x" * 50, None)
+def fill(conn: sa.Connection, due: Due) -> None:
+    """Store the link and the facts of a letter that was written without."""
+    values = {"facts": dict(due.facts), "link": _seal(due.public_id, due.link)}
+    conn.execute(sa.update(Letter).where(Letter.id == due.letter_id).values(**values))
+
+
+def note_nobody(conn: sa.Connection, letter_id: int) -> None:
+    """Store that nobody has an account under this address: nothing is mailed."""
+    conn.execute(sa.update(Letter).where(Letter.id == letter_id).values(due_at=None, facts={}))
 
 
 def claim(conn: sa.Connection) -> Due | None:
@@ -89,18 +103,8 @@ def note_failed(conn: sa.Connection, due: Due, error: str, is_permanent: bool) -
     conn.execute(sa.update(Letter).where(Letter.id == due.letter_id).values(error=error[:_LONGEST_ERROR], **again))
 
 
-def _insert(
-    conn: sa.Connection,
-    email: str,
-    kind: LetterKind,
-    facts: Mapping[str, Any],
-    link: str | None,
-    due_at: datetime | None,
-) -> None:
-    public_id = secrets.token_hex(16)
-    sealed = None if link is None else seal_text(link, _tied(public_id), _NAME)
-    values = {"public_id": public_id, "email": email, "kind": kind, "facts": dict(facts), "due_at": due_at}
-    conn.execute(sa.insert(Letter).values(**values, link=sealed if due_at else None, created_at=db_now(conn)))
+def _seal(public_id: str, link: str | None) -> str | None:
+    return None if link is None else seal_text(link, _tied(public_id), _NAME)
 
 
 def _tied(public_id: str) -> str:

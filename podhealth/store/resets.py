@@ -1,6 +1,7 @@
 """A way back in for who forgot the password: a link by letter, good once and for half an hour.
 
-Whoever asks learns nothing of whether there is such an account, neither from the answer nor from how long it takes.
+Whoever asks learns nothing of whether there is such an account, neither from the answer nor from how long it takes: to
+ask writes one letter without a link, whoever it is for. The worker that mails it looks for the account.
 """
 
 from datetime import timedelta
@@ -12,6 +13,7 @@ from podhealth.core.words import Actor, LetterKind, Role
 from podhealth.models import SignInLink, Tenant, User
 from podhealth.store import accounts, audit, letters, people
 from podhealth.store.db import db_now
+from podhealth.store.letters import Due
 from podhealth.store.tenancy import NO_TENANT, Scope
 
 GOOD_FOR = timedelta(minutes=30)
@@ -20,17 +22,31 @@ Row = sa.Row[Any]
 
 
 def ask(conn: sa.Connection, email: str, address: str | None) -> None:
-    """Have a link mailed to the person with this address; nothing where there is none, in as many steps."""
-    now = db_now(conn)
-    row = conn.execute(_living().where(User.email == email)).one_or_none()
+    """Note that somebody at ``address`` wants a link mailed to the person with this e-mail address, if there is one."""
+    letters.write_letter(conn, email, LetterKind.RESET, {"from": address})
+
+
+def is_open(due: Due) -> bool:
+    """Return whether a letter is one that was asked for and has no link yet."""
+    return due.kind is LetterKind.RESET and due.link is None
+
+
+def answer(conn: sa.Connection, due: Due) -> Due:
+    """Return the letter that was asked for with a fresh link in it, to be mailed; without one, nobody is to get it.
+
+    Audited, as done by who asked.
+    """
+    row = conn.execute(_living().where(User.email == due.email)).one_or_none()
     if row is None:
-        letters.write_nothing(conn, email, LetterKind.RESET)
-        return
-    token = accounts.new_link_token()
+        letters.note_nobody(conn, due.letter_id)
+        return due
+    token, now = accounts.new_link_token(), db_now(conn)
     values = {"token_hash": accounts.hash_of(token), "created_at": now, "expires_at": now + GOOD_FOR}
     conn.execute(sa.insert(SignInLink).values(user_id=row.id, is_reset=True, **values))
-    letters.write_letter(conn, email, LetterKind.RESET, {"tenant": row.tenant}, f"/reset/{token}")
-    audit.write(conn, _scope(row, address), "new password asked for", "user", row.id)
+    filled = due._replace(facts={"tenant": row.tenant}, link=f"/reset/{token}")
+    letters.fill(conn, filled)
+    audit.write(conn, _scope(row, due.facts.get("from")), "new password asked for", "user", row.id)
+    return filled
 
 
 def whose(conn: sa.Connection, token: str) -> str | None:
