@@ -281,12 +281,25 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('totp_since', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('totp_step', sa.BigInteger(), nullable=True))
 
+    with op.batch_alter_table('incident_members', schema=None) as batch_op:
+        batch_op.create_index('ix_incident_members_pod', ['pod_id', 'incident_id'], unique=False)
+
+    with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.create_index('ix_notices_pod', ['pod_id', 'at'], unique=False, sqlite_where=sa.text('pod_id IS NOT NULL'), postgresql_where=sa.text('pod_id IS NOT NULL'))
+        batch_op.create_index('ix_notices_wider', ['tenant_id', 'incident_id', 'at'], unique=False, sqlite_where=sa.text('pod_id IS NULL'), postgresql_where=sa.text('pod_id IS NULL'))
 
 
 def downgrade() -> None:
     # Pushes that the older program has no word for.
     op.execute("UPDATE feed SET kind = 'inventory' WHERE kind IN ('switch', 'approval')")
     allow_kinds(OLD_KINDS)
+    with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.drop_index('ix_notices_wider', sqlite_where=sa.text('pod_id IS NULL'), postgresql_where=sa.text('pod_id IS NULL'))
+        batch_op.drop_index('ix_notices_pod', sqlite_where=sa.text('pod_id IS NOT NULL'), postgresql_where=sa.text('pod_id IS NOT NULL'))
+
+    with op.batch_alter_table('incident_members', schema=None) as batch_op:
+        batch_op.drop_index('ix_incident_members_pod')
+
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.drop_column('totp_step')
         batch_op.drop_column('totp_since')

@@ -15,6 +15,8 @@ _WAITING = only_where("state = 'waiting'")
 _NOT_GROUPED = only_where("grouped_at IS NULL")
 _GATHERING = only_where("state = 'gathering'")
 _NOT_ENDED = only_where("ended_at IS NULL")
+_OF_A_POD = only_where("pod_id IS NOT NULL")
+_OF_NO_POD = only_where("pod_id IS NULL")
 
 
 class Incident(Base):
@@ -57,6 +59,7 @@ class IncidentMember(Base):
         sa.ForeignKeyConstraint(["tenant_id", "incident_id"], ["incidents.tenant_id", "incidents.id"]),
         sa.Index("uq_incident_members_in", "pod_id", unique=True, **_STILL_IN),
         sa.Index("ix_incident_members_incident", "incident_id"),
+        sa.Index("ix_incident_members_pod", "pod_id", "incident_id"),
     )
 
     id: Mapped[int] = big_id()
@@ -83,6 +86,9 @@ class Notice(Base):
         sa.Index("ix_notices_new", "id", **_NOT_GROUPED),
         sa.Index("ix_notices_incident", "incident_id"),
         sa.Index("ix_notices_at", "at"),
+        # Of pods only: SQLite would look through those of all wider causes in the order of time.
+        sa.Index("ix_notices_pod", "pod_id", "at", **_OF_A_POD),
+        sa.Index("ix_notices_wider", "tenant_id", "incident_id", "at", **_OF_NO_POD),
     )
 
     id: Mapped[int] = big_id()

@@ -134,13 +134,17 @@ def _of_incident_with(pod_id: int) -> sa.ColumnElement[bool]:
 
 
 def _of_notice_of(conn: sa.Connection, pod_id: int) -> sa.ColumnElement[bool]:
-    if conn.dialect.name == "postgresql":
-        listed = sa.type_coerce(Message.body, JSONB)["notices"]
-        each = sa.func.jsonb_array_elements_text(listed).table_valued("value")
-    else:
-        each = sa.func.json_each(Message.body, "$.notices").table_valued("value")
+    each = notices_in(conn)
     is_named = Notice.id == sa.cast(each.c.value, sa.BigInteger)
     return sa.exists(sa.select(1).select_from(Notice, each).where(is_named, Notice.pod_id == pod_id).correlate(Message))
+
+
+def notices_in(conn: sa.Connection) -> Any:
+    """Return what lists the ids of the notices that a message tells, as ``value``, for each row of Message."""
+    if conn.dialect.name == "postgresql":
+        listed = sa.type_coerce(Message.body, JSONB)["notices"]
+        return sa.func.jsonb_array_elements_text(listed).table_valued("value")
+    return sa.func.json_each(Message.body, "$.notices").table_valued("value")
 
 
 def _with_tries(conn: sa.Connection, scope: Scope, messages: Sequence[Any]) -> list[DeliveryRow]:

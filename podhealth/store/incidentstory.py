@@ -191,7 +191,7 @@ def _heal(one: Any) -> LogLine:
         f"heal-{state}",
         text,
         one.error_message,
-        f"/pods/{one.pod_id}?events=heal",
+        f"/pods/{one.pod_id}?events=heals",
         _steps(one),
         Moment("until", one.verify_until) if is_verifying else None,
     )

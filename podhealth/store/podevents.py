@@ -1,9 +1,9 @@
-"""What happened to a pod, newest first: changes of status and phase, heals, decisions, in one list.
+"""What happened to a pod, newest first: changes of status and phase, heals, decisions, alerts, in one list.
 
 Each source is asked for no more than a page holds, so that a year of history costs what a day does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from podhealth.core.told import length_in_words
 from podhealth.core.words import Action, Answer, Gate, HealState, Mode, Phase, Status
-from podhealth.models import Decision, Heal, PhaseChange, Transition
+from podhealth.models import Decision, Heal, Notice, PhaseChange, Pod, Transition
 from podhealth.models.base import from_us, to_us
+from podhealth.store.podalerts import Told, own_alerts, told_of, wider_alerts
 
 A_PAGE = 50
 
@@ -29,11 +30,14 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One thing that happened. Which of the last fields are set follows from ``kind``."""
+    """One thing that happened. Which of the last fields are set follows from ``kind``.
+
+    ``path``: where it stands in full. ``told``: what became of an alert on each channel, null until it is passed on.
+    """
 
     place: Place
     at: datetime
-    kind: str  # transition, phase, heal or decision
+    kind: str  # transition, phase, heal, decision or alert
     sign: str
     was: str | None
     becomes: str | None
@@ -45,6 +49,8 @@ class Event(NamedTuple):
     took: str | None = None
     error: str | None = None
     by: str | None = None
+    path: str | None = None
+    told: tuple[Told, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,23 @@ def events_of(
             found += [event_of(row, rank) for row in conn.execute(query)]
     found.sort(key=lambda event: event.place, reverse=True)
     older = found[A_PAGE - 1].place if len(found) > A_PAGE else None
-    return Events(pod_id, only, before is None, tuple(found[:A_PAGE]), older)
+    return Events(pod_id, only, before is None, _with_told(conn, tenant_id, found[:A_PAGE], only), older)
+
+
+def newest_of(conn: sa.Connection, tenant_id: int, pod_ids: Collection[int]) -> dict[int, Events]:
+    """Return the newest events of those of these pods that the tenant has."""
+    mine = sa.select(Pod.id).where(Pod.tenant_id == tenant_id, Pod.id.in_(pod_ids), Pod.deleted_at.is_(None))
+    return {pod_id: events_of(conn, tenant_id, pod_id) for pod_id in conn.scalars(mine)}
+
+
+def _with_told(conn: sa.Connection, tenant_id: int, events: list[Event], only: str | None) -> tuple[Event, ...]:
+    passed_on = [event.place.event_id for event in events if event.told is not None]
+    told = told_of(conn, tenant_id, passed_on)
+    found = [
+        event if event.told is None else event._replace(told=told.get(event.place.event_id, ())) for event in events
+    ]
+    # Among all that happened, what was told to nobody says nothing that the change it tells of does not say.
+    return tuple(event for event in found if only or event.told != ())
 
 
 def _before(at: Any, key: Any, before: Place | None, rank: int) -> Any:
@@ -176,9 +198,37 @@ def took_of(heal: Row) -> str | None:
     return length_in_words(to_us(heal.completed_at) - to_us(heal.triggered_at))
 
 
-# Of one moment the heal stands above the decision that asked for it, and that above the change that caused it.
+def _own_alerts(tenant_id: int, pod_id: int, before: Place | None, rank: int) -> sa.Select[Any]:
+    return _newest_alerts(own_alerts(tenant_id, pod_id), before, rank)
+
+
+def _wider_alerts(tenant_id: int, pod_id: int, before: Place | None, rank: int) -> sa.Select[Any]:
+    return _newest_alerts(wider_alerts(tenant_id, pod_id), before, rank)
+
+
+def _newest_alerts(query: sa.Select[Any], before: Place | None, rank: int) -> sa.Select[Any]:
+    return query.where(_before(Notice.at, Notice.id, before, rank)).order_by(Notice.at.desc(), Notice.id.desc())
+
+
+def _of_alert(row: Row, rank: int) -> Event:
+    return Event(
+        Place(to_us(row.at), rank, row.id),
+        row.at,
+        "alert",
+        "bell",
+        None,
+        None,
+        row.text,
+        path=None if row.incident_id is None else f"/incidents/{row.incident_id}",
+        told=None if row.grouped_at is None else (),
+    )
+
+
+# Of one moment what is told stands above the heal, that above the decision that asked for it, and that above the
+# change that caused it.
 KINDS: Mapping[str, Any] = {
     "transitions": ((0, _transitions, _of_transition), (1, _phase_changes, _of_phase_change)),
-    "decisions": ((2, _decisions, _of_decision),),
     "heals": ((3, _heals, _of_heal),),
+    "decisions": ((2, _decisions, _of_decision),),
+    "alerts": ((4, _own_alerts, _of_alert), (4, _wider_alerts, _of_alert)),
 }

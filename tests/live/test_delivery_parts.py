@@ -70,3 +70,24 @@ def test_another_tenants_message_is_not_a_word(world: World) -> None:
     found = rendered(world, system_scope(zeta).tenant_id, Key("delivery", message_id))
 
     assert (found.elements, found.gone) == ({}, {})
+
+
+def test_a_try_is_told_to_whoever_shows_the_pod_it_is_about(world: World) -> None:
+    world.channel(name="ops")
+    pod_id = world.pod("web-1")
+    world.notice("unhealthy", world.incident(pod_id), "web-1 is unhealthy", pod_id=pod_id)
+    world.relay()
+    world.relay(after_s=11)
+    with write(world.engine) as conn:
+        zeta = build.a_tenant(conn, "zeta")
+        message = deliveries.claim(conn, db_now(conn))
+        assert message is not None
+        deliveries.store_try(conn, message, Tried(412.0, "200"), 0.0, db_now(conn))
+        rows = feed.since(conn, world.scope.tenant_id, 0)
+    key = Key("events", pod_id)
+    (piece,) = rendered(world, world.scope.tenant_id, key).elements[key]
+
+    assert views.touched(rows, frozenset({key})).keys == {key}
+    assert json.loads(piece).startswith(f'<ol id="events-{pod_id}"')
+    assert "ops sent" in json.loads(piece)
+    assert rendered(world, zeta, key).elements == {}

@@ -199,7 +199,7 @@ def test_a_page_costs_no_more_queries_for_more_checks(engine, tenant, now, count
         pod_id, _ = a_sick_pod(conn, tenant, now)
         for number in range(20):
             a_check(conn, pod_id, "tcp", name=f"tcp-{number}", status="healthy", fresh_until=now + HOUR)
-    with read(engine) as conn, count_queries(engine, at_most=46):
+    with read(engine) as conn, count_queries(engine, at_most=49):
         page = pod_page(conn, tenant, pod_id, now)
 
     assert page is not None

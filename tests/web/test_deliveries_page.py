@@ -118,6 +118,23 @@ def test_a_pod_is_in_what_is_told_of_its_node_too(house: House) -> None:
     assert listed(house.page("?pod=mail-2")) == []
 
 
+def test_a_pods_events_say_what_was_told_of_it_over_which_channel(house: House) -> None:
+    only, all_of_it, other = (
+        " ".join(house.vic.get(path).text.split())
+        for path in (f"/pods/{house.db}?events=alerts", f"/pods/{house.db}", f"/pods/{house.web}?events=alerts")
+    )
+
+    for page in (only, all_of_it):
+        assert re.search(r'<a href="/incidents/\d+">\d+ is unhealthy</a>', page)
+        assert re.search(r"bad not delivered: it answered 550</span>; <span[^>]*>good sent</span>", page)
+        assert re.search(
+            r">db-1 is flapping</a>.*?>bad failed, next try <time[^>]*>[^<]*</time>: it answered 500<", page
+        )
+    assert 'href="/deliveries?pod=db-1"' in only
+    assert "event is-transition" not in only
+    assert (only.count("event is-alert"), other.count("event is-alert"), "db-1" in other) == (2, 1, False)
+
+
 def test_a_range_leaves_out_what_is_older(house: House) -> None:
     with write(house.engine) as conn:
         conn.execute(sa.update(Message).values(created_at=db_now(conn) - timedelta(hours=25)))

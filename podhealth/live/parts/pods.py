@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import FeedKind
 from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
-from podhealth.store import needs, overview, podgroups, podpage
+from podhealth.store import needs, overview, podevents, podgroups, podpage
 from podhealth.store.feed import FeedRow
 from podhealth.store.podfilters import GroupBy
 
@@ -38,6 +38,12 @@ def _the_head(row: FeedRow) -> Iterable[int]:
 def _its_groups(row: FeedRow) -> Iterable[int]:
     # A change names its pod, and neither the node nor the tags of it.
     return (EVERY,) if row.kind is FeedKind.BREAKER or THE_ONE in _the_counts(row) else ()
+
+
+def _the_alerts(row: FeedRow) -> Iterable[int]:
+    # What came of an alert: a try names its channel alone, and a wider cause no pod. All else is its page's.
+    is_wider = row.kind is FeedKind.INCIDENT and row.pod_id is None
+    return (EVERY,) if is_wider or row.kind is FeedKind.CHANNEL else ()
 
 
 def _nav(conn: sa.Connection, tenant_id: int, _ids: Collection[int], now: datetime) -> Mapping[int, Pieces]:
@@ -97,6 +103,11 @@ def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Pi
     return Pieces((Fragment("pod_gone", deleted),), (f"pod-body-{pod_id}", f"pod-actions-{pod_id}"))
 
 
+def _events(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
+    found = podevents.newest_of(conn, tenant_id, ids)
+    return {pod_id: Pieces((Fragment("events", events),)) for pod_id, events in found.items()}
+
+
 PARTS = (
     Part("nav", _the_head, _nav),
     Part("counts", _the_counts, _counts),
@@ -106,5 +117,6 @@ PARTS = (
     Part("group_node", _its_groups, partial(_groups, GroupBy.NODE)),
     Part("group_tag", _its_groups, partial(_groups, GroupBy.TAG)),
     Part("page", _the_pod, _pages),
+    Part("events", _the_alerts, _events),
     Part("mark", _the_pod, _marks),
 )
