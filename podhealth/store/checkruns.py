@@ -5,7 +5,7 @@ fields that nobody has saved is no result of any check.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from podhealth.core.check_rules import CheckRules
 from podhealth.core.errors import Conflict
-from podhealth.core.manual import A_MINUTE, TAKEN_WITHIN_S, meaning
+from podhealth.core.expiry import believed
+from podhealth.core.manual import A_MINUTE, TAKEN_WITHIN_S
 from podhealth.core.probe import Finding, Target
-from podhealth.core.words import FailClass, Kind, Outcome, RunState
-from podhealth.models import CheckRun, CheckState, Pod, Result, Tenant
+from podhealth.core.status import FRESH_START, Counters
+from podhealth.core.words import Kind, RunState
+from podhealth.models import CheckRun, CheckState, Pod, PodStatus, Result, Tenant
 from podhealth.models.base import from_us, to_us
 from podhealth.store import checks, tenancy
 from podhealth.store.db import db_now
@@ -24,7 +26,6 @@ from podhealth.store.targets import common_networks, heartbeat_facts, load_targe
 from podhealth.store.tenancy import Scope, own
 
 MOST_AT_ONCE = 20
-_SHOWN = 20
 _UNASKABLE = (Kind.RUNNING,)  # fed by its provider
 
 Row = sa.Row[Any]
@@ -41,25 +42,6 @@ class Taken(NamedTuple):
     target: Target
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run as a page shows it. ``is_open``: its answer is still to come; ``said``: why there will be none."""
-
-    run_id: int
-    path: str
-    name: str
-    is_dry: bool
-    asked_at: datetime
-    asked_by: str
-    is_open: bool
-    said: str | None
-    outcome: Outcome | None
-    found: str | None
-    code: str | None
-    latency_ms: float | None
-    meaning: str | None
-
-
 def ask(conn: sa.Connection, scope: Scope, pod_id: int, check_id: int) -> int:
     """Ask for one run of a stored check and return its id.
 
@@ -69,12 +51,7 @@ def ask(conn: sa.Connection, scope: Scope, pod_id: int, check_id: int) -> int:
     if check.kind in _UNASKABLE or not check.enabled:
         raise Conflict(f"{check.name} is not probed from here" if check.enabled else f"{check.name} is disabled")
     _require_turn(conn, scope)
-    plan = {
-        "name": check.name,
-        "failures": check.failure_threshold,
-        "successes": check.success_threshold,
-        "generation": check.generation,
-    }
+    plan = _plan(checks.rules_of(check)) | {"generation": check.generation}
     return _insert(conn, scope, pod_id, check_id, plan, vantage=_vantage_of(conn, check_id))
 
 
@@ -88,26 +65,8 @@ def ask_dry(conn: sa.Connection, scope: Scope, pod_id: int, rules: CheckRules) -
     """Ask for a run of fields that nobody has saved, and return its id. Raises NotFound, TooManyRuns."""
     tenancy.get_pod(conn, scope, pod_id)
     _require_turn(conn, scope)
-    fields = rules.as_fields()
-    plan = {"name": rules.name, "failures": rules.failure_threshold, "successes": rules.success_threshold}
-    plan |= {"fields": fields, "generation": 0}
+    plan = _plan(rules) | {"fields": rules.as_fields(), "generation": 0}
     return _insert(conn, scope, pod_id, None, plan, vantage=_vantage_of_pod(conn, pod_id))
-
-
-def run_view(conn: sa.Connection, scope: Scope, pod_id: int, run_id: int) -> RunView:
-    """Return one run. Raises NotFound for one of another pod or tenant."""
-    row = tenancy.get_own(conn, scope, CheckRun, run_id, "run")
-    if row.pod_id != pod_id:
-        tenancy.get_own(conn, scope, CheckRun, None, "run")
-    return _view(row, db_now(conn))
-
-
-def newest_runs(conn: sa.Connection, scope: Scope, pod_id: int) -> list[RunView]:
-    """Return the newest runs of the pod's checks, the newest first."""
-    tenancy.get_pod(conn, scope, pod_id)
-    query = sa.select(CheckRun.__table__).where(own(scope, CheckRun), CheckRun.pod_id == pod_id)
-    now = db_now(conn)
-    return [_view(row, now) for row in conn.execute(query.order_by(CheckRun.id.desc()).limit(_SHOWN))]
 
 
 def are_any(conn: sa.Connection, vantage: str) -> bool:
@@ -146,11 +105,17 @@ def answer(conn: sa.Connection, run_id: int, finding: Finding, begun_us: int, en
         "code": finding.code,
         "latencyMs": finding.latency_ms,
         "error": finding.error,
+        "answered": finding.answered,
+        "certificateEndsUs": finding.certificate_ends_at and to_us(finding.certificate_ends_at),
     }
     is_it = (CheckRun.id == run_id, CheckRun.state == RunState.TAKEN)
-    done = sa.update(CheckRun).where(*is_it).values(state=RunState.DONE, answer=told, done_at=db_now(conn))
-    row = conn.execute(done.returning(CheckRun.__table__)).one_or_none()
-    if row is None or row.check_id is None:
+    row = conn.execute(sa.select(CheckRun.__table__).where(*is_it).with_for_update()).one_or_none()
+    if row is None:
+        return
+    now = db_now(conn)
+    done = {"state": RunState.DONE, "answer": told | {"stood": _stood(conn, row, now)}, "done_at": now}
+    conn.execute(sa.update(CheckRun).where(CheckRun.id == run_id).values(**done))
+    if row.check_id is None:
         return
     values = {
         "check_id": row.check_id,
@@ -173,6 +138,23 @@ def answer(conn: sa.Connection, run_id: int, finding: Finding, begun_us: int, en
         "worker_id": worker_id,
     }
     conn.execute(sa.insert(Result).values(**values))
+
+
+def _stood(conn: sa.Connection, row: Row, now: datetime) -> dict[str, Any]:
+    """Return how the check stands that was run, which tells what such an answer would make of it."""
+    query = sa.select(CheckState.__table__).where(CheckState.check_id == row.check_id)
+    state = conn.execute(query).one_or_none()
+    counters = FRESH_START  # of a check that nobody has saved, and of one that is gone
+    if state is not None:
+        counters = Counters(state.status, state.failures, state.successes, state.slow_run)
+        counters = believed(counters, state.fresh_until, now)
+    phase = conn.scalar(sa.select(PodStatus.phase).where(PodStatus.pod_id == row.pod_id))
+    return {"counters": list(counters), "phase": phase}
+
+
+def _plan(rules: CheckRules) -> dict[str, Any]:
+    plan = {"name": rules.name, "failures": rules.failure_threshold, "successes": rules.success_threshold}
+    return plan | {"certificateDays": rules.config.get("minCertificateDays")}
 
 
 def _require_turn(conn: sa.Connection, scope: Scope) -> None:
@@ -235,38 +217,4 @@ def _dry_target(row: Row, pod: Row, networks: Sequence[str]) -> Target:
         interval_s=fields["intervalSeconds"],
         latency_limit_ms=fields["latencyLimitMs"],
         networks=common_networks(networks, pod.allowed_networks),
-    )
-
-
-def _view(row: Row, now: datetime) -> RunView:
-    age_s = (to_us(now) - to_us(row.asked_at)) / 1_000_000
-    told = row.answer or {}
-    # Taken by a prober that died: nobody will answer.
-    is_open = row.state in (RunState.ASKED, RunState.TAKEN) and age_s < 3 * TAKEN_WITHIN_S
-    said = None
-    if row.state == RunState.LAPSED and row.taken_by is not None:
-        is_open, said = False, "Its pod or check was deleted before it could be run."
-    elif row.state == RunState.LAPSED or (row.state == RunState.ASKED and age_s >= TAKEN_WITHIN_S):
-        is_open, said = False, f"No prober of vantage {row.vantage} took it within {TAKEN_WITHIN_S} s."
-    elif row.state != RunState.DONE and not is_open:
-        said = "The prober that took it did not answer."
-    outcome = Outcome(told["outcome"]) if told else None
-    fail_class = FailClass(told["failClass"]) if told and told["failClass"] else None
-    plan = row.plan
-    return RunView(
-        run_id=row.id,
-        path=f"/pods/{row.pod_id}/runs/{row.id}",
-        name=plan["name"],
-        is_dry=row.check_id is None,
-        asked_at=row.asked_at,
-        asked_by=row.asked_by,
-        is_open=is_open,
-        said=said,
-        outcome=outcome,
-        found=told.get("error"),
-        code=told.get("code"),
-        latency_ms=told.get("latencyMs"),
-        meaning=meaning(outcome, fail_class, plan["failures"], plan["successes"], row.check_id is not None)
-        if outcome is not None
-        else None,
     )

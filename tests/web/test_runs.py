@@ -92,7 +92,7 @@ def test_a_run_is_probed_shown_and_kept_and_changes_no_status(engine, adam, pod,
         changes = conn.scalar(sa.select(sa.func.count()).select_from(Transition))
 
     assert "503" in shown.text
-    assert "It changed nothing" in shown.text
+    assert "It would be degraded, and unhealthy after 2 more like it. It changed nothing" in shown.text
     assert (result.is_manual, result.check_id, result.claim_token < 0) == (True, check_id, True)
     assert tuple(state) == ("healthy", 0)
     assert changes == 0
@@ -107,7 +107,8 @@ def test_a_dry_run_probes_what_stands_in_the_form_and_saves_nothing(engine, adam
         assert conn.scalar(sa.select(sa.func.count()).select_from(Result)) == 0
 
     assert "not saved" in shown.text
-    assert "Good: one such answer" in shown.text
+    assert "answered 200" in shown.text
+    assert "It would be healthy." in shown.text
 
 
 def test_an_address_outside_the_networks_is_refused_to_a_run_too(app, engine, adam, pod):

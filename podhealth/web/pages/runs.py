@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import Kind
 from podhealth.live.render import fragment
-from podhealth.store import checkruns, checks, tenancy
+from podhealth.store import checkruns, checks, runview, tenancy
 from podhealth.store.checkruns import TooManyRuns
 from podhealth.store.db import read, write
 from podhealth.web.errors import answer
@@ -31,7 +31,7 @@ def show_list(pod_id: int) -> ResponseReturnValue:
 def show(pod_id: int, run_id: int) -> ResponseReturnValue:
     """Show one run: to scripts the fragment alone, which asks again while the answer is to come."""
     with read(engine_of()) as conn:
-        view = checkruns.run_view(conn, current_scope(), pod_id, run_id)
+        view = runview.run_view(conn, current_scope(), pod_id, run_id)
     return str(fragment("check_run", view)) if "HX-Request" in request.headers else _page(pod_id)
 
 
@@ -99,7 +99,7 @@ def _asked(pod_id: int, run_id: int) -> ResponseReturnValue:
     if "HX-Request" not in request.headers:
         return redirect(f"/pods/{pod_id}/runs/{run_id}", 303)
     with read(engine_of()) as conn:
-        view = checkruns.run_view(conn, current_scope(), pod_id, run_id)
+        view = runview.run_view(conn, current_scope(), pod_id, run_id)
     return str(fragment("check_run", view))
 
 
@@ -112,5 +112,5 @@ def _page(pod_id: int) -> ResponseReturnValue:
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         pod = tenancy.get_pod(conn, current_scope(), pod_id)
-        runs = checkruns.newest_runs(conn, current_scope(), pod_id)
+        runs = runview.newest_runs(conn, current_scope(), pod_id)
     return render_template("pages/checks/runs.html", shell=shell, pod=pod, runs=runs)
