@@ -3,6 +3,7 @@
 How what is found is ordered is store/podorder's business, which page of it is shown store/podlist's.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +17,9 @@ from podhealth.models import Approval, Check, Episode, Heal, Incident, IncidentM
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.effective import Effective
 from podhealth.store.health import has_tag
+from podhealth.store.reach import governing
 from podhealth.store.sql import OPEN_HEALS
+from podhealth.store.tenancy import system_scope
 
 
 class Sort(StrEnum):
@@ -63,12 +66,17 @@ class Acked(StrEnum):
     YES = "yes"
 
 
+NO_POLICY = "none"
+"""What one asks for, in the place of a policy's id, where no policy governs the pod."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked for. Filters of one kind widen, different kinds narrow; empty ones ask nothing.
 
     Each word of ``words`` must occur in the pod's name, address, node, provider reference or one of its tags.
-    ``checks``: kinds of which the pod has an enabled check. ``dir`` null: the usual end of the order first.
+    ``checks``: kinds of which the pod has an enabled check. ``policies``: ids as text, or NO_POLICY, of what governs
+    the pod. ``dir`` null: the usual end of the order first.
     """
 
     words: tuple[str, ...] = ()
@@ -78,6 +86,7 @@ class Wanted:
     tags: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     checks: tuple[Kind, ...] = ()
+    policies: tuple[str, ...] = ()
     acked: tuple[Acked, ...] = ()
     sort: Sort = Sort.ATTENTION
     dir: Dir | None = None
@@ -92,7 +101,7 @@ class Wanted:
     def is_narrow_beside_status(self) -> bool:
         """Whether it leaves any pod out for another reason than its status."""
         w = self
-        return any((w.words, w.phases, w.healings, w.tags, w.nodes, w.checks, w.acked))
+        return any((w.words, w.phases, w.healings, w.tags, w.nodes, w.checks, w.policies, w.acked))
 
 
 def conditions(
@@ -115,11 +124,16 @@ def conditions(
     if wanted.checks:
         kinds = sa.select(Check.pod_id).where(Check.tenant_id == tenant_id, Check.enabled)
         asked.append(Pod.id.in_(kinds.where(Check.kind.in_(wanted.checks))))
+    return [*asked, *_of_healing(conn, tenant_id, now, wanted)]
+
+
+def _of_healing(conn: sa.Connection, tenant_id: int, now: datetime, wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.healings:
-        asked.append(sa.or_(*(_heals(healing, tenant_id, now) for healing in wanted.healings)))
+        yield sa.or_(*(_heals(healing, tenant_id, now) for healing in wanted.healings))
+    if wanted.policies:
+        yield _governed(conn, tenant_id, wanted.policies)
     if wanted.acked:
-        asked.append(sa.or_(*(_acked(one, tenant_id, now) for one in wanted.acked)))
-    return asked
+        yield sa.or_(*(_acked(one, tenant_id, now) for one in wanted.acked))
 
 
 def over_pods(truth: Effective, *columns: Any, beside: sa.Subquery | None = None) -> sa.Select[Any]:
@@ -203,6 +217,12 @@ def _heals(healing: HealingIs, tenant_id: int, now: datetime) -> sa.ColumnElemen
     if healing is HealingIs.APPROVAL:
         return wants_approval(tenant_id, now)
     return is_held()
+
+
+def _governed(conn: sa.Connection, tenant_id: int, wanted: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    by = governing(conn, system_scope(tenant_id))
+    ids = by.in_([int(one) for one in wanted if one != NO_POLICY])
+    return sa.or_(ids, by.is_(None)) if NO_POLICY in wanted else ids
 
 
 def _acked(acked: Acked, tenant_id: int, now: datetime) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.words import Status
-from podhealth.models import Node, Pod
+from podhealth.models import Node, Pod, Policy
 from podhealth.store.effective import Effective, effective
 from podhealth.store.podfilters import Acked as Acked
 from podhealth.store.podfilters import Dir as Dir
@@ -42,10 +42,14 @@ class Found(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What the filters offer: tags and nodes that pods carry, by name, at most MAX_CHOICES of each."""
+    """What the filters offer: tags and nodes that pods carry, and policies as id and name; MAX_CHOICES of each at most.
+
+    All are in the order of their names; ids are text, as addresses have them.
+    """
 
     tags: tuple[str, ...]
     nodes: tuple[str, ...]
+    policies: tuple[tuple[str, str], ...]
 
 
 def find_pods(conn: sa.Connection, tenant_id: int, now: datetime, wanted: Wanted, page: int, size: int) -> Found:
@@ -84,7 +88,7 @@ def _by_status(
 
 
 def choices(conn: sa.Connection, tenant_id: int) -> Choices:
-    """Return the tags and nodes of the tenant's pods."""
+    """Return the tags and nodes of the tenant's pods, and its policies."""
     each = each_tag(conn)
     tag = each.c.value.label("tag")
     tags = conn.scalars(
@@ -100,4 +104,10 @@ def choices(conn: sa.Connection, tenant_id: int) -> Choices:
     nodes = conn.scalars(
         sa.select(Node.name).where(Node.id.in_(used)).distinct().order_by(Node.name).limit(MAX_CHOICES)
     )
-    return Choices(tuple(str(t) for t in tags), tuple(nodes))
+    policies = conn.execute(
+        sa.select(Policy.id, Policy.name)
+        .where(Policy.tenant_id == tenant_id, Policy.deleted_at.is_(None))
+        .order_by(Policy.name, Policy.id)
+        .limit(MAX_CHOICES)
+    )
+    return Choices(tuple(str(t) for t in tags), tuple(nodes), tuple((str(row.id), row.name) for row in policies))

@@ -14,6 +14,8 @@ from podhealth.core.ladder import PolicyRules
 from podhealth.core.policy import Candidate, effective_policy
 from podhealth.core.words import ProviderKind
 from podhealth.models import Pod
+from podhealth.models.base import BigId
+from podhealth.store.health import has_tag
 from podhealth.store.policies import list_policies
 from podhealth.store.tenancy import MAX_ID, Scope, own
 
@@ -72,6 +74,24 @@ def bound_pods(conn: sa.Connection, scope: Scope, policies: Sequence[Any] | None
     for group in pods_alike(conn, scope):
         counts[effective_policy(group.override_id, group.tags, candidates).policy_id] += group.pods
     return dict(counts)
+
+
+def governing(conn: sa.Connection, scope: Scope) -> sa.ColumnElement[int | None]:
+    """Return the expression over Pod for the id of the policy that governs it, null for none.
+
+    It repeats core/policy.effective_policy in SQL, for lists of pods; a test holds the two together.
+    """
+    found = sorted(
+        (candidate(row) for row in list_policies(conn, scope)), key=lambda one: (-one.priority, one.policy_id)
+    )
+    by_tags = [
+        (sa.and_(*(has_tag(conn, tag) for tag in one.selector)), sa.literal(one.policy_id, BigId))
+        for one in found
+        if one.selector
+    ]
+    default = next((one.policy_id for one in found if one.is_default), None)
+    chosen = Pod.policy_id.in_([one.policy_id for one in found])
+    return sa.case((chosen, Pod.policy_id), *by_tags, else_=sa.literal(default, BigId))
 
 
 def reach_of(conn: sa.Connection, scope: Scope, draft: PolicyRules, policy_id: int | None = None) -> Reach:

@@ -1,11 +1,13 @@
 """How many pods a policy governs, or would: the same as judging each pod by itself (behaviour §6, Binding)."""
 
+from itertools import combinations
+
 import pytest
 import sqlalchemy as sa
 
 from podhealth.core.ladder import PolicyRules
 from podhealth.core.words import Actor, ProviderKind, Role
-from podhealth.models import Pod
+from podhealth.models import Pod, Policy
 from podhealth.store import policies, policy_versions, reach
 from podhealth.store.db import db_now, read, write
 from podhealth.store.reach import Reach, Staying
@@ -70,6 +72,34 @@ def test_pods_without_a_policy_are_counted_under_none(engine, scope) -> None:
         counts = reach.bound_pods(conn, scope)
 
     assert counts == {named(engine, scope, "db").id: 2, None: 4}
+
+
+def test_lists_ask_in_sql_what_judging_each_pod_says(engine, scope) -> None:
+    tags = ("web", "db", "it's")
+    with write(engine) as conn:
+        mine = scope.tenant_id
+        old = build.a_policy(conn, mine, "old", selector=["web"], priority=20, deleted_at=db_now(conn))
+        made = [
+            build.a_policy(conn, mine, f"{n}", selector=of, priority=priority)
+            for n, (of, priority) in enumerate(
+                [(["web"], 5), (["web"], 5), (["web", "it's"], 20), (["it's"], -3), ([], 99), (["nobody"], 100)]
+            )
+        ]
+        for n, chosen in enumerate((None, old, made[1], made[4])):
+            for size in range(4):
+                for worn in combinations(tags, size):
+                    build.a_pod(conn, mine, f"p{n}-{'-'.join(worn)}", tags=list(worn), policy_id=chosen)
+
+    for _ in range(2):
+        with write(engine) as conn:
+            pods = conn.execute(sa.select(Pod.__table__).where(Pod.tenant_id == mine)).all()
+            judged = {pod.id: policies.effective_for(conn, pod).row for pod in pods}
+            said = dict(
+                conn.execute(sa.select(Pod.id, reach.governing(conn, scope)).where(Pod.tenant_id == mine)).all()
+            )
+            assert said == {pod_id: row and row.id for pod_id, row in judged.items()}
+            conn.execute(sa.update(Policy).where(Policy.name == "all").values(deleted_at=db_now(conn)))
+    assert None in said.values()
 
 
 def test_counting_sends_two_statements(engine, scope, count_queries) -> None:

@@ -11,7 +11,7 @@ from podhealth.core.words import Role
 from podhealth.store.db import write
 from podhealth.web.installed import installed
 from tests.conftest import CountQueries
-from tests.support.build import a_check, a_heal, a_pod, a_policy, a_user, an_approval, an_episode
+from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant, a_user, an_approval, an_episode
 from tests.support.cast import Caller
 from tests.web.conftest import SignedIn
 
@@ -88,6 +88,27 @@ def test_filters_narrow_and_say_how_many_are_hidden(engine: sa.Engine, tenant: i
     assert 'name="status" value="degraded" checked' in re.sub(r"\s+", " ", html)
 
 
+def test_pods_are_filtered_by_the_policy_that_governs_them(engine: sa.Engine, tenant: int, ann: Caller):
+    with write(engine) as conn:
+        web, db = (a_policy(conn, tenant, name, selector=[name]) for name in ("web", "db"))
+        zeta = a_tenant(conn, "zeta")
+        theirs = a_policy(conn, zeta, "theirs", is_default=True)
+        a_pod(conn, zeta, "their-pod")
+    pods(engine, tenant, "w", tags=["web"])
+    pods(engine, tenant, "d", tags=["db"], policy_id=web)
+    pods(engine, tenant, "n", status="unhealthy")
+
+    html = ann.get(f"/pods?policy={web}&sort=name").text
+    assert shown(html) == ["d", "w"]
+    assert "2 of 3" in html
+    assert "<span>policy: web</span>" in html
+    assert f'name="policy" value="{web}" checked' in re.sub(r"\s+", " ", html)
+    assert shown(ann.get(f"/pods?policy=none,{web}&status=unhealthy&group=node").text) == ["n"]
+    for nobodys in (db, theirs):
+        assert "No pod matches" in ann.get(f"/pods?policy={nobodys}").text
+    assert f'href="/pods?policy={web}">2 pods</a> bound' in ann.get(f"/policies/{web}").text
+
+
 def test_check_boxes_say_the_same_as_commas(engine: sa.Engine, tenant: int, ann: Caller):
     pods(engine, tenant, "a", status="degraded")
     pods(engine, tenant, "b", status="unhealthy")
@@ -103,6 +124,7 @@ def test_check_boxes_say_the_same_as_commas(engine: sa.Engine, tenant: int, ann:
         ("sort=colour", "sort colour"),
         ("view=tiles", "view tiles"),
         ("page=abc", "page abc"),
+        ("policy=1,web,-1", "policy web, policy -1"),
         ("page=-1", "page -1"),
         ("page=٣", "page ٣"),
         ("page=99999999999999999999", "page 99999999999999999999"),
@@ -213,9 +235,9 @@ def test_names_and_tags_are_text(engine: sa.Engine, tenant: int, ann: Caller):
 @pytest.mark.parametrize(
     ("query", "at_most"),
     [
-        ("status=unhealthy&tag=web", 27),
-        ("sort=uptime&view=dense", 27),
-        ("group=node", 29),
+        ("status=unhealthy&tag=web", 28),
+        ("sort=uptime&view=dense", 28),
+        ("group=node", 30),
         ("group=tag&sort=uptime", 29),
     ],
 )

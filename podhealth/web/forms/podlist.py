@@ -4,7 +4,7 @@ What it does not know it leaves out and names, so that an old link still opens (
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from werkzeug.datastructures import MultiDict
 
 from podhealth.core.words import Kind, Phase, Status
-from podhealth.store.podfilters import Acked, Dir, GroupBy, HealingIs, Sort, Wanted
+from podhealth.store.podfilters import NO_POLICY, Acked, Dir, GroupBy, HealingIs, Sort, Wanted
 
 PATH = "/pods"
 MAX_WORDS = 6
@@ -20,6 +20,7 @@ MAX_QUERY = 200
 _MAX_NAME = 63
 _MAX_NAMES = 20
 _MAX_PAGE = 100_000
+_MAX_DIGITS = 18
 View = Literal["cards", "dense"]
 _VIEWS: dict[str, View] = {"cards": "cards", "dense": "dense"}
 E = TypeVar("E", bound=StrEnum)
@@ -63,6 +64,7 @@ _FIELDS = {
     "node": "nodes",
     "check": "checks",
     "healing": "healings",
+    "policy": "policies",
     "acked": "acked",
 }
 _ENUMS: dict[str, type[StrEnum]] = {
@@ -83,14 +85,17 @@ class Applied(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListForm:
-    """The overview's form as it was asked for. ``view`` null: by the number of pods. ``ignored`` names what was not
-    understood."""
+    """The overview's form as it was asked for. ``view`` null: by the number of pods.
+
+    ``ignored`` names what was not understood. ``names``: of policies, by their ids.
+    """
 
     q: str
     wanted: Wanted
     view: View | None
     page: int
     ignored: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def query(self, **changes: object) -> str:
         """Return the query string of this list with other values of ``wanted``, ``view``, ``page`` or ``q``.
@@ -100,8 +105,8 @@ class ListForm:
         page, q, view = (changes.pop(name, kept) for name, kept in (("page", 1), ("q", self.q), ("view", self.view)))
         wanted = replace(self.wanted, **changes)  # type: ignore[arg-type]
         pairs: list[tuple[str, Any]] = [("q", q)]
-        for name, field in _FIELDS.items():
-            chosen = getattr(wanted, field)
+        for name, of in _FIELDS.items():
+            chosen = getattr(wanted, of)
             # A name may hold a comma: each stands alone.
             pairs += [(name, ",".join(chosen))] if name in _ENUMS else [(name, one) for one in chosen]
         pairs += [("group", "" if wanted.group is GroupBy.NONE else wanted.group.value)]
@@ -132,12 +137,16 @@ class ListForm:
         """The filters that are set, each with the address of the list without it."""
         wanted = self.wanted
         found = [Applied(f"“{self.q}”", self.path(q="", words=()))] if wanted.words else []
-        for name, field in _FIELDS.items():
-            chosen = getattr(wanted, field)
+        for name, of in _FIELDS.items():
+            chosen = getattr(wanted, of)
             found += [
-                Applied(f"{name}: {one}", self.path(**{field: tuple(c for c in chosen if c != one)})) for one in chosen
+                Applied(f"{name}: {self._called(name, one)}", self.path(**{of: tuple(c for c in chosen if c != one)}))
+                for one in chosen
             ]
         return found
+
+    def _called(self, name: str, value: str) -> str:
+        return self.names.get(value, value) if name == "policy" else value
 
 
 def read_list_form(args: MultiDict[str, str]) -> ListForm:
@@ -148,9 +157,11 @@ def read_list_form(args: MultiDict[str, str]) -> ListForm:
     if len(words) > MAX_WORDS:
         ignored.append(" ".join(words[MAX_WORDS:]))
     chosen: dict[str, Any] = {
-        field: _several(args, name, _ENUMS[name], ignored) if name in _ENUMS else _names(args, name, ignored)
-        for name, field in _FIELDS.items()
+        of: _several(args, name, _ENUMS[name], ignored) if name in _ENUMS else _names(args, name, ignored)
+        for name, of in _FIELDS.items()
+        if name != "policy"
     }
+    chosen["policies"] = _policies(args, ignored)
     wanted = Wanted(
         words=tuple(words[:MAX_WORDS]),
         **chosen,
@@ -180,6 +191,14 @@ def _names(args: MultiDict[str, str], name: str, ignored: list[str]) -> tuple[st
     if len(named) > _MAX_NAMES:
         ignored.append(f"{name} {named[_MAX_NAMES]} and more")
     return tuple(named[:_MAX_NAMES])
+
+
+def _policies(args: MultiDict[str, str], ignored: list[str]) -> tuple[str, ...]:
+    asked = list(dict.fromkeys(part.strip() for value in args.getlist("policy") for part in value.split(",")))
+    asked, more = asked[:_MAX_NAMES], asked[_MAX_NAMES:]
+    known = [one for one in asked if one == NO_POLICY or (one.isascii() and one.isdigit() and len(one) <= _MAX_DIGITS)]
+    ignored += [f"policy {_shown(one)}" for one in (*asked, *more[:1]) if one and one not in known]
+    return tuple(sorted({one.lstrip("0") or "0" for one in known}, key=lambda one: (len(one), one)))
 
 
 def _once(parts: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ A single pod's routes are attached to the same blueprint by web/pages/pod.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from flask import Blueprint, make_response, redirect, render_template, request
@@ -70,6 +70,7 @@ def show_list() -> ResponseReturnValue:
         needed = needs.needs_you(conn, scope.tenant_id, shell.now)
         choices = podlist.choices(conn, scope.tenant_id)
         views = savedviews.views_of(conn, scope, person_id())
+    form = replace(form, names=dict(choices.policies))
     page = render_template(
         "pages/pods/list.html",
         shell=shell,
