@@ -88,6 +88,22 @@ def test_the_list_shows_what_is_under_way_next_off_and_over_in_this_order(house)
     assert "Every day at" in board
 
 
+def test_fifty_windows_are_a_page_and_a_page_that_is_none_the_last_or_the_first(house) -> None:
+    with write(house.engine) as conn:
+        for n in range(52):
+            a_window(conn, house.scope, name=f"w{n:02}", starts=f"2020-01-01T00:{n:02}")
+
+    def shown(query: str) -> tuple[list[str], bool]:
+        text = house.ann.get(f"/maintenance{query}").get_data(as_text=True)
+        names = re.findall(r'<a href="/maintenance/\d+">(\w+)</a>', text[text.index('class="window-rows"') :])
+        return names, "is left out" in text
+
+    first, second = [f"w{n:02}" for n in range(50)], ["w50", "w51"]
+    assert [shown(query) for query in ("?view=list", "?page=2&view=list", "?page=9", "?page=x")] == [
+        (first, False), (second, False), (second, False), (first, True)
+    ]  # fmt: skip
+
+
 def test_the_list_asks_no_more_for_more_windows(house, app, count_queries) -> None:
     for n in range(12):
         house.window(name=f"window {n}", starts="2020-01-01T00:00")

@@ -53,7 +53,7 @@ def asked_number(name: str, default: int, most: int = 100_000) -> tuple[int, boo
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """The way through a list of pods, as macro ``pager`` takes it."""
+    """The way through a list, as macro ``pager`` takes it."""
 
     text: str
     here: int
@@ -65,9 +65,13 @@ class Pager:
 
 def pager(found: BoundPods, path: str) -> Pager:
     """Return the way through; ``path`` ends where ``page=`` may follow."""
-    here, last = found.page, found.pages
+    return pager_of(found.total, "pod", found.page, found.pages, path)
+
+
+def pager_of(total: int, noun: str, here: int, last: int, path: str) -> Pager:
+    """Return the way through a list of so many of what ``noun`` says."""
     return Pager(
-        f"{found.total:,} pod{'' if found.total == 1 else 's'}",
+        f"{total:,} {noun}{'' if total == 1 else 's'}",
         here,
         last,
         (),

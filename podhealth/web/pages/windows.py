@@ -27,16 +27,20 @@ from podhealth.web.installed import engine_of
 from podhealth.web.pages import window_calendar as calendar
 from podhealth.web.pages import window_views as views
 from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
+from podhealth.web.pages.policy_head import asked_number, pager_of
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
+
+A_PAGE = 50
 
 pages = Blueprint("windows", __name__)
 
 
 @pages.get("/maintenance", endpoint="list")
 def list_windows() -> ResponseReturnValue:
-    """Show the tenant's windows: what is under way, a month of its calendar, and all of them."""
+    """Show the tenant's windows: what is under way, a month of its calendar, and a page of all of them."""
     scope = current_scope()
+    page, is_bent = asked_number("page", 1)
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         rows = windows.list_windows(conn, scope)
@@ -44,10 +48,15 @@ def list_windows() -> ResponseReturnValue:
         asked = calendar.read_asked(request.args, shell.now, zone_of(conn, scope))
         snoozes = windowview.snoozes_between(conn, scope, *asked.span())
         shown = windowview.window_rows(conn, scope, shell.now, rows, pods)
+    last = max(1, -(-len(shown) // A_PAGE))
+    page = min(page, last)
+    asked = asked._replace(is_bent=asked.is_bent or is_bent)
+    path = asked.path()
     return render_template(
         "pages/windows/list.html",
         shell=shell,
-        windows=shown,
+        windows=shown[(page - 1) * A_PAGE : page * A_PAGE],
+        pager=pager_of(len(shown), "window", page, last, path + ("&" if "?" in path else "?")),
         under_way=windowview.windows_now(shown),
         month=calendar.month_view(asked, rows, pods, snoozes, shell.now),
         asked=asked,
