@@ -269,6 +269,7 @@ def upgrade() -> None:
 
     op.add_column('check_states', sa.Column('certificate_ends_at', sa.BigInteger(), nullable=True))
     op.add_column('api_tokens', sa.Column('last_used_from', sa.String(length=64), nullable=True))
+    op.add_column('cloud_pod_auto_heal_events', sa.Column('cancelled_by', sa.String(length=200), nullable=True))
     op.add_column('tenants', sa.Column('version', sa.BigInteger(), server_default='1', nullable=False))
     op.add_column('tenants', sa.Column('requires_second_factor', sa.Boolean(), server_default=sa.false(), nullable=False))
 
@@ -306,6 +307,7 @@ def downgrade() -> None:
         batch_op.drop_column('totp_secret')
         batch_op.drop_column('last_seen_at')
 
+    op.drop_column('cloud_pod_auto_heal_events', 'cancelled_by')
     op.drop_column('tenants', 'requires_second_factor')
     op.drop_column('tenants', 'version')
     op.drop_column('api_tokens', 'last_used_from')

@@ -102,11 +102,15 @@ class OpenHeal:
 
 @dataclass(frozen=True, slots=True)
 class LastHeal:
-    """The newest heal of the pod that makes the next one wait, in whatever episode."""
+    """The newest heal of the pod that makes the next one wait, in whatever episode.
+
+    One that was cancelled before it began does only where a person did it: ``cancelled_by``.
+    """
 
     ended_at: datetime
     start_deadline_at: datetime | None
     permanent_error: str | None = None  # the provider answered, and refused for good to do it
+    cancelled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,11 @@ def ladder(facts: Facts) -> Open | Closed:
 
 
 def cooldown(facts: Facts) -> Open | Closed:
-    """Ask whether the wait since the pod's last heal is over."""
+    """Ask whether the wait since the pod's last heal is over.
+
+    A person who cancels a heal says no to it as it would be tried again: the same wait begins, with the attempt given
+    back. What a hold cancelled waits for that hold alone.
+    """
     if facts.last_heal is None or facts.policy is None:
         return Open()
     rules = facts.policy
@@ -235,10 +239,11 @@ def cooldown(facts: Facts) -> Open | Closed:
     inputs = {"lastEnded": _when(facts.last_heal.ended_at), "waitSeconds": wait.total_seconds(), "until": _when(at)}
     if facts.now >= at:
         return Open(inputs)
-    after = f" after attempt {facts.spent}" if facts.spent else " after the last heal"
+    by = facts.last_heal.cancelled_by
+    last = f"{by} cancelled one" if by else f"attempt {facts.spent}" if facts.spent else "the last heal"
     says = "Shadow: would not try again before" if is_shadow(facts) else "Next attempt not before"
-    reason = f"{says} {clock_text(at)} UTC ({span(wait.total_seconds())}{after})."
-    return Closed(reason, f"Cooldown until {clock_text(at)}", at, inputs)
+    reason = f"{says} {clock_text(at)} UTC ({span(wait.total_seconds())} after {last})."
+    return Closed(reason[:300], f"Cooldown until {clock_text(at)}", at, inputs)
 
 
 GATES: tuple[tuple[Gate, Callable[[Facts], Open | Closed]], ...] = (

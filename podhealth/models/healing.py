@@ -144,6 +144,7 @@ class Heal(Base):
     requested_by: Mapped[str | None] = mapped_column(sa.String(200))
     called_at: Mapped[datetime | None]  # when its provider was first called: what the budget counts
     cost: Mapped[int] = mapped_column(server_default="1", default=1)  # of the budget; twice while flapping
+    cancelled_by: Mapped[str | None] = mapped_column(sa.String(200))  # the person; null: a hold did, or nobody
 
 
 class Decision(Base):

@@ -178,11 +178,12 @@ def _open_heal_facts(heal: Row) -> OpenHeal:
 
 
 def _last_heal(conn: sa.Connection, pod: Row, episode: Row | None) -> LastHeal | None:
-    columns = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message, Heal.state)
+    columns: tuple[Any, ...] = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message)
+    said_no = sa.and_(Heal.state == HealState.CANCELLED, Heal.cancelled_by.is_not(None))
     skipped_here = sa.and_(Heal.state == HealState.SKIPPED, Heal.episode_id == (episode.id if episode else None))
-    query = sa.select(*columns).where(
+    query = sa.select(*columns, Heal.state, Heal.cancelled_by).where(
         Heal.pod_id == pod.pod_id,
-        sa.or_(Heal.state.in_(_WAITED_FOR), skipped_here),
+        sa.or_(Heal.state.in_(_WAITED_FOR), skipped_here, said_no),
         Heal.completed_at.is_not(None),
     )
     if pod.cooldown_cleared_at is not None:
@@ -192,7 +193,7 @@ def _last_heal(conn: sa.Connection, pod: Row, episode: Row | None) -> LastHeal |
     if row is None or row.state == HealState.SKIPPED:
         return None
     refused = (row.error_message or "refused") if row.was_permanent_error else None
-    return LastHeal(row.completed_at, row.start_deadline_at, refused)
+    return LastHeal(row.completed_at, row.start_deadline_at, refused, row.cancelled_by)
 
 
 def _switch(conn: sa.Connection, pod: Row, now: datetime) -> Switch | None:

@@ -131,9 +131,18 @@ def _best_witness(g: Gathered) -> int | None:
     return g.pod.cause_check_id if g.pod.cause_check_id in enabled else next(iter(enabled), None)
 
 
-def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[FeedNote]:
-    """Cancel a heal that was planned and not begun, and give its attempt back. Under the pod's lock."""
-    values = {"state": HealState.CANCELLED, "completed_at": now, "next_step_at": None, "lease_until": None}
+def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime, by: str | None = None) -> list[FeedNote]:
+    """Cancel a heal that was planned and not begun, and give its attempt back. Under the pod's lock.
+
+    ``by``: the person who says so; without one a hold does.
+    """
+    values: dict[str, Any] = {
+        "cancelled_by": by,
+        "state": HealState.CANCELLED,
+        "completed_at": now,
+        "next_step_at": None,
+        "lease_until": None,
+    }
     done = conn.execute(
         sa.update(Heal)
         .where(Heal.id == heal.id, Heal.state == HealState.PLANNED)
@@ -148,15 +157,18 @@ def cancel(conn: sa.Connection, heal: Row, reason: str, now: datetime) -> list[F
 def cancel_planned(conn: sa.Connection, scope: Scope, heal_id: object) -> None:
     """Cancel a heal that is planned, because a person says so, and give its attempt back.
 
-    While its gates stay open it is planned anew at the pod's next judgement: who wants it held snoozes the pod. Raises
-    NotFound for another tenant's heal, Conflict where something has been done already.
+    The next one waits as after an attempt (gate cooldown): who wants the pod held longer snoozes it.
+
+    Raises NotFound for another tenant's heal, Conflict where something has been done already.
     """
     heal = tenancy.get_own(conn, scope, Heal, heal_id, "heal")
     podstate.lock_pods(conn, [heal.pod_id])
-    notes = cancel(conn, heal, f"cancelled by {scope.actor_name}", db_now(conn))
+    now = db_now(conn)
+    notes = cancel(conn, heal, f"cancelled by {scope.actor_name}", now, scope.actor_name[:200])
     if not notes:
         raise Conflict("It has begun already, so it is followed to its end.")
     after = {"heal": heal.id, "action": heal.action.value, "attempt": heal.attempt}
+    podstate.judge_by(conn, [heal.pod_id], now)
     audit.write(conn, scope, "heal cancelled", "pod", heal.pod_id, None, after)
     append(conn, notes)
 

@@ -161,6 +161,14 @@ CLOSED = [
     ),
     pytest.param(
         Gate.COOLDOWN,
+        {"spent": 0, "last_heal": LastHeal(ago(minutes=3), None, cancelled_by="ann@acme.example")},
+        "Next attempt not before 10:09:11 UTC (10 min after ann@acme.example cancelled one).",
+        "Cooldown until 10:09:11",
+        ahead(minutes=7),
+        id="the pause after a person cancelled one, its attempt given back",
+    ),
+    pytest.param(
+        Gate.COOLDOWN,
         {"spent": 1, "last_heal": LastHeal(ago(minutes=30), ahead(seconds=49))},
         "Next attempt not before 10:03 UTC (10 min after attempt 1).",
         "Cooldown until 10:03",

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from podhealth.core.words import KillScope, Mode
-from podhealth.store import holds
+from podhealth.store import heals, holds
 from podhealth.store.db import db_now, write
 from tests.healing.world import Make, World, ann, newest_hold
 
@@ -55,6 +55,40 @@ def test_an_empty_ladder_is_exhausted_at_once(a_world: Make) -> None:
     world.judge()
 
     assert world.episodes()[0].exhausted_at is not None
+
+
+def test_after_a_person_cancelled_a_heal_the_policy_waits_as_after_an_attempt(a_world: Make) -> None:
+    world = a_world(cooldown_minutes=2)
+    world.fall_ill()
+    world.judge()
+    with write(world.engine) as conn:
+        heals.cancel_planned(conn, ann(world), world.heals()[0].id)
+    world.settle()
+    hold = newest_hold(world)
+    world.probe("fail", times=20)
+    world.settle()
+    before = [row.state for row in world.heals()]
+    world.probe("fail", times=5)
+    world.judge()
+
+    assert (hold.gate, "after ann cancelled one" in hold.reason) == ("cooldown", True)
+    assert before == ["cancelled"]
+    assert [(row.state, row.attempt) for row in world.heals()] == [("cancelled", 1), ("planned", 1)]
+
+
+def test_after_a_hold_cancelled_a_heal_nothing_waits_longer_than_the_hold(world: World) -> None:
+    world.fall_ill()
+    world.judge()
+    with write(world.engine) as conn:
+        switch = holds.set_kill_switch(
+            conn, ann(world), KillScope.POD, db_now(conn) + timedelta(hours=1), "no", world.pod_id
+        )
+    world.judge()
+    with write(world.engine) as conn:
+        holds.end_kill_switch(conn, ann(world), switch)
+    world.judge()
+
+    assert [row.state for row in world.heals()] == ["cancelled", "planned"]
 
 
 @pytest.mark.parametrize("scope", [KillScope.TENANT, KillScope.POD])
