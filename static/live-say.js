@@ -2,6 +2,7 @@
 // list would show if it were loaded again. Lists never reorder or grow by themselves.
 //
 //   #live-chip    says how live the page is, and pauses it.    #live-banner   a line for "offline" and "signed out".
+//   #live-said    what is only read out: lines below the head that came while the page was open.
 //   #list-drift   hidden; shown when pods came or went.
 //   [hidden][data-drift="heals"][data-newest]  shown when [data-newest-of="heals"] has a larger data-newest;
 //                 [data-drift-count] in it gets the difference of their data-count.
@@ -78,6 +79,19 @@
     line.append(" ", link);
   };
 
+  // Lines below the head are read out when they come, once each: what comes together with its words would not be.
+
+  const lines = () => [...document.querySelectorAll("#banners [data-banner]")];
+  let told = new Set(lines().map((line) => line.dataset.banner));
+
+  const sayNewLines = () => {
+    const fresh = lines().filter((line) => !told.has(line.dataset.banner));
+    told = new Set(lines().map((line) => line.dataset.banner));
+    const said = document.getElementById("live-said");
+    const wordsOf = (line) => ["b", ".banner-means"].map((part) => line.querySelector(part).textContent).join(". ");
+    if (fresh.length && said) said.textContent = fresh.map(wordsOf).join(" ");
+  };
+
   // Title and icon
 
   const sayTitle = () => {
@@ -124,7 +138,7 @@
     isComing = true;
     queueMicrotask(() => {
       isComing = false;
-      for (const part of [sayChip, sayBanner, sayTitle, sayNewThings]) part();
+      for (const part of [sayChip, sayBanner, sayNewLines, sayTitle, sayNewThings]) part();
     });
   };
 })();

@@ -52,7 +52,10 @@ class Facts:
 
 
 class Banner(NamedTuple):
-    """One line: what is so (``until`` then, where that is known), what it means, and where more stands."""
+    """One line: what is so (``until`` then, where that is known), what it means, and where more stands.
+
+    ``about``: the part of ``what`` that stays the same while its length grows; empty where all of it does.
+    """
 
     tone: Status
     sign: str
@@ -61,6 +64,7 @@ class Banner(NamedTuple):
     until: datetime | None = None
     path: str | None = None
     word: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +90,20 @@ def _length(seconds: float) -> str:
 
 def _standstill(facts: Facts) -> Iterator[Banner]:
     if facts.tick_age_s is not None and facts.tick_age_s > TICK_LATE_S:
-        what = f"Nothing has been judged for {_length(facts.tick_age_s)}"
-        yield Banner(
-            Status.UNHEALTHY, "unhealthy", what, "No scheduler works: pods are not healed, and nobody is told."
+        about = "Nothing has been judged"
+        what, means = (
+            f"{about} for {_length(facts.tick_age_s)}",
+            "No scheduler works: pods are not healed, and nobody is told.",
         )
+        yield Banner(Status.UNHEALTHY, "unhealthy", what, means, about=about)
     for vantage in facts.unmanned:
         what = f"Nobody probes from vantage {vantage}"
         means = "Its checks wait, so their pods become unknown."
         yield Banner(Status.UNHEALTHY, "unhealthy", what, means, path="/pods?status=unknown", word="Unknown pods")
     if facts.outbox_s > OUTBOX_OLD_S:
-        what = f"Messages wait for {_length(facts.outbox_s)}"
-        means = "People learn late of what happens."
-        yield Banner(Status.UNHEALTHY, "unhealthy", what, means, path="/deliveries", word="Deliveries")
+        about = "Messages wait"
+        what, means = f"{about} for {_length(facts.outbox_s)}", "People learn late of what happens."
+        yield Banner(Status.UNHEALTHY, "unhealthy", what, means, path="/deliveries", word="Deliveries", about=about)
 
 
 def _stopped(facts: Facts) -> Iterator[Banner]:

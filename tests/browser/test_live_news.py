@@ -3,8 +3,15 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
+from podhealth.core.words import FeedKind
+from podhealth.live.publish import publish
+from podhealth.models import Node
+from podhealth.store import feed
+from podhealth.store.db import db_now, write
+from podhealth.store.feed import FeedNote
 from tests.support.stage import WELL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -41,6 +48,35 @@ def test_pods_of_one_node_that_fall_ill_are_one_toast_where_they_are_not_on_scre
     expect(toast).to_have_text(["4 pods of acme-node-0 unhealthy"])
     expect(toast).to_have_attribute("role", "alert")
     expect(toast.get_by_role("link")).to_have_attribute("href", "/pods?status=unhealthy")
+
+
+def test_a_line_below_the_head_is_read_out_once_when_it_comes(stage, enter):
+    def silent(*numbers):
+        names = [f"acme-node-{number}" for number in numbers]
+        with write(stage.engine) as conn:
+            since = sa.case((Node.name.in_(names), db_now(conn)), else_=None)
+            conn.execute(sa.update(Node).values(unreachable_since=since))
+            newest = feed.append(conn, [FeedNote(stage.acme.tenant_id, FeedKind.INVENTORY)])
+        publish(stage.redis, newest)
+
+    silent(0)
+    page = stage.open(enter(), "/incidents")
+    page.evaluate(
+        """() => {
+          const said = document.getElementById("live-said");
+          window.heard = [];
+          new MutationObserver(() => window.heard.push(said.textContent)).observe(said, { childList: true });
+        }"""
+    )
+    said = page.get_by_role("status").and_(page.locator("#live-said"))
+    for numbers in ((0, 1), (0, 1), (0, 1, 2)):
+        silent(*numbers)
+        expect(page.locator("#banners [data-banner]")).to_have_count(len(numbers))
+    expect(said).to_contain_text("acme-node-2")
+    silent()
+
+    means = "does not answer. To heal a pod on it cannot help, so they wait."
+    assert page.evaluate("window.heard") == [f"Node acme-node-{number} {means}" for number in (1, 2)]
 
 
 def test_what_is_on_screen_is_no_toast(stage, enter):
