@@ -27,8 +27,8 @@ from podhealth.store.secrets import hold_key
 from podhealth.store.statuspages import Page, Shown
 from podhealth.store.tenancy import Scope, system_scope
 from tests.support import everypage
+from tests.support.apps import SECRET, an_app
 from tests.support.build import an_approval, an_episode
-from tests.support.cast import SECRET, an_app
 from tests.support.everypage import Address
 from tests.support.webserver import WebServer, running_web, sign_in
 

@@ -18,8 +18,9 @@ from podhealth.store.db import db_now, make_engine, write
 from podhealth.store.secrets import hold_key
 from podhealth.store.tenancy import system_scope
 from tests.support import everypage
+from tests.support.apps import SECRET, an_app
 from tests.support.build import a_user
-from tests.support.cast import SECRET, House, a_house, an_app
+from tests.support.cast import House, a_house
 from tests.support.everypage import Address
 from tests.support.webserver import WebServer, running_web, sign_in
 

@@ -20,8 +20,9 @@ from podhealth.store.podpage import pod_page
 from podhealth.store.tenancy import system_scope
 from tests.live.conftest import a_place
 from tests.live.test_fragments import Roots
+from tests.support.apps import an_app
 from tests.support.build import a_heal, a_pod, a_policy, a_tenant, a_user, an_episode
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 from tests.support.past import HOUR, a_healthy_pod, a_sick_pod, an_outage, phase_turned
 
 NAME = "<b>web</b>"

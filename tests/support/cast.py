@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import pytest
 import redis
 import sqlalchemy as sa
@@ -25,14 +24,12 @@ from werkzeug.test import TestResponse
 from podhealth import clock
 from podhealth.core.channel_fields import Platform
 from podhealth.core.words import FeedKind, HealState, Role
-from podhealth.factory import create_app
 from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Pod, Session, Snooze
-from podhealth.settings import Settings
 from podhealth.store import accounts, channels, checkruns, decisions, feed, members, walllinks, windows
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import system_scope
-from podhealth.web.installed import installed
+from tests.support.apps import ORIGIN, an_app
 from tests.support.build import (
     a_check,
     a_heal,
@@ -48,8 +45,6 @@ from tests.support.build import (
 from tests.support.databases import compiling_once
 from tests.support.windowing import a_window
 
-SECRET = "of-the-tests-only-" + "x" * 32
-ORIGIN = "http://127.0.0.1:8700"
 _CSRF = "0123456789abcdef"
 _numbers = itertools.count(1)
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -168,32 +163,6 @@ class Caller:
 
     def delete(self, path: str, **options: Any) -> TestResponse:
         return self.send("DELETE", path, **options)
-
-
-class _Compiled(jinja2.BytecodeCache):
-    """Templates once compiled, for all applications of a process: half a page test's time would go into this."""
-
-    def __init__(self) -> None:
-        self._codes: dict[tuple[str, str], Any] = {}
-
-    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        bucket.code = self._codes.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        self._codes[bucket.key, bucket.checksum] = bucket.code
-
-
-_COMPILED = _Compiled()
-
-
-def an_app(url: str, redis_url: str = "unix:///nowhere/redis.sock", **settings: Any) -> Flask:
-    """A web application for this database."""
-    given = {"DATABASE_URL": url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET, "web_threads": 2, "log_level": "ERROR"}
-    given |= dict.fromkeys(("changes_a_minute", "expensive_a_minute", "api_reads_a_minute"), 1_000_000)
-    app = create_app(Settings(**(given | {"public_url": ORIGIN} | settings)))
-    app.jinja_env.bytecode_cache = _COMPILED
-    compiling_once(installed(app).engine)
-    return app
 
 
 def cookie(app: Flask, sid: str, csrf: str = _CSRF) -> str:

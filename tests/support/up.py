@@ -39,6 +39,8 @@ class Up:
     def __init__(self, folder: Path, port: int, args: tuple[str, ...] = ()) -> None:
         self.port, self.folder = port, folder
         self._errors = (folder.parent / f"{folder.name}.stderr").open("w+")
+        # Tests that were themselves started by nohup would hand on that a closed terminal ends nothing.
+        as_started = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "podhealth", "up", "--data", str(folder), "--port", str(port), *args],
             stdout=subprocess.PIPE,
@@ -46,6 +48,7 @@ class Up:
             text=True,
             env=clean_environment(),
         )
+        signal.signal(signal.SIGHUP, as_started)
 
     def link(self) -> str:
         """Return the sign-in link of the ready line; fails where another line or none comes."""

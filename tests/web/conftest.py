@@ -13,8 +13,9 @@ from redis.client import PubSub
 
 from podhealth.core.words import Role
 from podhealth.store.db import write
+from tests.support.apps import an_app
 from tests.support.build import a_tenant, a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 
 SignedIn = Callable[[int], Caller]
 

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from podhealth.web.pages import assets
-from tests.support.cast import Caller, an_app
+from tests.support.apps import an_app
+from tests.support.cast import Caller
 
 OUTSIDE = [
     "../pyproject.toml",

@@ -18,8 +18,9 @@ from podhealth.store.secrets import unseal_channel
 from podhealth.store.tenancy import Scope
 from tests.alerting.receiver import a_receiver
 from tests.alerting.world import settings
+from tests.support.apps import an_app
 from tests.support.build import a_tenant, a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 from tests.support.forms import hidden, refused, value_of
 
 PLATFORM = Platform(("10.0.0.0/8",), ("ntfys",), has_mail=True)

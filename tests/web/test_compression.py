@@ -12,8 +12,9 @@ from podhealth.core.words import Role
 from podhealth.store.db import write
 from podhealth.web.csrf import mask, unmask
 from podhealth.web.pages import assets
+from tests.support.apps import an_app
 from tests.support.build import a_pod, a_tenant, a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 

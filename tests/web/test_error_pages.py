@@ -7,7 +7,8 @@ from werkzeug.exceptions import abort
 
 from podhealth.web.errors import answer
 from tests.support import cast
-from tests.support.cast import ORIGIN, Caller, an_app
+from tests.support.apps import ORIGIN, an_app
+from tests.support.cast import Caller
 
 site = cast.site
 

@@ -13,8 +13,9 @@ from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.support import cast
 from tests.support.answers import faults_of
+from tests.support.apps import an_app
 from tests.support.build import a_user
-from tests.support.cast import Caller, an_app
+from tests.support.cast import Caller
 
 SECRET_TEXT = "SELECT password FROM users"  # what an exception of ours may say, and nobody outside may read
 

@@ -11,7 +11,8 @@ from podhealth.models import AuditEntry, Session, Tenant, User
 from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.support import cast, rows
-from tests.support.cast import ORIGIN, Caller, a_platform_session, a_session, cookie, csrf_token
+from tests.support.apps import ORIGIN
+from tests.support.cast import Caller, a_platform_session, a_session, cookie, csrf_token
 
 site = cast.site
 

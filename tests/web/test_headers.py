@@ -8,7 +8,8 @@ import pytest
 from podhealth.web.access import RULES, Door
 from tests.support import cast, matrix
 from tests.support.answers import faults_of
-from tests.support.cast import Caller, an_app
+from tests.support.apps import an_app
+from tests.support.cast import Caller
 
 site = cast.site
 

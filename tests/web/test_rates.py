@@ -8,8 +8,9 @@ from podhealth.store import accounts
 from podhealth.store.db import write
 from podhealth.web.access import RULES, Door
 from podhealth.web.rates import EXPENSIVE, PREVIEWS, WITH_REPLAY, Kind, kind_of
+from tests.support.apps import an_app
 from tests.support.build import a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 
 AWAY = "unix:///nowhere/redis.sock"
 REFUSED = "redis://127.0.0.1:1"

@@ -18,8 +18,8 @@ from podhealth.store import checkruns
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import system_scope
 from podhealth.web.installed import installed
+from tests.support.apps import an_app
 from tests.support.build import a_check, a_pod, a_result, a_tenant, a_user
-from tests.support.cast import an_app
 from tests.support.listeners import Listener, page
 from tests.support.wait import wait_for
 from tests.web.conftest import SignedIn

@@ -14,7 +14,8 @@ from podhealth.store import accounts
 from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.support import cast
-from tests.support.cast import ORIGIN, Caller, an_app
+from tests.support.apps import ORIGIN, an_app
+from tests.support.cast import Caller
 
 site = cast.site
 

@@ -15,8 +15,9 @@ from podhealth.models import AuditEntry, Incident, PodStatus, StatusPage, Status
 from podhealth.store import publictexts
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import system_scope
+from tests.support.apps import an_app
 from tests.support.build import a_check, a_pod, a_tenant, a_user, an_incident
-from tests.support.cast import Caller, an_app
+from tests.support.cast import Caller
 from tests.support.windowing import a_window
 from tests.web.conftest import SignedIn
 

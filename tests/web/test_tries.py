@@ -13,8 +13,9 @@ from podhealth.models import User
 from podhealth.store import accounts
 from podhealth.store.db import write
 from podhealth.web.tries import FailedTries, storage_url
+from tests.support.apps import an_app
 from tests.support.build import a_tenant, a_user
-from tests.support.cast import Caller, an_app
+from tests.support.cast import Caller
 
 AWAY = "unix:///nowhere/redis.sock"
 REFUSED = "redis://127.0.0.1:1"

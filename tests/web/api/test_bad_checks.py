@@ -7,8 +7,9 @@ import pytest
 
 from podhealth.store.db import make_engine, write
 from tests.support import rows
+from tests.support.apps import an_app
 from tests.support.build import a_pod
-from tests.support.cast import Site, a_cast, an_app
+from tests.support.cast import Site, a_cast
 from tests.web.api.bad_values import GOOD, OF_ALL, OF_KIND
 
 # Names of inner parts of an option, which may be told in place of the option's own.

@@ -15,8 +15,9 @@ from podhealth.store import letters, resets
 from podhealth.store.db import read, write
 from podhealth.web.installed import installed
 from tests.alerting.mailbox import a_mailbox
+from tests.support.apps import an_app
 from tests.support.build import a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 
 PASSWORD = "another horse battery"  # of the tests only
 

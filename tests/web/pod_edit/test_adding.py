@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from podhealth.core.words import Role
 from podhealth.models import FeedEntry, Node, Tenant
 from podhealth.store.db import db_now, read, write
+from tests.support.apps import an_app
 from tests.support.build import a_policy, a_tenant, a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 from tests.support.forms import hidden, refused, value_of
 from tests.web.pod_edit.typed import DOCKER, HOOK, NEW, PEM, PROXMOX, SECRET, audited, checks_of, make, pods
 

@@ -10,8 +10,9 @@ from podhealth.models import AuditEntry, Node, Pod
 from podhealth.store import inventory
 from podhealth.store.db import db_now, read, write
 from podhealth.store.secrets import unseal
+from tests.support.apps import an_app
 from tests.support.build import a_policy, a_user
-from tests.support.cast import Caller, a_session, an_app
+from tests.support.cast import Caller, a_session
 from tests.support.forms import hidden, refused, value_of
 from tests.web.pod_edit.typed import DOCKER, HOOK, KEY, KEYS_BODY, NEW, PEM, PROXMOX, SECRET, TOKEN, make, pods
 
