@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from podhealth import clock
+from tests.alerting.crash import relay_and_deliver
 from tests.alerting.receiver import Receiver
 from tests.alerting.world import World
 
@@ -20,7 +21,10 @@ _POINTS = ["alert.gathered", "alert.composed", "alert.before_send", "alert.after
 
 
 def run(world: World, crash_at: str = "") -> int:
-    """Relay and deliver in a process of its own until nothing is due, or until it is killed; return how it ended."""
+    """Relay and deliver until nothing is due, or, in a process of its own, until it is killed; return how it ended."""
+    if not crash_at:
+        relay_and_deliver(world.engine)
+        return 0
     url = world.engine.url.render_as_string(hide_password=False)
     own = {"TEST_DATABASE": url, "PODHEALTH_CRASH_AT": crash_at}
     own |= {"PODHEALTH_CLOCK_SHIFT": str(clock.shifted().total_seconds())}

@@ -293,6 +293,7 @@ def test_a_heal_counts_from_its_call_and_costs_two_while_flapping(fleet: Fleet) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the rules of a long day are no database's
 def test_a_pod_that_never_stays_well_is_not_restarted_all_day(fleet: Fleet) -> None:
     """The seed restarted such a pod 116 times a day."""
     fleet.probe()
@@ -308,6 +309,7 @@ def test_a_pod_that_never_stays_well_is_not_restarted_all_day(fleet: Fleet) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the rules of a long day are no database's
 def test_no_hour_of_a_bad_day_has_more_than_six_calls(engine: sa.Engine, host: ProcessHost) -> None:
     fleet = Fleet(engine, host)
     fleet.tenant()

@@ -18,7 +18,7 @@ def _statuses_seen(engine):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("engine", "seed"), [("sqlite", 0), ("postgres", 1)], indirect=["engine"])
 def test_what_the_product_does_violates_nothing_at_any_step(engine, seed):
     life = Life(engine, seed)
     # What is due when depends on the real clock too, so one seed lives many lives: each goes on until it has seen all.
