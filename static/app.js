@@ -133,6 +133,30 @@
     dialog.dispatchEvent(new CustomEvent("podhealth:opened")); // what it says may be minutes old: it asks again
   };
 
+  // Menus are the browser's popovers: it opens them, closes them by Escape or a click beside, and sets the focus back.
+
+  const HAS_MENUS = CSS.supports("selector(:popover-open)");
+  const shut = (element) => HAS_MENUS && element.closest(":popover-open")?.hidePopover();
+
+  const menuAt = (element) => {
+    const behind = element.popoverTargetElement;
+    return element.closest("[data-menu]:popover-open") ?? (behind?.matches("[data-menu]") ? behind : null);
+  };
+
+  // Arrows, Home and End beside Tab; the arrow down opens one, too.
+  const walk = (event) => {
+    const menu = HAS_MENUS && menuAt(event.target);
+    if (!menu) return;
+    const isOpen = menu.matches(":popover-open");
+    if (!isOpen && event.key !== "ArrowDown") return;
+    if (!isOpen) menu.showPopover({ source: event.target });
+    const items = [...menu.querySelectorAll("a[href], button")].filter(isSeen);
+    const at = items.indexOf(event.target);
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? items.length - 1 : at - 1, Home: 0, End: items.length - 1 }[event.key];
+    items[(to + items.length) % items.length]?.focus();
+    event.preventDefault();
+  };
+
   const copy = async (button) => {
     const source = found(button.dataset.copies);
     if (!source) return;
@@ -158,7 +182,7 @@
   };
 
   // What the other scripts of a page use of this one.
-  window.podhealthPage = { now, toast, tellTimes: (part) => tellTimes(part), fullText };
+  window.podhealthPage = { now, toast, shut, tellTimes: (part) => tellTimes(part), fullText };
 
   const isBeside = ({ clientX: x, clientY: y }, dialog) => {
     const box = dialog.getBoundingClientRect();
@@ -170,7 +194,7 @@
     const opener = on("[data-opens]");
     if (opener && found(opener.dataset.opens)) {
       event.preventDefault();
-      opener.closest("[popover]")?.hidePopover?.();
+      shut(opener); // first: the focus comes back to what opened the menu
       open(found(opener.dataset.opens));
     }
     on("[data-closes]")?.closest("dialog")?.close();
@@ -226,6 +250,7 @@
   let goingUntil = 0; // "g" was pressed, and the letter of a place is waited for
 
   document.addEventListener("keydown", (event) => {
+    if (["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) walk(event);
     if (event.key === "Escape") for (const pick of document.querySelectorAll("details.pick[open]")) pick.open = false;
     if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
     if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable], dialog[open]")) return;

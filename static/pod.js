@@ -114,8 +114,10 @@
     dialog.close();
     dialog.showModal();
   }
-  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
-    if (xhr.status >= 200 && xhr.status < 300) elt.closest("dialog")?.close();
+  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, requestConfig } }) => {
+    if (xhr.status < 200 || xhr.status >= 300 || requestConfig.verb === "get") return;
+    elt.closest("dialog")?.close();
+    window.podhealthPage.shut(elt);
   });
   document.addEventListener("input", ({ target }) => {
     if (target.id === "snooze-until" && target.value) {
