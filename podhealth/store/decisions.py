@@ -14,6 +14,8 @@ from podhealth.core.holding import hides
 from podhealth.core.own_network import WAITS_FOR_REFERENCE
 from podhealth.core.words import Answer
 from podhealth.models import Decision
+from podhealth.store import tenancy
+from podhealth.store.tenancy import Scope
 
 MOST_AN_EPISODE = 200
 
@@ -38,6 +40,12 @@ def decision_log(conn: sa.Connection, pod_id: int, limit: int, before: int | Non
     if before is not None:
         query = query.where(Decision.id < before)
     return conn.execute(query.order_by(Decision.id.desc()).limit(limit)).all()
+
+
+def get_decision(conn: sa.Connection, scope: Scope, pod_id: int, decision_id: int) -> Row:
+    """Return a decision on the pod. Raises NotFound where the tenant has none such."""
+    row = tenancy.get_own(conn, scope, Decision, decision_id, "decision")
+    return row if row.pod_id == pod_id else tenancy.get_own(conn, scope, Decision, None, "decision")
 
 
 def keep(

@@ -134,7 +134,7 @@ def _of_phase_change(row: Row, rank: int) -> Event:
 
 def _decisions(tenant_id: int, pod_id: int, before: Place | None, rank: int) -> sa.Select[Any]:
     d = Decision
-    query = sa.select(d.id, d.at, d.answer, d.gate, d.reason, d.action, d.inputs).where(
+    query = sa.select(d.id, d.pod_id, d.at, d.answer, d.gate, d.reason, d.action, d.inputs).where(
         d.tenant_id == tenant_id, d.pod_id == pod_id
     )
     return query.where(_before(d.at, d.id, before, rank)).order_by(d.at.desc(), d.id.desc())
@@ -151,6 +151,7 @@ def _of_decision(row: Row, rank: int) -> Event:
         row.answer.value,
         row.reason if row.answer != Answer.NOTHING else None,
         row.action,
+        path=f"/pods/{row.pod_id}/decisions/{row.id}",
     )
 
 
@@ -188,6 +189,7 @@ def _of_heal(row: Row, rank: int) -> Event:
         took_of(row),
         row.error_message,
         row.requested_by,
+        f"/heals/{row.id}",
     )
 
 

@@ -126,6 +126,7 @@ RULES: dict[str, Rule] = {
     "pods.bulk_act": _ACT,
     "pods.show": _SEE,
     "decisions.show": _SEE,
+    "decisions.one": _SEE,
     "pods.new": _SET,
     "pods.create": _SET,
     "pods.edit": _SET,

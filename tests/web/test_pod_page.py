@@ -396,6 +396,31 @@ def test_the_decisions_on_a_pod_are_listed_with_what_they_looked_at(engine, ann:
     assert f'href="/pods/{sick}/decisions"' in ann.get(f"/pods/{sick}").text
 
 
+def test_what_a_heal_and_a_decision_rest_on_is_opened_in_their_events(engine, ann: Caller, vic: Caller, zoe, sick: int):
+    gates = [{"gate": "budget", "open": False, "reason": "6 of 6 heals", "inputs": {"used": 6}}]
+    with write(engine) as conn:
+        heal_id = a_heal(conn, sick)
+        of_pod = {"tenant_id": conn.scalar(sa.select(PodStatus.tenant_id).where(PodStatus.pod_id == sick))}
+        of_pod |= {"pod_id": sick, "answer": "hold", "gate": "budget", "reason": "Budget spent.", "at": db_now(conn)}
+        decision = sa.insert(Decision).values(**of_pod, inputs={"gates": gates}).returning(Decision.id)
+        decision_id = conn.scalar(decision)
+        other, _ = a_healthy_pod(conn, of_pod["tenant_id"], db_now(conn), name="web-2")
+
+    page = ann.get(f"/pods/{sick}").text
+    paths = re.findall(r'<details class="event-more"\s+hx-get="([^"]+)"', page)
+    one = f"/pods/{sick}/decisions/{decision_id}"
+    alone, in_place = vic.get(one), vic.get(one, headers=HTMX)
+
+    assert sorted(paths) == [f"/heals/{heal_id}", one]
+    assert all(f'<a href="{path}">' in page for path in paths)
+    assert "<span>used <b>6</b></span>" in alone.text
+    assert f"<h1>Decision {decision_id}</h1>" in alone.text
+    assert in_place.text.startswith(f'<div id="decision-inputs-{decision_id}">')
+    assert in_place.text in alone.text
+    assert zoe.get(one).status_code == 404
+    assert ann.get(f"/pods/{other}/decisions/{decision_id}").status_code == 404
+
+
 def test_a_planned_heal_and_an_incident_nobody_has_are_named_with_the_way_to_them(engine, ann: Caller, sick: int):
     with write(engine) as conn:
         heal_id = a_heal(conn, sick, state=HealState.PLANNED)
