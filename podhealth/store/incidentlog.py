@@ -18,7 +18,8 @@ from podhealth.models.base import to_us
 from podhealth.store.acknowledging import is_acknowledged
 from podhealth.store.health import has_tag
 
-STATES = ("open", "acknowledged", "closed")
+STATES = ("open", "unacknowledged", "acknowledged", "closed")
+"""What one may ask for: all that are open, those of them that nobody has, those that somebody has, and those over."""
 
 _MOST_PLACES = 3
 _IS_OPEN = Incident.recovered_at.is_(None)
@@ -75,7 +76,7 @@ class IncidentRow:
 
     @property
     def state(self) -> str:
-        """Which of STATES it is in."""
+        """Whether it is open and nobody has it, somebody has it, or it is over."""
         return "closed" if self.over_at is not None else "acknowledged" if self.acknowledged_at else "open"
 
     @property
@@ -123,9 +124,11 @@ def counts_by_state(conn: sa.Connection, tenant_id: int, wish: Wish, now: dateti
     """Return how many incidents each state of STATES has, all of them under null; the state wished for counts not."""
     is_had = sa.and_(_IS_OPEN, is_acknowledged(now))
     asked = _wanted(conn, tenant_id, wish._replace(state=None), now)
-    columns = [sa.func.sum(sa.case((one, 1), else_=0)) for one in (_IS_OPEN, is_had, ~_IS_OPEN)]
+    columns = [sa.func.sum(sa.case((one, 1), else_=0)) for one in (_IS_OPEN, is_had)]
     row = conn.execute(sa.select(sa.func.count(), *columns).where(*asked)).one()
-    return {name: int(count or 0) for name, count in zip((None, *STATES), row, strict=True)}
+    every, is_open, had = (int(count or 0) for count in row)
+    counts = (every, is_open, is_open - had, had, every - is_open)
+    return dict(zip((None, *STATES), counts, strict=True))
 
 
 def incidents_of(
@@ -152,8 +155,9 @@ def _wanted(conn: sa.Connection, tenant_id: int, wish: Wish, now: datetime) -> l
     found = [Incident.tenant_id == tenant_id]
     if wish.state is not None:
         found.append(~_IS_OPEN if wish.state == "closed" else _IS_OPEN)
-    if wish.state == "acknowledged":
-        found.append(is_acknowledged(now))
+    if wish.state in ("acknowledged", "unacknowledged"):
+        had = is_acknowledged(now)
+        found.append(had if wish.state == "acknowledged" else sa.not_(had))
     if wish.severity is not None:
         found.append(Incident.severity == wish.severity)
     if wish.text:

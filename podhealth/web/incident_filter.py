@@ -11,7 +11,13 @@ from podhealth.store.incidentlog import STATES, Place, Wish
 from podhealth.web.incident_cursor import place_of
 
 _LONGEST_TEXT = 63
-STATE_WORDS = {None: "all", "open": "open", "acknowledged": "acknowledged", "closed": "closed"}
+STATE_WORDS = {
+    None: "all",
+    "open": "open",
+    "unacknowledged": "not acknowledged",
+    "acknowledged": "acknowledged",
+    "closed": "closed",
+}
 SPANS = {"24h": "last 24 h", "7d": "last 7 d", "30d": "last 30 d", "90d": "last 90 d"}
 _LENGTHS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "90d": timedelta(days=90)}
 

@@ -40,13 +40,13 @@ def test_a_page_of_incidents_has_the_open_ones_first(site):
     assert found["nextCursor"] is None
 
 
-@pytest.mark.parametrize("state", ["open", "closed", "acknowledged"])
+@pytest.mark.parametrize("state", ["open", "unacknowledged", "closed", "acknowledged"])
 def test_a_state_narrows_the_page(site, state):
     incident_id = an_open_one(site)
 
     found = site.program("viewer").get(f"/api/incidents?state={state}").json["incidents"]
 
-    assert (incident_id in [one["id"] for one in found]) is (state == "open")
+    assert (incident_id in [one["id"] for one in found]) is (state in ("open", "unacknowledged"))
 
 
 @pytest.mark.parametrize(("query", "field"), [("state=odd", "state"), ("cursor=odd", "cursor")])

@@ -17,5 +17,5 @@ def rows(page: str) -> list[str]:
 
 
 def states(page: str) -> dict[str, int]:
-    found = re.findall(r"<span>(all|open|acknowledged|closed) <b>([\d,]+)</b></span>", page)
+    found = re.findall(r"<span>([a-z ]+) <b>([\d,]+)</b></span>", page)
     return {word: int(count) for word, count in found}
