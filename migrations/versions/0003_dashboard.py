@@ -262,6 +262,9 @@ def upgrade() -> None:
     with op.batch_alter_table('phase_changes', schema=None) as batch_op:
         batch_op.create_index('ix_phase_changes_down', ['tenant_id', 'at'], unique=False, sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))
 
+    with op.batch_alter_table('decisions', schema=None) as batch_op:
+        batch_op.create_index('ix_decisions_holds', ['tenant_id', 'at'], unique=False, sqlite_where=sa.text("answer = 'hold'"), postgresql_where=sa.text("answer = 'hold'"))
+
     with op.batch_alter_table('sessions', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_seen_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('tenant_id', BIG_ID, nullable=True))
@@ -320,6 +323,9 @@ def downgrade() -> None:
         batch_op.drop_constraint(batch_op.f('fk_sessions_tenant_id'), type_='foreignkey')
         batch_op.drop_column('tenant_id')
         batch_op.drop_column('last_seen_at')
+
+    with op.batch_alter_table('decisions', schema=None) as batch_op:
+        batch_op.drop_index('ix_decisions_holds', sqlite_where=sa.text("answer = 'hold'"), postgresql_where=sa.text("answer = 'hold'"))
 
     with op.batch_alter_table('phase_changes', schema=None) as batch_op:
         batch_op.drop_index('ix_phase_changes_down', sqlite_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"), postgresql_where=sa.text("(from_phase = 'unreachable' OR to_phase = 'unreachable')"))

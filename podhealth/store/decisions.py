@@ -58,7 +58,7 @@ def keep(
     last = newest(conn, pod.pod_id)
     if _is_same(last, judged) or (last is None and judged.answer == Answer.NOTHING):
         return (None if last is None else int(last.id)), False
-    if judged.answer != Answer.ACT and episode_id is not None and _count(conn, episode_id) >= MOST_AN_EPISODE:
+    if judged.answer != Answer.ACT and episode_id is not None and _count(conn, pod, episode_id) >= MOST_AN_EPISODE:
         return (None if last is None else int(last.id)), False
     values = {
         "tenant_id": pod.tenant_id,
@@ -87,5 +87,7 @@ def _is_same(last: Row | None, judged: Judgement) -> bool:
     return was == (judged.answer, judged.gate, judged.same_as, judged.until)
 
 
-def _count(conn: sa.Connection, episode_id: int) -> int:
-    return int(conn.execute(sa.select(sa.func.count()).where(Decision.episode_id == episode_id)).scalar_one())
+def _count(conn: sa.Connection, pod: Any, episode_id: int) -> int:
+    # By the pod, whose decisions have an index: an episode is of one pod alone.
+    is_of_it = (Decision.pod_id == pod.pod_id, Decision.episode_id == episode_id)
+    return int(conn.execute(sa.select(sa.func.count()).where(*is_of_it)).scalar_one())

@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.told import length_in_words
-from podhealth.core.words import Answer, BreakerState, Gate
+from podhealth.core.words import BreakerState, Gate
 from podhealth.models import Decision, Pod
 from podhealth.models.base import UtcTime, to_us
 from podhealth.store.heallog import Wish, of_pods
+from podhealth.store.sql import HOLD
 
 FOLDED_WITHIN = timedelta(minutes=10)
 _MOST = 500
@@ -77,7 +78,7 @@ def _holds(conn: sa.Connection, tenant_id: int, wish: Wish, since: datetime, unt
         sa.select(*columns, Pod.id.label("pod_id"), Pod.name)
         .join(Pod, Pod.id == Decision.pod_id)
         .where(Pod.tenant_id == tenant_id, Pod.deleted_at.is_(None), Decision.tenant_id == tenant_id)
-        .where(Decision.answer == Answer.HOLD, Decision.gate.in_(_TOLD), Decision.at > since)
+        .where(Decision.answer == HOLD, Decision.gate.in_(_TOLD), Decision.at > since)
         .where(*of_pods(conn, wish, Pod.node_id))
     )
     if until is not None:

@@ -5,10 +5,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from podhealth.core.words import OPEN_HEAL_STATES
+from podhealth.core.words import OPEN_HEAL_STATES, Answer
 
 # The states of heals that are open, written out: so SQLite knows them for those of its index of open heals.
 OPEN_HEALS: Any = sa.bindparam("open_states", [s.value for s in OPEN_HEAL_STATES], expanding=True, literal_execute=True)
+# Likewise for its index of holds.
+HOLD: Any = sa.bindparam("hold", Answer.HOLD.value, literal_execute=True)
 OPEN_HEALS_TEXT = ", ".join(f"'{state.value}'" for state in OPEN_HEAL_STATES)
 
 

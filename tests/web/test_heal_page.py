@@ -242,6 +242,17 @@ def test_who_may_not_cancel_sees_no_button_and_is_refused(vic: Caller, zoe: Call
     assert zoe.post(f"/heals/{planned}/cancel").status_code == 404
 
 
+def test_what_was_held_is_found_without_walking_through_all_that_was_ever_judged(sqlite_engine, count_queries) -> None:
+    with read(sqlite_engine) as conn:
+        since = db_now(conn) - DAY
+        with count_queries(sqlite_engine) as statements:
+            folded_holds(conn, 1, Wish(since=since), since)
+        plan = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statements[-1], (0,) * statements[-1].count("?")).all()
+
+    assert "ix_decisions_holds" in plan[0].detail
+    assert not any("SCAN" in step.detail for step in plan)
+
+
 # CSV
 
 
