@@ -25,6 +25,7 @@ from podhealth.store import rollups
 from podhealth.store.podlanes import Span
 from podhealth.store.retention import FIVE_MINUTES_KEPT
 
+WITHOUT_LATENCY = (Kind.AGENT, Kind.RUNNING)
 _LONGEST_RAW_US = 2 * HOUR_US  # more than that is not made yet only while an installation catches up
 _SHORTEST_INTERVAL_US = 5_000_000
 _SPARE_CLAIMS = 50
@@ -79,14 +80,21 @@ class LatencyPlot:
     rows: tuple[LatencyRow, ...]
 
 
-def latency_plots(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> tuple[LatencyPlot, ...]:
-    """Return the plot of each check of the tenant's pod that has latencies by its kind, enabled ones first, by name."""
+def latency_plots(
+    conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, check: str | None = None
+) -> tuple[LatencyPlot, ...]:
+    """Return the plot of each check of the tenant's pod that has latencies by its kind, enabled ones first, by name.
+
+    ``check``: a name or id, of which the plot is wanted alone; the first check's where there is no such one.
+    """
     c = Check
     checks = conn.execute(
         sa.select(c.id, c.name, c.interval_seconds, c.latency_limit_ms)
-        .where(c.tenant_id == tenant_id, c.pod_id == pod_id, c.kind != Kind.AGENT)
+        .where(c.tenant_id == tenant_id, c.pod_id == pod_id, c.kind.not_in(WITHOUT_LATENCY))
         .order_by(c.enabled.desc(), c.name)
     ).all()
+    if check is not None:
+        checks = sorted(checks, key=lambda c: (c.name != check, str(c.id) != check))[:1]
     found = _by_bucket(conn, [check.id for check in checks], span) if checks else {}
     return tuple(_plot(check, found.get(check.id, {}), span) for check in checks)
 

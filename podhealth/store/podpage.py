@@ -96,13 +96,15 @@ class PodPage:
 class Wanted(NamedTuple):
     """What of a pod's past a page shows: a range of strips, events of one kind or all, before a place or the newest.
 
-    ``at``: where the range ends; null, or a moment to come: now.
+    ``at``: where the range ends; null, or a moment to come: now. ``check``: whose latency is drawn (store/latency);
+    null: each check's.
     """
 
     range: Range = Range.DAY
     events: str | None = None
     before: Place | None = None
     at: datetime | None = None
+    check: str | None = None
 
 
 NEWEST = Wanted()
@@ -138,7 +140,7 @@ def pod_page(
         checks=check_rows(health, now),
         lane=pod_lane(conn, tenant_id, pod_id, span, past),
         strips=check_strips(conn, tenant_id, pod_id, span, past),
-        latencies=latency_plots(conn, tenant_id, pod_id, span),
+        latencies=latency_plots(conn, tenant_id, pod_id, span, wanted.check),
         uptime=_uptime_table(pod_id, past, now),
         events=events_of(conn, tenant_id, pod_id, wanted.events, wanted.before),
     )

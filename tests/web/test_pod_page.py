@@ -459,3 +459,23 @@ def test_a_pod_healed_again_and_again_is_let_be_healed_once_somebody_says_what_w
 
 def test_nobody_is_offered_to_heal_again_what_is_not_chronic(ann: Caller, sick: int):
     assert "let it be healed again…" not in ann.get(f"/pods/{sick}").text
+
+
+def test_the_check_whose_latency_is_drawn_stands_in_the_address_and_another_is_chosen(engine, ann: Caller, sick: int):
+    with write(engine) as conn:
+        check_id = a_check(conn, sick, "tcp", name="my & base")
+        a_check(conn, sick, "agent", name="agent")
+    of = re.compile(r'data-lane="([^"]+) latency"')
+    way = re.compile(r'href="(/pods/\d+\?[^"]*check=my[^"]*)#history-\d+"([^>]*)>my &amp; base<')
+
+    first = ann.get(f"/pods/{sick}?check=nonsense&range=7d").text
+    found = way.search(first)
+    assert found
+    by_name, by_id = ann.get(found[1].replace("&amp;", "&")).text, ann.get(f"/pods/{sick}?check={check_id}").text
+
+    assert of.findall(first) == ["http"]
+    assert of.findall(by_name) == of.findall(by_id) == ["my &amp; base"]
+    assert not re.search(r'href="[^"]*nonsense', first)
+    assert 'viewBox="0 0 84 20"' in by_name
+    assert re.search(r'aria-current="true">my &amp; base<', by_name)
+    assert f'href="/pods/{sick}?range=1h&amp;check=my' in by_name

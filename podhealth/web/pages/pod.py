@@ -6,6 +6,7 @@ Attached to the blueprint of web/pages/pods.py. What stands on the page is store
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from flask import Response, make_response, redirect, render_template, request
@@ -17,6 +18,7 @@ from podhealth.live.render import fragment
 from podhealth.models.base import from_us
 from podhealth.store import brakes, heals, holds, podpage, submissions, tenancy
 from podhealth.store.db import db_now, read, write
+from podhealth.store.latency import WITHOUT_LATENCY
 from podhealth.store.podevents import KINDS, Place
 from podhealth.store.podmoment import heal_now_view
 from podhealth.store.podpage import PodPage, Wanted
@@ -163,6 +165,7 @@ def _look(pod_id: int, wanted: Wanted = podpage.NEWEST) -> tuple[Shell, PodPage]
 def _page(pod_id: int, refused: ActForm | None = None, status: int = 200) -> ResponseReturnValue:
     wanted = _wanted()
     shell, page = _look(pod_id, wanted)
+    wanted = wanted._replace(check=_drawn(wanted.check, page))
     forms = empty_forms() | ({refused.name: refused} if refused else {})
     return (
         render_template(
@@ -174,6 +177,7 @@ def _page(pod_id: int, refused: ActForm | None = None, status: int = 200) -> Res
             lengths=LENGTHS,
             ranges=_range_tabs(pod_id, wanted),
             times=_times(pod_id, wanted, page, shell.now),
+            plots=_plot_tabs(pod_id, wanted, page),
             kinds=_event_tabs(pod_id, wanted),
             older=_older(pod_id, wanted, page.events.next),
             zone=_zone_name(page, shell.now),
@@ -191,7 +195,13 @@ def _wanted() -> Wanted:
         kind if kind in KINDS else None,
         _place(request.args.get("cursor")),
         _moment(request.args.get("at", "")),
+        request.args.get("check", ""),
     )
+
+
+def _drawn(check: str | None, page: PodPage) -> str | None:
+    """Return the name of the check whose latency was asked for; null where it is drawn without being asked for."""
+    return next((plot.name for plot in page.latencies if check in (plot.name, str(plot.check_id))), None)
 
 
 def _moment(text: str) -> datetime | None:
@@ -218,7 +228,8 @@ def _path(pod_id: int, wanted: Wanted) -> str:
     told = {"range": None if wanted.range == Range.DAY else wanted.range.value, "events": wanted.events}
     told |= {"at": f"{wanted.at:%Y-%m-%dT%H:%M:%SZ}" if wanted.at else None}
     told |= {"cursor": encode(*wanted.before) if wanted.before else None}
-    query = "&".join(f"{name}={value}" for name, value in told.items() if value)
+    told |= {"check": wanted.check}
+    query = urlencode({name: value for name, value in told.items() if value}, safe=":")
     return f"/pods/{pod_id}" + (f"?{query}" if query else "")
 
 
@@ -228,6 +239,16 @@ def _range_tabs(pod_id: int, wanted: Wanted) -> list[Tab]:
         Tab(_WORDS[one], _path(pod_id, here._replace(range=one)) + f"#history-{pod_id}", one == wanted.range)
         for one in RANGES
     ]
+
+
+def _plot_tabs(pod_id: int, wanted: Wanted, page: PodPage) -> list[Tab]:
+    """Return the checks whose latency can be drawn; none where there is nothing to choose."""
+    names = [row.name for row in page.checks if row.kind not in WITHOUT_LATENCY]
+    if len(names) < 2:
+        return []
+    here = wanted._replace(before=None)
+    drawn = {plot.name for plot in page.latencies}
+    return [Tab(name, _path(pod_id, here._replace(check=name)) + f"#history-{pod_id}", name in drawn) for name in names]
 
 
 def _times(pod_id: int, wanted: Wanted, page: PodPage, now: datetime) -> Times:
