@@ -18,15 +18,17 @@ _MOST_OTHERS = 10
 Toast = dict[str, Any]
 
 
-def of(row: FeedRow, note: Mapping[str, Any]) -> Toast:
+def of(row: FeedRow, note: Mapping[str, Any]) -> Toast | None:
     """Return what a change tells: ``text`` and ``tone``, ``turned`` where the pod is now what the tone says.
 
-    Or ``alert``, the words for who wants to be called when the ``incident`` begins.
+    Or ``alert``, the words for who wants to be called when the ``incident`` begins; null where it tells nothing.
     """
     if "alert" in note:
         return {"alert": note["alert"], "incident": row.object_id}
+    if "text" not in note:
+        return None
     turned = {"turned": True} if note.get("turned") else {}
-    return {"text": note.get("text"), "tone": note.get("tone"), "pod": row.pod_id} | turned
+    return {"text": note["text"], "tone": note.get("tone"), "pod": row.pod_id} | turned
 
 
 def grouped(conn: sa.Connection, tenant_id: int, toasts: Sequence[Toast]) -> tuple[Toast, ...]:

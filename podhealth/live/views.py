@@ -43,8 +43,9 @@ def touched(rows: Iterable[FeedRow], shown: frozenset[Key]) -> Touched:
     for row in rows:
         old.update(Key(part.name, each) for part in asked for each in part.touched(row))
         is_list_changed = is_list_changed or row.kind is FeedKind.INVENTORY
-        if row.note:
-            toasts.append(news.of(row, row.note))
+        toast = news.of(row, row.note or {})
+        if toast is not None:
+            toasts.append(toast)
     every = {key.part for key in old if key.object_id == EVERY}
     return Touched(frozenset(key for key in shown if key in old or key.part in every), is_list_changed, tuple(toasts))
 

@@ -22,7 +22,7 @@ class FeedEntry(Base):
     kind: Mapped[FeedKind] = mapped_column(word(FeedKind))
     pod_id: Mapped[int | None] = mapped_column(BigId)
     object_id: Mapped[int | None] = mapped_column(BigId)
-    note: Mapped[dict[str, Any] | None]  # for toasts: {"text", "tone"}
+    note: Mapped[dict[str, Any] | None]  # for toasts: {"text", "tone"}; see store/feed
 
 
 class Worker(Base):

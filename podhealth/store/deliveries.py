@@ -152,8 +152,7 @@ def store_try(conn: sa.Connection, message: Row, tried: Tried, jitter: float, no
     row |= {"code": tried.code and tried.code[:_LONGEST_CODE], "error": error, "took_ms": tried.took_ms}
     conn.execute(sa.insert(Delivery).values(tenant_id=message.tenant_id, at=now, **row))
     _mark_channel(conn, message, values["state"], error, now)
-    note = FeedNote(message.tenant_id, FeedKind.CHANNEL, object_id=message.channel_id)
-    return append(conn, [note])
+    return append(conn, [_note(message)])
 
 
 def _after(message: Row, tried: Tried, jitter: float, now: datetime) -> dict[str, Any]:
@@ -201,7 +200,12 @@ def revive(conn: sa.Connection, scope: Scope, channel_id: int, message_id: int) 
     reopen = sa.update(Telling).where(Telling.channel_id == channel_id, Telling.incident_id.in_(told))
     conn.execute(reopen.values(ended_at=None))
     audit.write(conn, scope, "message tried again", "channel", channel_id, None, {"message": message.public_id})
-    append(conn, [FeedNote(scope.tenant_id, FeedKind.CHANNEL, object_id=channel_id)])
+    append(conn, [_note(message)])
+
+
+def _note(message: Row) -> FeedNote:
+    which = {"message": message.id}
+    return FeedNote(message.tenant_id, FeedKind.CHANNEL, object_id=message.channel_id, note=which)
 
 
 def get_message(conn: sa.Connection, scope: Scope, channel_id: int, message_id: int) -> Row:

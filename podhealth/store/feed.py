@@ -21,7 +21,8 @@ class FeedNote(NamedTuple):
     """One change to tell: which kind of thing, of which pod, and what a toast says of it ({"text", "tone"}).
 
     ``"turned"`` in it: the pod has become what the tone says, so that many of them can be told as one. ``"alert"``:
-    something begins that people may want to be called for, in these words.
+    something begins that people may want to be called for, in these words. ``"message"``: the one of a channel that
+    was tried, or is to be tried again; no toast.
     """
 
     tenant_id: int

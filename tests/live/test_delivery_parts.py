@@ -32,7 +32,7 @@ def a_test(world: World) -> tuple[int, int]:
 
 
 def test_a_try_is_told_to_whoever_shows_its_message(world: World) -> None:
-    _, message_id = a_test(world)
+    channel_id, message_id = a_test(world)
     key = Key("delivery", message_id)
     with write(world.engine) as conn:
         seq = feed.newest(conn, [world.scope.tenant_id])[world.scope.tenant_id]
@@ -44,7 +44,9 @@ def test_a_try_is_told_to_whoever_shows_its_message(world: World) -> None:
     (piece,) = rendered(world, world.scope.tenant_id, key).elements[key]
     html = str(json.loads(piece))
 
-    assert views.touched(rows, frozenset({key})).keys == {key}
+    told = views.touched(rows, frozenset({key, Key("delivery", message_id + 1), Key("channel_row", channel_id)}))
+    assert told.keys == {key, Key("channel_row", channel_id)}
+    assert told.toasts == ()
     assert html.startswith(f'<article id="delivery-{message_id}"')
     assert 'data-state="dead"' in html
     assert "it answered &lt;i&gt;550, after 412 ms" in html
@@ -53,11 +55,19 @@ def test_a_try_is_told_to_whoever_shows_its_message(world: World) -> None:
 
 def test_a_channel_that_is_switched_off_is_said_in_what_waits_for_it(world: World) -> None:
     channel_id, message_id = a_test(world)
-    key = Key("delivery", message_id)
+    key, other = Key("delivery", message_id), Key("delivery", message_id + 1)
+    touched = []
     with write(world.engine) as conn:
         conn.execute(sa.text("UPDATE messages SET state = 'dead', kind = 'first'"))
-        channels.update_channel(conn, world.scope, channel_id, {"enabled": False}, PLATFORM)
-        deliveries.revive(conn, world.scope, channel_id, message_id)
+    for change in (
+        lambda conn: channels.update_channel(conn, world.scope, channel_id, {"enabled": False}, PLATFORM),
+        lambda conn: deliveries.revive(conn, world.scope, channel_id, message_id),
+    ):
+        with write(world.engine) as conn:
+            seq = feed.newest(conn, [world.scope.tenant_id])[world.scope.tenant_id]
+            change(conn)
+            touched.append(views.touched(feed.since(conn, world.scope.tenant_id, seq), frozenset({key, other})).keys)
+    assert touched == [{key, other}, {key}]
     (piece,) = rendered(world, world.scope.tenant_id, key).elements[key]
 
     assert "off. Switch it on to have this told" in json.loads(piece)

@@ -12,9 +12,11 @@ from podhealth.store.feed import FeedRow
 from podhealth.store.tenancy import system_scope
 
 
-def _any(row: FeedRow) -> Iterable[int]:
-    # A try names its channel alone, and a page holds fifty messages at most.
-    return (EVERY,) if row.kind is FeedKind.CHANNEL else ()
+def _the_message(row: FeedRow) -> Iterable[int]:
+    if row.kind is not FeedKind.CHANNEL:
+        return ()
+    # A channel that is changed, switched off or deleted is named beside each message of it.
+    return (row.note["message"],) if row.note else (EVERY,)
 
 
 def _rows(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
@@ -22,4 +24,4 @@ def _rows(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datet
     return {message_id: Pieces((Fragment("delivery", row),)) for message_id, row in found.items()}
 
 
-PARTS = (Part("delivery", _any, _rows),)
+PARTS = (Part("delivery", _the_message, _rows),)
