@@ -23,7 +23,7 @@
 
   const textOf = (run) => {
     const cells = [...run.cells].map((cell) => cell.innerText.trim() || cell.textContent.trim());
-    return [`${laneOf(run).dataset.lane}: ${cells[3]}`, [`${cells[0]}${cells[1] ? ` – ${cells[1]}` : ""}`, ...cells.slice(2, 3), cells[4]].filter(Boolean).join(" · ")];
+    return [`${laneOf(run).dataset.lane}: ${cells[3]}`, [`${cells[0]}${cells[1] ? ` – ${cells[1]}` : ""}`, cells[2], ...cells.slice(4)].filter(Boolean).join(" · ")];
   };
 
   const show = (run, x) => {

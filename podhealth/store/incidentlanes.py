@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from podhealth.core.timeline import SHAPES, Range
 from podhealth.core.told import length_in_words
 from podhealth.models.base import from_us
+from podhealth.store.checkstrips import LaneRun
 from podhealth.store.incidentlog import IncidentRow
 from podhealth.store.past import Past, pod_pasts
-from podhealth.store.podlanes import LaneRun, Span, span_of
+from podhealth.store.podlanes import Span, span_of
 from podhealth.store.strips import Strip, draw, length_of, shade, strip_of
 
 MOST_LANES = 24

@@ -1,29 +1,28 @@
-"""The timelines of a pod's page: a strip for each check, and above them what the healer did and which phase it was.
+"""The axis that all lanes of a page share, and the lane of the pod: what the healer did, and which phase it was.
 
-All lanes of a page lie on one axis. What a strip shows is core/timeline's rule; what counts as up is core/uptime's.
+The strips below it, one for each check, are checkstrips'.
 """
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.timeline import SHAPES, Mark, Range, began_us, edges
+from podhealth.core.timeline import SHAPES, Range, edges
 from podhealth.core.told import length_in_words
-from podhealth.core.uptime import Change, PhaseTurn
+from podhealth.core.uptime import PhaseTurn
 from podhealth.core.words import Action, Answer, Gate, HealState, Phase
-from podhealth.models import Decision, Heal, Transition
+from podhealth.models import Decision, Heal
 from podhealth.models.base import from_us, to_us
-from podhealth.store.past import Past, check_pasts
+from podhealth.store.past import Past
 from podhealth.store.podevents import sign_of_decision
-from podhealth.store.strips import Strip, draw, length_of, shade, strip_of
+from podhealth.store.strips import length_of
 
-MOST_ROWS = 100
 _MOST_MARKS = 200
 
 _AXIS = {
@@ -32,30 +31,6 @@ _AXIS = {
     Range.WEEK: ("−7 d", "−5¼ d", "−3½ d", "−1¾ d", "now"),
     Range.MONTH: ("−30 d", "−22½ d", "−15 d", "−7½ d", "now"),
 }
-
-
-class LaneRun(NamedTuple):
-    """One run of a lane as a row of its table; ``x`` and ``width`` are where it lies, in percent of the lane."""
-
-    begin: datetime
-    end: datetime
-    length: str
-    shade: str
-    why: str | None
-    x: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class CheckStrip:
-    """The lane of one check, and the runs behind it, newest first; ``left_out``: how many older ones are not listed."""
-
-    check_id: int
-    range: str
-    name: str
-    strip: Strip
-    runs: tuple[LaneRun, ...]
-    left_out: int
 
 
 class HealMark(NamedTuple):
@@ -151,45 +126,6 @@ def span_of(range_: Range, now: datetime, zone: tzinfo, at: datetime | None = No
     """Return the range that ends now, or that ended ``at``."""
     end = now if at is None or at >= now else at
     return Span(range_, end, zone, edges(range_, to_us(end), zone), None if end is now else now)
-
-
-def check_strips(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> tuple[CheckStrip, ...]:
-    """Return the lane of each check of the pod, enabled ones first, by name."""
-    pasts = check_pasts(conn, tenant_id, pod_id, span.since, span.now, pod)
-    reasons = _reasons(conn, tenant_id, pod_id, span)
-    return tuple(_check_strip(check_id, past, span, reasons) for check_id, past in pasts.items())
-
-
-def _reasons(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span) -> dict[tuple[int, int], str]:
-    """Return why a check turned, by the moment from which its lane shows it."""
-    t = Transition
-    at, bad_since = (sa.type_coerce(column, sa.BigInteger) for column in (t.at, t.bad_since))
-    rows: Iterable[Any] = conn.execute(
-        sa.select(t.check_id, at, t.to_status, bad_since, t.reason)
-        .where(t.tenant_id == tenant_id, t.pod_id == pod_id, t.check_id.is_not(None), t.reason.is_not(None))
-        .where(t.at > span.since, t.at <= span.now)
-        .order_by(t.at)
-    )
-    return {(check_id, began_us(Change(*change))): reason for check_id, *change, reason in rows}
-
-
-def _check_strip(check_id: int, past: Past, span: Span, reasons: Mapping[tuple[int, int], str]) -> CheckStrip:
-    drawn = draw(past, span.range, span.now, span.zone)
-    found = drawn.runs
-    rows = [
-        LaneRun(
-            from_us(run.begin_us),
-            from_us(run.end_us),
-            length_in_words(run.length_us),
-            shade(run.mark),
-            reasons.get((check_id, run.begin_us)) if run.mark != Mark.HEALTHY else None,
-            x := span.x_of(run.begin_us),
-            round(span.x_of(run.end_us) - x, 2),
-        )
-        for run in found[-MOST_ROWS:]
-    ]
-    strip = strip_of(past, drawn, span.now, span.zone, span.words)
-    return CheckStrip(check_id, span.key, past.name, strip, tuple(reversed(rows)), max(0, len(found) - MOST_ROWS))
 
 
 def pod_lane(conn: sa.Connection, tenant_id: int, pod_id: int, span: Span, pod: Past) -> PodLane:

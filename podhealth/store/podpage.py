@@ -1,7 +1,7 @@
 """All that one pod's page shows, as frozen views by plain SQL; its fragments are the same on the page and in a push.
 
-The single parts stand in podhead, podhealing, podmoment, podlanes and podevents; here they are read together, and how
-much the pod was up.
+The single parts stand in podhead, podhealing, podmoment, podlanes, checkstrips and podevents; here they are read
+together, and how much the pod was up.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from podhealth.core.told import length_in_words
 from podhealth.core.uptime import Part, parts, uptime
 from podhealth.models import Pod, Tenant
 from podhealth.models.base import from_us, to_us
+from podhealth.store.checkstrips import CheckStrip, check_strips
 from podhealth.store.health import pod_health
 from podhealth.store.incidentlog import open_incident_of
 from podhealth.store.latency import LatencyPlot, latency_plots
@@ -25,7 +26,7 @@ from podhealth.store.past import Past, pod_pasts
 from podhealth.store.podevents import Events, Place, events_of
 from podhealth.store.podhead import CheckRow, PodHead, check_rows, pod_head
 from podhealth.store.podhealing import PodHealing, Why, healing_views
-from podhealth.store.podlanes import CheckStrip, PodLane, check_strips, pod_lane, span_of
+from podhealth.store.podlanes import PodLane, pod_lane, span_of
 from podhealth.store.podmoment import Moment
 from podhealth.store.strips import percent_text
 
@@ -128,6 +129,7 @@ def pod_page(
     span = span_of(wanted.range, now, zone, wanted.at)
     since = min(now - _LONGEST, max(span.since, row.created_at))
     past = pod_pasts(conn, tenant_id, [pod_id], since, now)[pod_id]
+    lane = pod_lane(conn, tenant_id, pod_id, span, past)
     return PodPage(
         pod_id=pod_id,
         zone=zone,
@@ -138,8 +140,8 @@ def pod_page(
         why=healing.why,
         moment=replace(healing.moment, unheard=unheard),
         checks=check_rows(health, now),
-        lane=pod_lane(conn, tenant_id, pod_id, span, past),
-        strips=check_strips(conn, tenant_id, pod_id, span, past),
+        lane=lane,
+        strips=check_strips(conn, tenant_id, pod_id, span, past, lane.heals),
         latencies=latency_plots(conn, tenant_id, pod_id, span, wanted.check),
         uptime=_uptime_table(pod_id, past, now),
         events=events_of(conn, tenant_id, pod_id, wanted.events, wanted.before),

@@ -1,5 +1,6 @@
 """The timelines of a pod's page, its uptime, and what happened to it, in one list (both databases)."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import sqlalchemy as sa
 
 from podhealth.core.timeline import Range
 from podhealth.core.words import Action, Answer, Gate, HealState, Phase
+from podhealth.live.render import fragment
 from podhealth.models import Decision, Pod, Tenant
 from podhealth.store.db import read, write
 from podhealth.store.podevents import A_PAGE
@@ -52,6 +54,23 @@ def test_the_table_behind_a_lane_sums_up_to_its_range_and_says_what_uptime_says(
     assert page.strips[0].strip.uptime == "98.19 %"
     assert (page.uptime.longest, page.uptime.longest_at) == ("18 min", now - 20 * HOUR)
     assert (runs[1].begin, runs[1].why) == (now - 2 * HOUR - 2 * MINUTE, "refused")
+
+
+def test_a_run_tells_the_heals_that_began_in_it_on_its_lane_and_in_its_table(engine, tenant, now):
+    with write(engine) as conn:
+        pod_id, check_id = a_healthy_pod(conn, tenant, now)
+        an_outage(conn, pod_id, now - 2 * HOUR, 18 * MINUTE, check_id)
+        for number, minutes in enumerate((115, 106, 60)):
+            begun = now - minutes * MINUTE
+            done = {"state": HealState.SUCCEEDED, "completed_at": begun + MINUTE, "next_step_at": None}
+            heal = {"triggered_at": begun, "idempotency_key": str(number), "nth_of_action": number + 1}
+            a_heal(conn, pod_id, of_attempts=3, **heal, **done)
+
+    (strip,) = page_of(engine, tenant, pod_id, now).strips
+
+    assert [[heal.nth for heal in run.heals] for run in strip.runs] == [[3], [1, 2], []]
+    row = fragment("check_strip", strip).split("<tr")[3]
+    assert re.search(r"Restart 1 of 3, <time[^;]*: Healed; Restart 2 of 3, ", row)
 
 
 def test_a_check_made_an_hour_ago_was_not_measured_before(engine, tenant, now):

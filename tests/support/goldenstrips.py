@@ -17,9 +17,10 @@ from podhealth.core.words import Action, HealState, Phase, Status
 from podhealth.live.render import fragment
 from podhealth.models import db
 from podhealth.models.base import to_us
+from podhealth.store.checkstrips import CheckStrip
 from podhealth.store.db import make_engine, write
 from podhealth.store.past import Past
-from podhealth.store.podlanes import CheckStrip, PodLane, pod_lane, span_of
+from podhealth.store.podlanes import PodLane, pod_lane, span_of
 from podhealth.store.strips import draw, strip_of
 from tests.support.build import a_heal, a_pod, a_tenant
 

@@ -18,8 +18,8 @@ from flask import Flask
 from podhealth import clock
 from podhealth.core.words import Role
 from podhealth.models import Check, Pod, Transition, Window, db
+from podhealth.store.checkstrips import MOST_ROWS
 from podhealth.store.db import make_engine, write
-from podhealth.store.podlanes import MOST_ROWS
 from podhealth.web.installed import installed
 from tests.support import everypage
 from tests.support.cast import Caller, House, a_house, a_platform_session, a_session, an_app
