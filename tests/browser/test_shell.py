@@ -1,11 +1,15 @@
 """The frame of every page in a real browser: keys, the menu, what is being loaded, paper."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from podhealth import clock
 from podhealth.core.words import Role
+from podhealth.store.db import write
+from tests.support.past import an_outage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -195,6 +199,21 @@ def test_a_printed_pod_has_no_controls_is_light_and_says_where_and_when(stage, e
     expect(page.locator(".foot")).to_contain_text(f"/pods/{stage.acme.pods[0]}?range=7d")
     expect(page.locator(".foot")).to_contain_text(re.compile(r"Printed \d+ \w+ \d{4}, \d\d:\d\d:\d\d"))
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--surface')") == "#FFFFFF"
+
+
+def test_a_pod_with_a_long_past_is_two_sheets(stage, enter):
+    pod_id = stage.acme.pods[3]
+    with write(stage.engine) as conn:
+        for number in range(60):
+            an_outage(conn, pod_id, clock.utcnow() - timedelta(hours=number + 1), timedelta(minutes=20))
+    page = stage.open(enter(), f"/pods/{pod_id}")
+
+    sheets = len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(format="A4")))
+    page.emulate_media(media="print")
+
+    assert sheets == 2
+    assert page.locator(".event").filter(visible=True).count() == 24
+    assert "not on paper" in page.evaluate("getComputedStyle(document.querySelector('.events'), '::after').content")
 
 
 def test_motion_that_is_not_wanted_is_none(stage, enter):

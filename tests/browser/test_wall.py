@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.stage import WELL
+from tests.support.stage import ILL, WELL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,3 +55,28 @@ def test_a_wall_that_hears_nothing_says_so_and_strikes_its_counts_out(stage, ent
     page.context.set_offline(False)
     page.clock.run_for(6000)
     expect(page.locator(".wall-live")).to_have_text("● live")
+
+
+def test_a_wall_keeps_nothing_of_what_it_was_told_before(stage, enter):
+    page = enter().new_page()
+    page.clock.install()
+    page.goto(stage.web.origin + "/wall")
+    inside = page.context.new_cdp_session(page)
+    inside.send("Performance.enable")
+
+    def kept_after(askings: int) -> dict[str, float]:
+        for number in range(askings):
+            if number % 5 == 0:
+                stage.turn(stage.acme.pods[:4], WELL if number % 10 else ILL)
+            with page.expect_response("**/wall?part=1"):
+                page.clock.run_for(5000)
+        expect(page.locator(".wall-live")).to_have_text("● live")
+        inside.send("HeapProfiler.collectGarbage")
+        return {one["name"]: one["value"] for one in inside.send("Performance.getMetrics")["metrics"]}
+
+    # In two hours it asks 1,440 times: of fifty times nothing may be left, where one answer has a hundred nodes.
+    begun, later = kept_after(10), kept_after(50)
+
+    assert later["Nodes"] <= begun["Nodes"] + 1_500
+    assert later["JSEventListeners"] <= begun["JSEventListeners"] + 10
+    assert later["JSHeapUsedSize"] <= begun["JSHeapUsedSize"] + 300_000
