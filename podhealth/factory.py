@@ -63,7 +63,7 @@ from podhealth.web.pages import (
 from podhealth.web.tries import FailedTries
 
 MAX_BODY = 64 * 1024
-_SPARE_CONNECTIONS = 4  # the hub, and what a request opens beside its first
+_SPARE_CONNECTIONS = 5  # the hub, the beats, and what a request opens beside its first
 
 
 def create_app(settings: Settings) -> Flask:

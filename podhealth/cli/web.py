@@ -63,10 +63,16 @@ def _has_shm() -> bool:
     return os.access("/dev/shm", os.W_OK)  # noqa: S108
 
 
-def _ready_worker(_worker: Any) -> None:
+def _ready_worker(worker: Any) -> None:
     import gc
     import sys
 
+    from podhealth.web.beats import Beats
+    from podhealth.web.installed import installed
+    from podhealth.web.sockets import live_of
+
+    worker.beats = Beats(installed(worker.wsgi).engine, live_of(worker.wsgi).hub.open_sockets)
+    worker.beats.start()
     sys.setswitchinterval(_SWITCH_S)
     # With thousands of sockets each full collection stopped all threads for 150 ms, every few seconds. What the program
     # itself is made of is never garbage; the rest is looked through whole far more rarely.
@@ -79,6 +85,7 @@ def _end_worker(_server: Any, worker: Any) -> None:
     from podhealth.web.sockets import live_of
 
     live_of(worker.wsgi).stop()
+    worker.beats.stop()
 
 
 @click.command()

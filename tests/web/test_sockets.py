@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from podhealth import clock
 from podhealth.core.words import Status
 from podhealth.live.publish import publish
 from podhealth.models import PodStatus, Session, Tenant
-from podhealth.store import feed
+from podhealth.store import feed, workers
 from podhealth.store.db import make_engine, read, write
 from podhealth.web.sockets import origin_of
 from tests.live.conftest import Place, a_place, tell
@@ -158,6 +158,20 @@ def test_a_change_reaches_the_sockets_of_both_processes(world, seq, redis_server
     assert browsers[0].elements().keys() == browsers[1].elements().keys()
     for browser in browsers:
         assert 'data-status="unhealthy"' in browser.elements()[f"pod-card-{pod_id}"]
+
+
+def test_each_web_process_says_that_it_is_alive_and_how_many_sockets_it_has(world, redis_url, tmp_path):
+    def beats():
+        with read(world.engine) as conn:
+            return {worker.pid: worker.in_flight for worker in workers.living(conn, "web")}
+
+    with running_web(world.engine.url.render_as_string(False), redis_url, tmp_path) as web:
+        own = {process.pid for process in web.processes()}
+        with closing(web.open(world.ann)), closing(web.open(world.ann)):
+            wait_for(lambda: [beats()[pid] for pid in own & beats().keys()] == [2], 10, what="two sockets are told")
+        others = len(beats()) - 1
+    assert not own & beats().keys()
+    assert others == 2
 
 
 def test_a_lost_message_costs_two_seconds_at_most(world, web, seq):
