@@ -224,8 +224,9 @@
   const press = (letter, from) => {
     const thing = from.closest(THING);
     const near = (thing?.closest("li") ?? thing)?.querySelector(`[data-key="${letter}"]`);
-    const offered = near ?? [...document.querySelectorAll(`main [data-key="${letter}"]`)].find(isSeen);
-    if (!offered || !isSeen(offered) || offered.getAttribute("aria-disabled") === "true") return false;
+    const isOffered = (element) => isSeen(element) || element.closest("[data-menu]"); // behind a menu that is closed
+    const offered = near ?? [...document.querySelectorAll(`main [data-key="${letter}"]`)].find(isOffered);
+    if (!offered || !isOffered(offered) || offered.getAttribute("aria-disabled") === "true") return false;
     offered.click();
     return true;
   };

@@ -48,10 +48,15 @@
     if (target.matches?.('[data-select-page], [name="ids"]')) showSelected();
   });
 
-  const select = () => {
-    const here = document.activeElement?.closest?.('[id^="pod-card-"], [id^="pod-row-"]');
-    const box = here && one(`#pod-list [name="ids"][value="${here.id.split("-").pop()}"]`);
-    if (box) box.click();
+  // Keys for who has boxes: x selects the pod that has the focus, s asks how long it is to be snoozed.
+
+  const boxHere = () => {
+    const here = document.activeElement?.closest?.('[id^="pod-card-"], [id^="pod-row-"], [name="ids"]');
+    return here && (here.matches("input") ? here : one(`#pod-list [name="ids"][value="${here.id.split("-").pop()}"]`));
+  };
+  const KEYS = {
+    x: (box) => box.click(),
+    s: (box) => location.assign(`/pods/bulk?${new URLSearchParams({ act: "snooze", ids: box.value, back: one('#bulk [name="back"]').value })}`),
   };
   const areKeysOn = () => {
     try {
@@ -61,10 +66,11 @@
     }
   };
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "x" || !areKeysOn() || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!KEYS[event.key] || !areKeysOn() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input:not([type=checkbox]), select, textarea, dialog[open]")) return;
     event.preventDefault();
-    select();
+    const box = boxHere();
+    if (box) KEYS[event.key](box);
   });
 
   // Who may answer has the buttons beside each question, too: they are not part of what is pushed.

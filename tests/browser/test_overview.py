@@ -59,6 +59,18 @@ def test_pods_are_walked_selected_and_snoozed_by_keys(stage, enter):
     assert len(set(snoozed)) == 3
 
 
+def test_s_asks_to_snooze_the_pod_that_has_the_focus_and_leads_back(stage, enter):
+    page = stage.open(enter(), "/pods?sort=name&view=dense")
+    page.keyboard.press("s")
+    for key in ("j", "j", "s"):
+        page.keyboard.press(key)
+
+    expect(page.get_by_role("heading", name="Snooze acme-1?")).to_be_visible()
+    expect(page.get_by_role("link", name="Cancel")).to_have_attribute(
+        "href", re.compile(r"sort=name.*view=dense|view=dense.*sort=name")
+    )
+
+
 def test_selecting_a_page_takes_all_and_none(stage, enter):
     page = stage.open(enter())
 
