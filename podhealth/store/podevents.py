@@ -55,27 +55,39 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A page of a pod's events. ``only``: of which kind, null for all; ``next``: where older ones begin, if any."""
+    """A page of a pod's events. ``only``: of which kind, null for all; ``next``: where older ones begin, if any.
+
+    ``newest``: the place of the newest one there is of the kind, on this page or before it; null where there is none.
+    """
 
     pod_id: int
     only: str | None
     is_newest: bool
     events: tuple[Event, ...]
     next: Place | None
+    newest: Place | None
 
 
 def events_of(
     conn: sa.Connection, tenant_id: int, pod_id: int, only: str | None = None, before: Place | None = None
 ) -> Events:
     """Return up to 50 events before a place, newest first; ``only`` is a name of KINDS."""
+    found = _found(conn, tenant_id, pod_id, only, before, A_PAGE + 1)
+    first = found if before is None else _found(conn, tenant_id, pod_id, only, None, 1)
+    older = found[A_PAGE - 1].place if len(found) > A_PAGE else None
+    shown = _with_told(conn, tenant_id, found[:A_PAGE], only)
+    return Events(pod_id, only, before is None, shown, older, first[0].place if first else None)
+
+
+def _found(
+    conn: sa.Connection, tenant_id: int, pod_id: int, only: str | None, before: Place | None, most: int
+) -> list[Event]:
     found: list[Event] = []
     for source in (KINDS[only],) if only else KINDS.values():
         for rank, query_of, event_of in source:
-            query = query_of(tenant_id, pod_id, before, rank).limit(A_PAGE + 1)
+            query = query_of(tenant_id, pod_id, before, rank).limit(most)
             found += [event_of(row, rank) for row in conn.execute(query)]
-    found.sort(key=lambda event: event.place, reverse=True)
-    older = found[A_PAGE - 1].place if len(found) > A_PAGE else None
-    return Events(pod_id, only, before is None, _with_told(conn, tenant_id, found[:A_PAGE], only), older)
+    return sorted(found, key=lambda event: event.place, reverse=True)
 
 
 def newest_of(conn: sa.Connection, tenant_id: int, pod_ids: Collection[int]) -> dict[int, Events]:

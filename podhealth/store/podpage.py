@@ -92,6 +92,7 @@ class PodPage:
         yield from (("check_row", row) for row in self.checks)
         yield "uptime", self.uptime
         yield "events", self.events
+        yield "events_newest", self.events
 
 
 class Wanted(NamedTuple):

@@ -2,10 +2,16 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
+from podhealth.core.words import HealState
+from podhealth.models import Decision, Heal
+from podhealth.store.db import db_now, write
+from tests.support.build import a_heal
 from tests.support.sockets import Line
 from tests.support.stage import WELL, Stage
 
@@ -109,6 +115,76 @@ def test_what_grows_above_the_window_moves_nothing_in_it(stage, room):
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     assert abs(page.evaluate(place) - before) <= 1
+
+
+@pytest.fixture
+def healed(stage):
+    """A pod with forty heals behind it, one an hour, and a decision."""
+    pod_id = stage.acme.pods[5]
+    with write(stage.engine) as conn:
+        now = db_now(conn)
+        over = {"state": HealState.SUCCEEDED, "next_step_at": None}
+        for hours in range(1, 41):
+            at = now - timedelta(hours=hours)
+            a_heal(conn, pod_id, triggered_at=at, completed_at=at, idempotency_key=f"heal {hours}", **over)
+        gates = [{"gate": "budget", "open": False, "reason": "6 of 6 heals", "inputs": {"used": 6}}]
+        held = {"tenant_id": stage.acme.tenant_id, "pod_id": pod_id, "at": now, "answer": "hold", "gate": "budget"}
+        conn.execute(sa.insert(Decision).values(**held, reason="Budget spent.", inputs={"gates": gates}))
+    yield pod_id
+    with write(stage.engine) as conn:
+        for model in (Heal, Decision):
+            conn.execute(sa.delete(model).where(model.pod_id == pod_id))
+
+
+def test_what_an_event_rests_on_is_loaded_once_when_it_is_opened(stage, room, healed):
+    context, _ = room
+    page = stage.open(context, f"/pods/{healed}")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(stage.web.origin)))
+
+    inputs = page.locator(".event.is-decision details")
+    evidence = page.locator(".event.is-heal details").first
+    for one in (inputs, evidence):
+        one.locator("summary").click()
+    expect(inputs).to_contain_text("6 of 6 heals")
+    expect(evidence.locator(".heal-detail")).to_contain_text("Nobody was told of it")
+    evidence.locator("summary").click()
+    evidence.locator("summary").click()
+
+    expect(evidence.locator(".heal-detail")).to_be_visible()
+    assert asked == [one.get_attribute("hx-get") for one in (inputs, evidence)]
+
+
+def test_a_list_that_is_read_in_its_middle_stays_and_says_what_is_new(stage, room, healed):
+    context, _ = room
+    page = stage.open(context, f"/pods/{healed}")
+    events = page.locator(f"#events-{healed}")
+    events.locator("> li").nth(20).evaluate(
+        "(line) => scrollBy({top: line.getBoundingClientRect().top - 200, behavior: 'instant'})"
+    )
+    place = f"document.querySelector('#events-{healed} > li:nth-child(21)').getBoundingClientRect().top"
+    before = (page.evaluate(place), events.inner_html())
+
+    stage.turn([healed])
+    line = page.locator(".events-new")
+    expect(line).to_contain_text("2 new events")
+    expect(line).to_be_in_viewport()
+    assert (page.evaluate(place), events.inner_html()) == before
+    line.get_by_role("link", name="Show them").click()
+
+    expect(events.locator("> li").nth(1)).to_contain_text("Healthy → Unhealthy")
+    expect(events.locator("> li").first).to_be_in_viewport()
+    expect(line).to_be_hidden()
+    expect(page.locator("#live-chip")).to_have_text("● live")
+
+    # At its top it takes what comes; a list of one kind says so, and loads it.
+    narrow = stage.open(context, f"/pods/{healed}?events=transitions")
+    stage.turn([healed], WELL)
+    expect(events.locator("> li > div").first).to_contain_text("Unhealthy → Healthy")
+    expect(narrow.locator(".events-new")).to_contain_text("1 new event.")
+    narrow.locator(".events-new a").click()
+    expect(narrow.locator(f"#events-{healed}-part > li").first).to_contain_text("Unhealthy → Healthy")
+    expect(narrow.locator(".events-new")).to_be_hidden()
 
 
 def test_a_paused_page_stands_still_counts_what_waits_and_shows_it_when_it_goes_on(stage, room):

@@ -95,7 +95,7 @@ def test_a_try_is_told_to_whoever_shows_the_pod_it_is_about(world: World) -> Non
         deliveries.store_try(conn, message, Tried(412.0, "200"), 0.0, db_now(conn))
         rows = feed.since(conn, world.scope.tenant_id, 0)
     key = Key("events", pod_id)
-    (piece,) = rendered(world, world.scope.tenant_id, key).elements[key]
+    piece, _ = rendered(world, world.scope.tenant_id, key).elements[key]
 
     assert views.touched(rows, frozenset({key})).keys == {key}
     assert json.loads(piece).startswith(f'<ol id="events-{pod_id}"')

@@ -105,7 +105,8 @@ def _page(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Pi
 
 def _events(conn: sa.Connection, tenant_id: int, ids: Collection[int], _now: datetime) -> Mapping[int, Pieces]:
     found = podevents.newest_of(conn, tenant_id, ids)
-    return {pod_id: Pieces((Fragment("events", events),)) for pod_id, events in found.items()}
+    names = ("events", "events_newest")
+    return {pod_id: Pieces([Fragment(name, events) for name in names]) for pod_id, events in found.items()}
 
 
 PARTS = (
