@@ -130,10 +130,10 @@
 
   const isHeld = (part) => {
     const selection = document.getSelection();
-    return part.contains(document.activeElement) || !!part.querySelector("details[open], dialog[open]") || part.contains(cursor) ||
+    return part.contains(document.activeElement) || !!part.querySelector("details[open], dialog[open], .check-run") || part.contains(cursor) ||
       (selection && !selection.isCollapsed && selection.containsNode(part, true));
   };
-  const renewed = () => [...document.querySelectorAll("[data-fresh][id], [id^='pod-head-'], [id^='uptime-']")];
+  const renewed = () => [...document.querySelectorAll("[data-fresh][id], [id^='pod-head-'], [id^='uptime-'], [id^='check-row-']")];
   let isBusy = false;
   let renewedAt = Date.now();
 

@@ -62,7 +62,7 @@ def meaning(asked: Asked, outcome: Outcome, fail_class: FailClass | None) -> str
     said += _because(asked, outcome) + "."
     if outcome is Outcome.FAIL and fail_class is not FailClass.DOWN:
         said += " The pod is up, so nothing is healed for it unless the check says so."
-    return said + (" It changed nothing: a run by hand counts for no status." if asked.is_stored else "")
+    return said + (" A run by hand changes nothing." if asked.is_stored else "")
 
 
 def _because(asked: Asked, outcome: Outcome) -> str:

@@ -43,15 +43,18 @@ class Taken(NamedTuple):
 
 
 def ask(conn: sa.Connection, scope: Scope, pod_id: int, check_id: int) -> int:
-    """Ask for one run of a stored check and return its id.
+    """Ask for one run of a stored check and return its id; while one is on its way, that is the one.
 
     Raises NotFound for another tenant's, Conflict for a check that cannot be asked for, TooManyRuns.
     """
     check = checks.get_check(conn, scope, pod_id, check_id)
     if check.kind in _UNASKABLE or not check.enabled:
         raise Conflict(f"{check.name} is not probed from here" if check.enabled else f"{check.name} is disabled")
-    _require_turn(conn, scope)
     plan = _plan(checks.rules_of(check)) | {"generation": check.generation}
+    on_its_way = _on_its_way(conn, check_id, plan)
+    if on_its_way is not None:
+        return on_its_way
+    _require_turn(conn, scope)
     return _insert(conn, scope, pod_id, check_id, plan, vantage=_vantage_of(conn, check_id))
 
 
@@ -155,6 +158,16 @@ def _stood(conn: sa.Connection, row: Row, now: datetime) -> dict[str, Any]:
 def _plan(rules: CheckRules) -> dict[str, Any]:
     plan = {"name": rules.name, "failures": rules.failure_threshold, "successes": rules.success_threshold}
     return plan | {"certificateDays": rules.config.get("minCertificateDays")}
+
+
+def _on_its_way(conn: sa.Connection, check_id: int, plan: dict[str, Any]) -> int | None:
+    """Return the run of the check, as it is now, that somebody has asked for and that will be answered."""
+    since = db_now(conn) - timedelta(seconds=TAKEN_WITHIN_S)
+    is_open = CheckRun.state.in_((RunState.ASKED, RunState.TAKEN))
+    query = sa.select(CheckRun.id, CheckRun.plan).where(
+        CheckRun.check_id == check_id, is_open, CheckRun.asked_at > since
+    )
+    return next((row.id for row in conn.execute(query) if row.plan == plan), None)
 
 
 def _require_turn(conn: sa.Connection, scope: Scope) -> None:

@@ -71,13 +71,13 @@ def pod_head(card: PodCard, health: PodHealth, incident: IncidentRow | None, now
     """Return the head of the pod that ``card`` and ``health`` tell of, as it is now; ``incident``: the one it is in."""
     pod = health.pod
     is_probed = card.mark.phase != Phase.STOPPED
-    due = [c.next_at for c in health.checks if is_probed and c.enabled and c.next_at and c.due_at is None]
+    due = [at for c in health.checks if is_probed and (at := _next_at(c, now))]
     return PodHead(
         pod_id=pod.id,
         name=pod.name,
         mark=card.mark,
         sentence=_sentence(card.mark, health),
-        next_at=max(min(due), now) if due else None,
+        next_at=min(due, default=None),
         facts=tuple(fact for fact in (pod.address, card.node, _provider(pod), _states(pod)) if fact),
         tags=card.tags,
         incident=incident,

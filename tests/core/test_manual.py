@@ -10,7 +10,7 @@ OK, SLOW, FAIL, ERROR, INVALID = Outcome.OK, Outcome.SLOW, Outcome.FAIL, Outcome
 WELL = Counters(Status.HEALTHY, 0, 40, 0)
 DOUBTED = Counters(Status.DEGRADED, 2, 0, 0)
 SICK = Counters(Status.UNHEALTHY, 9, 0, 0)
-CHANGED_NOTHING = " It changed nothing: a run by hand counts for no status."
+CHANGED_NOTHING = " A run by hand changes nothing."
 
 
 @pytest.mark.parametrize(

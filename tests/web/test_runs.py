@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
+from podhealth.core.check_rules import parse_check
 from podhealth.core.manual import A_MINUTE
 from podhealth.core.probe import Finding
 from podhealth.core.words import Outcome, Role, RunState
@@ -32,6 +33,9 @@ HTTP |= {
     "scheme": "http",
     "method": "GET",
 }
+
+
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def test_a_run_is_probed_shown_and_kept_and_changes_no_status(engine, adam, pod,
         changes = conn.scalar(sa.select(sa.func.count()).select_from(Transition))
 
     assert "503" in shown.text
-    assert "It would be degraded, and unhealthy after 2 more like it. It changed nothing" in shown.text
+    assert "It would be degraded, and unhealthy after 2 more like it. A run by hand changes nothing." in shown.text
     assert (result.is_manual, result.check_id, result.claim_token < 0) == (True, check_id, True)
     assert tuple(state) == ("healthy", 0)
     assert changes == 0
@@ -156,13 +160,46 @@ def test_of_two_probers_one_takes_a_run(engine, adam, pod):
 
 def test_a_tenant_asks_for_so_many_in_a_minute_and_no_more(engine, tenant, adam, pod):
     check_id = check_of(engine, pod)
+    rules = parse_check({"checkType": "ping"})
     with write(engine) as conn:
         for _ in range(A_MINUTE):
-            checkruns.ask(conn, system_scope(tenant), pod, check_id)
+            checkruns.ask_dry(conn, system_scope(tenant), pod, rules)
     refused = adam.post(f"/pods/{pod}/checks/{check_id}/run")
 
     assert refused.status_code == 429
     assert refused.headers["Retry-After"] == "60"
+    for path in (f"checks/{check_id}/run", "runs"):
+        beside = adam.post(f"/pods/{pod}/{path}", headers=HTMX)
+        assert (beside.status_code, beside.headers["HX-Retarget"]) == (429, "#runs-said")
+        assert beside.text == "Not run: 120 runs were asked for within a minute; wait a little."
+
+
+def test_a_check_that_cannot_be_run_says_so_beside_the_button(engine, adam, pod):
+    check_id = check_of(engine, pod)
+    with write(engine) as conn:
+        conn.execute(sa.update(Check).values(enabled=False))
+    refused = adam.post(f"/pods/{pod}/checks/{check_id}/run", headers=HTMX)
+    none = adam.post(f"/pods/{pod}/runs", headers=HTMX)
+
+    assert (refused.status_code, refused.text) == (409, "Not run: http is disabled.")
+    assert refused.headers["HX-Retarget"] == "#runs-said"
+    assert "No check of this pod can be run from here." in none.text
+
+
+def test_a_check_that_is_being_run_is_not_run_again_unless_it_was_edited(engine, tenant, adam, pod):
+    http = check_of(engine, pod)
+    with write(engine) as conn:
+        ping = a_check(conn, pod, "ping")
+    first, again = (adam.post(f"/pods/{pod}/runs", headers=HTMX).text for _ in range(2))
+    with write(engine) as conn:
+        conn.execute(sa.update(Check).where(Check.id == http).values(generation=2))
+        checkruns.ask_all(conn, system_scope(tenant), pod)
+        asked = conn.scalars(sa.select(CheckRun.check_id).order_by(CheckRun.id)).all()
+
+    assert re.findall(r'hx-swap-oob="innerHTML:#run-of-(\d+)"', first) == [str(http), str(ping)]
+    assert "2 checks asked now" in first
+    assert first == again
+    assert asked == [http, ping, http]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +252,9 @@ def test_an_app_of_another_vantage_is_not_asked(engine, database_url, adam, pod)
 
 def test_an_answer_that_the_database_refuses_keeps_no_other_back(engine, adam, pod):
     check_id = check_of(engine, pod)
-    for _ in range(2):
-        adam.post(f"/pods/{pod}/checks/{check_id}/run")
+    with write(engine) as conn:
+        a_check(conn, pod, "ping")
+    adam.post(f"/pods/{pod}/runs")
     sent: list = []
     asked = AskedRuns(engine, "local", "worker", (), sent.extend)
     asked.turn(clock.monotonic())

@@ -1,7 +1,11 @@
 """Runs of checks that people ask for: now, of a stored check or of a form nobody has saved yet; and their answers."""
 
-from flask import Blueprint, redirect, render_template, request
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from markupsafe import escape
 
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import Kind
@@ -38,23 +42,23 @@ def show(pod_id: int, run_id: int) -> ResponseReturnValue:
 @pages.post("/pods/<id:pod_id>/checks/<id:check_id>/run")
 def run(pod_id: int, check_id: int) -> ResponseReturnValue:
     """Have a stored check probed now. It is shown and kept, and changes no status."""
-    try:
-        with write(engine_of(), durable=True) as conn:
-            run_id = checkruns.ask(conn, current_scope(), pod_id, check_id)
-    except TooManyRuns as refused:
-        return answer(429, "too_many_requests", str(refused), retryAfter=_WAIT_S)
-    return _asked(pod_id, run_id)
+    return _ask(pod_id, lambda conn: checkruns.ask(conn, current_scope(), pod_id, check_id))
 
 
 @pages.post("/pods/<id:pod_id>/runs")
 def run_all(pod_id: int) -> ResponseReturnValue:
-    """Have all enabled checks of the pod probed now."""
+    """Have all enabled checks of the pod probed now; to scripts each answer comes to the place of its check."""
+    scope = current_scope()
     try:
         with write(engine_of(), durable=True) as conn:
-            checkruns.ask_all(conn, current_scope(), pod_id)
+            ids = checkruns.ask_all(conn, scope, pod_id)
     except TooManyRuns as refused:
-        return answer(429, "too_many_requests", str(refused), retryAfter=_WAIT_S)
-    return redirect(f"/pods/{pod_id}/runs", 303)
+        return _refuse(429, "too_many_requests", refused)
+    if "HX-Request" not in request.headers:
+        return redirect(f"/pods/{pod_id}/runs", 303)
+    with read(engine_of()) as conn:
+        views = [runview.run_view(conn, scope, pod_id, run_id) for run_id in ids]
+    return render_template("pages/checks/asked_all.html", runs=views, pod_id=pod_id)
 
 
 @pages.post("/pods/<id:pod_id>/checks/dry-run")
@@ -85,22 +89,34 @@ def _dry(pod_id: int, form: CheckForm, kind: Kind) -> ResponseReturnValue:
         if "HX-Request" in request.headers:
             return render_template("pages/checks/dry_problems.html", problems=problems), 422
         return render_template("pages/checks/dry_refused.html", problems=problems, shell=_shell()), 422
+    rules = form.rules
+    return _ask(pod_id, lambda conn: checkruns.ask_dry(conn, current_scope(), pod_id, rules))
+
+
+def _ask(pod_id: int, ask: Callable[[sa.Connection], int]) -> ResponseReturnValue:
     try:
         with write(engine_of(), durable=True) as conn:
-            run_id = checkruns.ask_dry(conn, current_scope(), pod_id, form.rules)
+            run_id = ask(conn)
     except TooManyRuns as refused:
-        return answer(429, "too_many_requests", str(refused), retryAfter=_WAIT_S)
+        return _refuse(429, "too_many_requests", refused)
     except Conflict as refused:
-        return answer(409, "conflict", str(refused))
-    return _asked(pod_id, run_id)
-
-
-def _asked(pod_id: int, run_id: int) -> ResponseReturnValue:
+        return _refuse(409, "conflict", refused)
     if "HX-Request" not in request.headers:
         return redirect(f"/pods/{pod_id}/runs/{run_id}", 303)
     with read(engine_of()) as conn:
         view = runview.run_view(conn, current_scope(), pod_id, run_id)
-    return str(fragment("check_run", view))
+    return render_template("pages/checks/asked.html", run=view)
+
+
+def _refuse(status: int, code: str, refused: Conflict) -> ResponseReturnValue:
+    """Say why nothing is run: to scripts beside the button, else on a page."""
+    wait = {"retryAfter": _WAIT_S} if status == 429 else {}
+    if "HX-Request" not in request.headers:
+        return answer(status, code, str(refused), **wait)
+    response = make_response(f"Not run: {escape(str(refused))}.", status)
+    response.headers["HX-Retarget"] = "#runs-said"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
 
 
 def _shell() -> object:
