@@ -3,6 +3,8 @@
 Revision 0003, after 0002.
 """
 
+import re
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -23,6 +25,31 @@ def allow_kinds(kinds: list[str]) -> None:
     with op.batch_alter_table("feed") as batch_op:
         batch_op.drop_constraint(op.f("ck_feed_feedkind"), type_="check")
         batch_op.create_check_constraint(op.f("ck_feed_feedkind"), sa.text(f"kind IN ({listed})"))
+
+
+def never_again(table: str) -> None:
+    """Have SQLite give no id of this table twice: it must be built anew for that.
+
+    From its own text: what Alembic reads of a table lacks the constraints.
+    """
+    conn = op.get_bind()
+    if conn.dialect.name != "sqlite":
+        return
+    told = conn.exec_driver_sql("SELECT type, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL", (table,))
+    texts = [(row.type, row.sql) for row in told]
+    (text,) = (sql for kind, sql in texts if kind == "table")
+    if "AUTOINCREMENT" in text:  # was there before, and was stepped back from
+        return
+    new = re.sub(r"^CREATE TABLE [\"']?\w+[\"']?", f'CREATE TABLE "new_{table}"', text)
+    new = re.sub(rf",\s*CONSTRAINT pk_{table} PRIMARY KEY \(id\)", "", new)
+    new = re.sub(r"\bid INTEGER NOT NULL", "id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", new, count=1)
+    conn.exec_driver_sql(new)
+    conn.exec_driver_sql(f'INSERT INTO "new_{table}" SELECT * FROM "{table}"')
+    conn.exec_driver_sql(f'DROP TABLE "{table}"')
+    conn.exec_driver_sql(f'ALTER TABLE "new_{table}" RENAME TO "{table}"')
+    for kind, sql in texts:
+        if kind != "table":
+            conn.exec_driver_sql(sql)
 
 
 def upgrade() -> None:
@@ -100,7 +127,8 @@ def upgrade() -> None:
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('expires_at', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_policy_drafts_tenant_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_drafts'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_drafts')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('policy_drafts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_policy_drafts_tenant_id'), ['tenant_id'], unique=False)
@@ -214,7 +242,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_saved_views_tenant_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_saved_views_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_views')),
-    sa.UniqueConstraint('tenant_id', 'user_id', 'name', name=op.f('uq_saved_views_tenant_id_user_id_name'))
+    sa.UniqueConstraint('tenant_id', 'user_id', 'name', name=op.f('uq_saved_views_tenant_id_user_id_name')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('saved_views', schema=None) as batch_op:
         batch_op.create_index('uq_saved_views_of_tenant', ['tenant_id', 'name'], unique=True, sqlite_where=sa.text('user_id IS NULL'), postgresql_where=sa.text('user_id IS NULL'))
@@ -233,7 +262,8 @@ def upgrade() -> None:
     sa.Column('answer', JSON, nullable=True),
     sa.Column('done_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['tenant_id', 'pod_id'], ['pods.tenant_id', 'pods.id'], name=op.f('fk_check_runs_tenant_id_pod_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_check_runs'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_check_runs')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('check_runs', schema=None) as batch_op:
         batch_op.create_index('ix_check_runs_asked', ['vantage', 'asked_at'], unique=False, sqlite_where=sa.text("state = 'asked'"), postgresql_where=sa.text("state = 'asked'"))
@@ -291,10 +321,12 @@ def upgrade() -> None:
     with op.batch_alter_table('notices', schema=None) as batch_op:
         batch_op.create_index('ix_notices_pod', ['pod_id', 'at'], unique=False, sqlite_where=sa.text('pod_id IS NOT NULL'), postgresql_where=sa.text('pod_id IS NOT NULL'))
         batch_op.create_index('ix_notices_wider', ['tenant_id', 'incident_id', 'at'], unique=False, sqlite_where=sa.text('pod_id IS NULL'), postgresql_where=sa.text('pod_id IS NULL'))
+    for table in ('cloud_pod_health_checks', 'cloud_pod_auto_heal_events', 'incidents'):
+        never_again(table)
 
 
 def downgrade() -> None:
-    # Pushes that the older program has no word for.
+    # That ids are given once stays: the older program does not mind. Pushes that the older program has no word for.
     op.execute("UPDATE feed SET kind = 'inventory' WHERE kind IN ('switch', 'approval')")
     allow_kinds(OLD_KINDS)
     with op.batch_alter_table('notices', schema=None) as batch_op:

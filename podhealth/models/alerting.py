@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import ChannelKind, IncidentCause, MessageKind, MessageState, NoticeKind, Severity
-from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
+from podhealth.models.base import NEVER_AGAIN, Base, BigId, big_id, only_where, owned_by_pod, word
 
 _OPEN = only_where("recovered_at IS NULL")
 _STILL_IN = only_where("left_at IS NULL")
@@ -28,6 +28,7 @@ class Incident(Base):
         sa.Index("uq_incidents_open", "tenant_id", "cause_key", unique=True, **_OPEN),
         sa.Index("ix_incidents_tenant_opened", "tenant_id", "opened_at"),
         sa.Index("ix_incidents_check_at", "check_at", **only_where("check_at IS NOT NULL")),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = big_id()

@@ -88,6 +88,11 @@ def big_id() -> Mapped[int]:
     return mapped_column(BigId, primary_key=True, autoincrement=True)
 
 
+# For tables whose ids stand in what outlives their rows (history, audit, links): PostgreSQL gives an id once anyway,
+# SQLite would give that of the newest row again when the row is gone.
+NEVER_AGAIN = {"sqlite_autoincrement": True}
+
+
 def only_where(condition: str) -> dict[str, Any]:
     """Return what makes an index one of those rows only for which the condition holds, on both databases."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}

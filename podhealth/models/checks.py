@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import FailClass, HealOn, Kind, Outcome, RunState, Severity, Status
-from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
+from podhealth.models.base import NEVER_AGAIN, Base, BigId, big_id, only_where, owned_by_pod, word
 
 _FAILING = only_where("bad_since IS NOT NULL")
 
@@ -23,6 +23,7 @@ class Check(Base):
         sa.CheckConstraint("timeout_seconds BETWEEN 0.5 AND 60", name="timeout_bounds"),
         sa.CheckConstraint("failure_threshold BETWEEN 1 AND 20", name="failure_bounds"),
         sa.CheckConstraint("success_threshold BETWEEN 1 AND 20", name="success_bounds"),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = big_id()
@@ -112,6 +113,7 @@ class CheckRun(Base):
         owned_by_pod(),
         sa.Index("ix_check_runs_asked", "vantage", "asked_at", **only_where("state = 'asked'")),
         sa.Index("ix_check_runs_at", "asked_at"),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = big_id()

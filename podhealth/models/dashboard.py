@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import Deed, PublicState
-from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
+from podhealth.models.base import NEVER_AGAIN, Base, BigId, big_id, only_where, owned_by_pod, word
 
 
 class SavedView(Base):
@@ -17,6 +17,7 @@ class SavedView(Base):
     __table_args__ = (
         sa.UniqueConstraint("tenant_id", "user_id", "name"),
         sa.Index("uq_saved_views_of_tenant", "tenant_id", "name", unique=True, **only_where("user_id IS NULL")),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = big_id()
@@ -31,6 +32,7 @@ class PolicyDraft(Base):
     """A policy as somebody was about to save it, so that its replay can be shown to others for a day."""
 
     __tablename__ = "policy_drafts"
+    __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = big_id()
     tenant_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("tenants.id"), index=True)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from podhealth.core.words import OPEN_HEAL_STATES, Action, Answer, Gate, HealState, KillScope, Mode, SnoozeHolds
-from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
+from podhealth.models.base import NEVER_AGAIN, Base, BigId, big_id, only_where, owned_by_pod, word
 
 _OPEN = only_where("state IN (" + ", ".join(f"'{s.value}'" for s in OPEN_HEAL_STATES) + ")")
 _NOT_CLOSED = only_where("closed_at IS NULL")
@@ -106,6 +106,7 @@ class Heal(Base):
         sa.Index("ix_heals_step", "next_step_at", **_OPEN),
         sa.Index("ix_heals_open", "tenant_id", "pod_id", **_OPEN),  # or SQLite would read all that a tenant ever had
         sa.UniqueConstraint("idempotency_key"),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = big_id()

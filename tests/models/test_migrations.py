@@ -260,6 +260,15 @@ def test_a_second_open_episode_of_a_pod_cannot_be_stored(engine):
         an_episode(conn, pod_id, policy_id)
 
 
+def test_sqlite_gives_no_id_that_stands_in_history_again(sqlite_engine):
+    with read(sqlite_engine) as conn:
+        texts = conn.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
+    once = {table.name for table in db.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]}
+
+    assert once >= {"cloud_pod_health_checks", "cloud_pod_auto_heal_events", "incidents"}
+    assert {name for name, text in texts if "AUTOINCREMENT" in (text or "")} == once
+
+
 def test_the_names_of_the_revisions_are_those_of_their_files():
     script = ScriptDirectory(str(revision.folder()))
 

@@ -155,6 +155,14 @@ def test_a_deleted_checks_state_goes_with_it(engine, acme, pod_id):
     assert status == Status.UNKNOWN
 
 
+def test_a_new_check_has_nothing_of_a_deleted_ones_past(engine, acme, pod_id):
+    deleted = _put(engine, acme, pod_id).id
+    with write(engine) as conn:
+        checks.delete_check(conn, acme, pod_id, "http")
+
+    assert _put(engine, acme, pod_id).id > deleted
+
+
 def test_every_change_is_told_and_audited_once(engine, acme, pod_id):
     _put(engine, acme, pod_id)
     _put(engine, acme, pod_id, HTTP | {"failureThreshold": 5})
