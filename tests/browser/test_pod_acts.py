@@ -60,6 +60,10 @@ def test_the_acts_are_reached_by_keys_and_heal_now_says_how_things_are_when_it_o
 
     page.set_viewport_size({"width": 390, "height": 800})
     expect(page.get_by_role("button", name="Heal now…")).to_be_hidden()
+    act.click()
+    expect(page.get_by_role("link", name="Stop healing…")).to_be_visible()
+    expect(more).to_be_hidden()
+    press(page, "Escape")
     with write(stage.engine) as conn:
         switch = set_kill_switch(conn, scope, KillScope.POD, db_now(conn) + timedelta(hours=1), "moving", pod_id)
     act.focus()
