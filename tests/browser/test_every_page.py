@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import axe_playwright_python
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from podhealth.core.words import Role
 from podhealth.models import StatusPage, StatusPagePod, db
@@ -38,6 +38,14 @@ OVER = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...do
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5 && one.getClientRects().length
     && !one.closest(".table-wrap, [popover]:not(:popover-open)"))
   .slice(0, 4).map((one) => one.outerHTML.slice(0, 140))"""
+
+# Pictures that keep a colour of the theme where the system has chosen all colours.
+HUES = """() => [...document.querySelectorAll("svg.icon")].filter((one) => one.getClientRects().length
+  && getComputedStyle(one).color !== getComputedStyle(one.parentElement).color).map((one) => one.outerHTML)"""
+
+
+def _size(width: int) -> ViewportSize:
+    return {"width": width, "height": 900}
 
 
 class Place(NamedTuple):
@@ -126,18 +134,22 @@ def test_a_page_is_usable_by_all_and_keeps_to_itself(place: Place, windows: dict
     page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("request", lambda sent: None if sent.url.startswith(place.web.origin) else away.append(sent.url))
     page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_viewport_size(_size(1280))
     answer = page.goto(place.web.origin + address.path)
     assert answer is not None
     page.evaluate(AXE)
     found = {"light": page.evaluate(RUN, None)}
     page.emulate_media(color_scheme="dark")
     found["dark"] = page.evaluate(RUN, ["color-contrast"])
-    page.set_viewport_size({"width": 320, "height": 640})
-    over = page.evaluate(OVER)
+    page.emulate_media(color_scheme="dark", forced_colors="active")
+    hues = page.evaluate(HUES)
+    page.emulate_media(color_scheme="dark", forced_colors="none")
+    # Text of 200 % in 1,280 px is laid out as 640 px are: what turns by width does so by the size of letters.
+    over = {width: page.evaluate(OVER) for width in (768, 640, 320) if not page.set_viewport_size(_size(width))}
 
     assert answer.status < 400 or address.role is None
     assert found == {"light": [], "dark": []}
-    assert over == []
+    assert hues == []
+    assert {at: some for at, some in over.items() if some} == {}
     assert away == []
     assert [line for line in said if "404" not in line] == []
