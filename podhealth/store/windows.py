@@ -7,7 +7,7 @@ What the fields may say is core/window_rules' business. What follows for pods is
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,25 +56,19 @@ def now_open(row: Any, now: datetime) -> Occurrence | None:
 
 
 def times_of(row: Any, since: datetime, until: datetime, now: datetime) -> list[Occurrence]:
-    """Return when a stored window was and will be between two moments, in order, as it is planned now.
+    """Return when a stored window is and will be under way between two moments, in order, as it is planned now.
 
-    What was ended early ends there; before the window was made it never was.
+    When it was, is told by store/windowpast.
     """
-    if not row.enabled:
+    since = max(since, now)
+    if not row.enabled or since >= until:
         return []
-    found = []
-    for one in islice(occurrences(rules_of(row).plan(), since), _MOST_TIMES):
-        if one.since >= until:
-            break
-        is_cut = row.skip_until is not None and one.since <= row.skip_until
-        ends = min(one.until, row.skip_until) if is_cut else one.until
-        if ends > max(row.created_at, since):
-            found.append(Occurrence(one.since, ends))
+    coming = islice(occurrences(plan_of(row), since), _MOST_TIMES)
+    found = list(takewhile(lambda one: one.since < until, coming))
     is_open = now_open(row, now)
-    if is_open is None or is_open.since >= until or is_open.until <= since:
+    if is_open is None or is_open.until <= since:
         return found
-    others = [one for one in found if one.until <= is_open.since or one.since >= is_open.until]
-    return sorted([*others, is_open])
+    return [is_open, *(one for one in found if one.since >= is_open.until)]
 
 
 def get_window(conn: sa.Connection, scope: Scope, window_id: object) -> Row:

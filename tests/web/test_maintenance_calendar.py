@@ -1,6 +1,8 @@
 """The maintenance calendar: a month as a table, in a zone, through changes of the clock; and what is under way now."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +11,12 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.words import Role
-from podhealth.models import Snooze, Window
+from podhealth.models import Snooze
 from podhealth.store import windows
 from podhealth.store.db import db_now, write
 from podhealth.store.tenancy import system_scope
 from tests.support import build
-from tests.support.windowing import a_window
+from tests.support.windowing import a_window, local
 
 NOW = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)
 SUNDAYS = {"name": "network", "starts": "2026-01-04T02:00", "minutes": 120, "recurrence": "FREQ=WEEKLY;BYDAY=SU"}
@@ -32,12 +34,18 @@ class House:
         self.ann, self.vic = (signed_in(one) for one in people)
 
     def window(self, made: str = "2020-01-01", **fields: Any) -> int:
-        with write(self.engine) as conn:
-            zone = {"zone": "Europe/Berlin"} | fields
-            row = a_window(conn, system_scope(self.tenant_id), zone.pop("begins_in", timedelta(0)), **zone)
-            at = datetime.fromisoformat(made).replace(tzinfo=UTC)
-            conn.execute(sa.update(Window).where(Window.id == row.id).values(created_at=at))
-            return int(row.id)
+        given = {"zone": "Europe/Berlin"} | fields
+        given = {"starts": local(NOW, given["zone"])} | given
+        with self.at(f"{made}T00:00"), write(self.engine) as conn:
+            return int(a_window(conn, system_scope(self.tenant_id), **given).id)
+
+    @contextmanager
+    def at(self, moment: str) -> Iterator[None]:
+        """Have the clock show that time of UTC in the block."""
+        before = clock.shifted()
+        clock.shift(before + datetime.fromisoformat(moment).replace(tzinfo=UTC) - clock.utcnow())
+        yield
+        clock.shift(before)
 
     def snooze(self, *, begins_in: timedelta = timedelta(0), lasts: timedelta, reason: str = "moved") -> None:
         with write(self.engine) as conn:
@@ -61,7 +69,7 @@ def cells(page: str) -> dict[str, list[str]]:
     for cell in re.findall(r'<td class="day.*?</td>', page, re.S):
         day = re.search(r'<time class="day-name" datetime="([^"]+)"', cell)
         assert day
-        entries = re.findall(r'<span class="span">([^<]*)</span>\s*([^<]*)</a>', cell)
+        entries = re.findall(r'<span class="span">([^<]*)</span>\s*([^<]*)<', cell)
         found[day[1]] = [" ".join(entry).strip() for entry in entries]
     return found
 
@@ -175,6 +183,34 @@ def test_what_was_before_a_window_was_made_or_after_it_was_ended_is_not_shown(ho
     assert days["2026-11-23"] == ["11:00–13:00 kernel update"]
     assert days["2026-11-24"] == ["11:00–12:00 kernel update"]
     assert days["2026-11-25"] == ["11:00–13:00 kernel update"]
+
+
+def test_past_days_show_what_was_in_force_then_whatever_was_changed_or_deleted_since(house, signed_in) -> None:
+    daily = {"zone": "UTC", "starts": "2026-01-01T02:00", "minutes": 60, "recurrence": "FREQ=DAILY"}
+    moved, gone = house.window(made="2026-11-02", **daily), house.window(made="2026-11-02", **daily | {"name": "<b>"})
+    scope = system_scope(house.tenant_id)
+    changes = {
+        "2026-11-04T02:30": lambda conn: windows.save_window(conn, scope, {"minutes": 120}, moved),
+        "2026-11-05T12:00": lambda conn: windows.save_window(
+            conn, scope, {"starts": "2026-01-01T20:00", "name": "disks"}, moved
+        ),
+        "2026-11-04T02:45": lambda conn: windows.delete_window(conn, scope, gone),
+    }
+    for at, change in sorted(changes.items()):
+        with house.at(at), write(house.engine) as conn:
+            change(conn)
+    with write(house.engine) as conn:
+        zoe = build.a_user(conn, build.a_tenant(conn, "zeta"), "zoe", Role.ADMIN)
+    page = house.page("?zone=UTC")
+    days = planned(page)
+
+    assert days["2026-11-02"] == ["02:00–03:00 &lt;b&gt;", "02:00–03:00 kernel update"]
+    assert days["2026-11-04"] == ["02:00–02:45 &lt;b&gt;", "02:00–04:00 kernel update"]
+    assert days["2026-11-05"] == ["02:00–04:00 kernel update", "20:00–22:00 disks"]
+    assert days["2026-11-06"] == days["2026-12-06"] == ["20:00–22:00 disks"]
+    assert page.count(", deleted since</span>") == 3
+    assert f"/maintenance/{gone}" not in page
+    assert not planned(signed_in(zoe).get("/maintenance?zone=UTC").text)
 
 
 def test_snoozes_are_thin_entries_and_those_made_at_once_are_one(house) -> None:

@@ -4,7 +4,7 @@ What the address asks for is read here too: month, view and zone; what it cannot
 """
 
 from calendar import Calendar
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from podhealth.core.window_rules import is_zone
 from podhealth.core.windows import Occurrence
 from podhealth.store import windows
+from podhealth.store.windowpast import PastWindow
 from podhealth.store.windowview import Snoozed
 
 MOST_ENTRIES = 4
@@ -72,10 +73,13 @@ def _month(text: str) -> date | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A window or a snooze on one day. ``edge``: whether it is there from the day before, to the day after, or both."""
+    """A window or a snooze on one day. ``edge``: whether it is there from the day before, to the day after, or both.
+
+    ``path`` is null for a window that was deleted since.
+    """
 
     key: str
-    path: str
+    path: str | None
     name: str
     when: str
     utc: str
@@ -129,7 +133,7 @@ class _Span(NamedTuple):
     since: datetime
     until: datetime
     key: str
-    path: str
+    path: str | None
     name: str
     about: str
     is_open: bool
@@ -137,11 +141,21 @@ class _Span(NamedTuple):
 
 
 def month_view(
-    asked: Asked, rows: Sequence[Any], pods: Sequence[int], snoozes: Iterable[Snoozed], now: datetime
+    asked: Asked,
+    rows: Sequence[Any],
+    pods: Sequence[int],
+    past: Iterable[PastWindow],
+    snoozes: Iterable[Snoozed],
+    now: datetime,
 ) -> Month:
-    """Return the month with what is on each of its days, in order of the begins, snoozes after windows."""
+    """Return the month with what is on each of its days, in order of the begins, snoozes after windows.
+
+    ``past`` is what was on the days before now, ``rows`` with their ``pods`` what is planned from now on.
+    """
     since, until = asked.span()
     spans = [span for row, count in zip(rows, pods, strict=True) for span in _windows(row, count, since, until, now)]
+    under_way = {span.key for span in spans if span.is_open}
+    spans += [span for one in past for span in _past(one, now, under_way)]
     spans += [_snooze(number, one, now) for number, one in enumerate(snoozes)]
     today = now.astimezone(asked.zone).date()
     on: dict[date, list[Entry]] = {day: [] for week in asked.days() for day in week}
@@ -178,6 +192,16 @@ def _windows(row: Any, pods: int, since: datetime, until: datetime, now: datetim
         _Span(*one, f"w{row.id}", f"/maintenance/{row.id}", row.name, about, one.since <= now < one.until, False)
         for one in windows.times_of(row, since, until, now)
     ]
+
+
+def _past(one: PastWindow, now: datetime, under_way: Collection[str]) -> Iterator[_Span]:
+    path = None if one.is_deleted else f"/maintenance/{one.window_id}"
+    about = "deleted since" if one.is_deleted else ""
+    for number, was in enumerate(one.times):
+        # One that goes on is shown with its end.
+        if was.until < now or f"w{one.window_id}" not in under_way:
+            key = f"p{one.window_id}-{number}"
+            yield _Span(was.since, was.until, key, path, was.name, about, False, False)
 
 
 def _snooze(number: int, one: Snoozed, now: datetime) -> _Span:

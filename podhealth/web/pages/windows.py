@@ -16,7 +16,7 @@ from podhealth.core.recurrence import DAYS
 from podhealth.core.window_rules import window_fields
 from podhealth.core.words import Role
 from podhealth.live.render import fragment
-from podhealth.store import inventory, reach, windownames, windows, windowview
+from podhealth.store import inventory, reach, windownames, windowpast, windows, windowview
 from podhealth.store.db import db_now, read
 from podhealth.store.zones import zone_of
 from podhealth.web.access import allows
@@ -46,6 +46,7 @@ def list_windows() -> ResponseReturnValue:
         rows = windows.list_windows(conn, scope)
         pods = windows.pods_meant(conn, scope, [windows.rules_of(row) for row in rows])
         asked = calendar.read_asked(request.args, shell.now, zone_of(conn, scope))
+        past = windowpast.windows_in_force(conn, scope, *asked.span(), shell.now)
         snoozes = windowview.snoozes_between(conn, scope, *asked.span())
         shown = windowview.window_rows(conn, scope, shell.now, rows, pods)
     last = max(1, -(-len(shown) // A_PAGE))
@@ -58,7 +59,7 @@ def list_windows() -> ResponseReturnValue:
         windows=shown[(page - 1) * A_PAGE : page * A_PAGE],
         pager=pager_of(len(shown), "window", page, last, path + ("&" if "?" in path else "?")),
         under_way=windowview.windows_now(shown),
-        month=calendar.month_view(asked, rows, pods, snoozes, shell.now),
+        month=calendar.month_view(asked, rows, pods, past, snoozes, shell.now),
         asked=asked,
         weekdays=calendar.WEEKDAYS,
         zones=sorted({asked.own_zone.key, asked.zone.key, "UTC", *(row.zone for row in rows)}),
