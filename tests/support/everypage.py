@@ -33,6 +33,7 @@ LOOKS = {
     "policies.show": ("tab=pods", "tab=replay", "tab=versions", "tab=effect"),
     "ops.show": ("tab=workers", "tab=vantages", "tab=breakers", "tab=queues", "tab=tenants"),
     "windows.list": ("view=list",),
+    "checks.new": ("kind=http",),
     "pods.show": ("range=30d", "events=heals", "range=7d&at=2026-01-31T00:00:00Z"),
 }
 
