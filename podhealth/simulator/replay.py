@@ -39,6 +39,9 @@ _NOT_ASKED = frozenset(
 _WAITING = (Gate.BREAKER, Gate.BUDGET, Gate.CONCURRENCY)
 
 
+Look = Callable[[], None]
+
+
 class Held(NamedTuple):
     """How often and for how long a gate would have held."""
 
@@ -73,8 +76,9 @@ class Replay:
     """One run of a policy over pods. ``checks``: those by which troubles were seen, by id."""
 
     def __init__(
-        self, rules: PolicyRules, pods: Sequence[PodPast], checks: dict[int, Watcher], begin: int, end: int
+        self, rules: PolicyRules, pods: Sequence[PodPast], checks: dict[int, Watcher], begin: int, end: int, look: Look
     ) -> None:
+        self._look = look
         self._is_off = rules.effective_mode == Mode.OFF
         self._rules = replace(rules, mode=Mode.AUTO, enabled=True)
         self._checks, self._begin, self._end = checks, begin, end
@@ -102,6 +106,7 @@ class Replay:
             at, _, do = heappop(self._queue)
             if at >= self._end:
                 break
+            self._look()
             do(at)
         for pod in list(self._brakes.in_trouble.values()):
             self._over(pod, self._end)
@@ -278,6 +283,16 @@ class Replay:
         )
 
 
-def replay(rules: PolicyRules, pods: Sequence[PodPast], checks: dict[int, Watcher], begin: int, end: int) -> Replayed:
-    """Return what ``rules`` would have done between two moments to pods with this past (see the module)."""
-    return Replay(rules, pods, checks, begin, end).run()
+def replay(
+    rules: PolicyRules,
+    pods: Sequence[PodPast],
+    checks: dict[int, Watcher],
+    begin: int,
+    end: int,
+    look: Look = lambda: None,
+) -> Replayed:
+    """Return what ``rules`` would have done between two moments to pods with this past (see the module).
+
+    ``look`` is called before each event, and may end it all by what it raises.
+    """
+    return Replay(rules, pods, checks, begin, end, look).run()

@@ -5,7 +5,7 @@ Read in a few plain queries however many pods there are; what the policy would h
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, NamedTuple
@@ -65,25 +65,30 @@ def pasts_of(
     now: datetime,
     most: int = MOST_PODS,
     troubles: int = MOST_TROUBLES,
+    look: Callable[[], None] = lambda: None,
 ) -> Pasts:
     """Return the last 30 days of the pods that ``draft`` would govern as ``policy_id``; the oldest ``most`` pods.
 
-    Fewer days where there are more than ``troubles`` troubles in them: ``begin`` says since when.
+    Fewer days where there are more than ``troubles`` troubles in them: ``begin`` says since when. ``look`` is called
+    between the reads and the pods, and may end it all by what it raises.
     """
     since, end = to_us(now - timedelta(days=DAYS)), to_us(now)
     heads = _heads(conn, scope)
     governs = governed_by(conn, scope, draft, policy_id)
     mine = [head for head in heads if governs(head.policy_id, head.tags)]
     kept = {head.id: head for head in mine[:most]}
+    look()
     turns = _turns(conn, since, kept)
+    look()
     phases = _phase_turns(conn, since, kept)
+    look()
     heals: dict[int, list[RecordedHeal]] = defaultdict(list)
     for pod_id, at, action in conn.execute(_HEALS, {"tenant": scope.tenant_id, "since": since}).all():
         heals[pod_id].append(RecordedHeal(at, _ACTIONS[action]))
-    pods = [
-        _past(head, turns.get(pod_id, ()), phases.get(pod_id, ()), heals.get(pod_id, ()), (since, end))
-        for pod_id, head in kept.items()
-    ]
+    pods = []
+    for pod_id, head in kept.items():
+        look()
+        pods.append(_past(head, turns.get(pod_id, ()), phases.get(pod_id, ()), heals.get(pod_id, ()), (since, end)))
     pods, begin = shortened(pods, since, troubles)
     wanted = {trouble.check_id for pod in pods for trouble in pod.troubles if trouble.check_id is not None}
     return Pasts(pods, _checks(conn, scope, wanted), begin, end, len(mine), sum(map(len, turns.values())))

@@ -5,12 +5,14 @@ has one running and few waiting, and more are refused at once: whatever one tena
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from podhealth import clock
 from podhealth.core.errors import Conflict
+
+_LOOK_EVERY_S = 0.25
 
 
 @dataclass
@@ -29,8 +31,8 @@ class Turns:
         self._tenants: dict[int, _OfTenant] = {}
 
     @contextmanager
-    def turn(self, tenant_id: int, wait_s: float) -> Iterator[None]:
-        """Wait for a turn and keep it.
+    def turn(self, tenant_id: int, wait_s: float, look: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Wait for a turn and keep it; ``look`` is called while it waits, and may end that by what it raises.
 
         Raises Conflict where it does not come within ``wait_s``, or at once where too many of the tenant wait.
         """
@@ -38,7 +40,7 @@ class Turns:
         tenant = self._come(tenant_id)
         try:
             # The tenant's own turn first: of each tenant at most one then waits for a free place.
-            with _taken(tenant.turn, until), _taken(self._free, until):
+            with _taken(tenant.turn, until, look), _taken(self._free, until, look):
                 yield
         finally:
             self._go(tenant_id)
@@ -65,9 +67,11 @@ class Turns:
 
 
 @contextmanager
-def _taken(what: "threading.Lock | threading.Semaphore", until: float) -> Iterator[None]:
-    if not what.acquire(timeout=max(until - clock.monotonic(), 0.0)):
-        raise Conflict("another replay is under way; try again in a moment")
+def _taken(what: "threading.Lock | threading.Semaphore", until: float, look: Callable[[], None]) -> Iterator[None]:
+    while not what.acquire(timeout=min(max(until - clock.monotonic(), 0.0), _LOOK_EVERY_S)):
+        look()
+        if clock.monotonic() >= until:
+            raise Conflict("another replay is under way; try again in a moment")
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """The replay of a policy on its page and by the API: what it would have done in the last 30 days, nothing stored."""
 
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from podhealth.models import PolicyDraft
 from podhealth.store import policy_drafts, retention
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
-from podhealth.web import replaying
+from podhealth.web import caller, replaying
 from tests.support import rows
 from tests.support.build import a_heal, a_policy
 from tests.support.cast import Caller
@@ -118,6 +119,37 @@ def test_two_replays_at_once_wait_for_each_other_and_not_for_ever(
         answer = replay(adam)
 
     assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("leaves", "status"),
+    [
+        pytest.param(lambda far: far.close(), 409, id="closed"),
+        pytest.param(lambda far: None, 200, id="waits"),
+        pytest.param(lambda far: far.send(b"GET /pods HTTP/1.1"), 200, id="asks for more meanwhile"),
+    ],
+)
+def test_a_replay_ends_soon_after_its_browser_has_given_it_up(
+    adam: Caller,  # noqa: F811
+    acme: Scope,  # noqa: F811
+    engine: sa.Engine,
+    outages: int,
+    monkeypatch: pytest.MonkeyPatch,
+    leaves: Any,
+    status: int,
+) -> None:
+    monkeypatch.setattr(caller, "LOOK_EVERY_S", 0.0)
+    near, far = socket.socketpair()
+    with near, far:
+        leaves(far)
+        asked = NEW | {"selector": "", "isDefault": "on"}
+        headers, environ = {"HX-Request": "true"}, {"gunicorn.socket": near}
+        answer = adam.post("/policies/replay", data=asked, headers=headers, environ_overrides=environ)
+    with read(engine) as conn:
+        kept = conn.scalar(sa.select(sa.func.count()).select_from(PolicyDraft))
+
+    assert (answer.status_code, kept) == (status, 1 if status == 200 else 0)
+    assert replaying._TURNS.asked_by(acme.tenant_id) == 0
 
 
 # Against the stored policy, in time

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from podhealth.core.errors import Conflict
+from podhealth.web.caller import Gone
 from podhealth.web.replay_turns import Turns
 from tests.support.wait import wait_for
 
@@ -54,6 +55,18 @@ def test_a_tenant_with_one_running_and_two_waiting_is_refused_at_once_and_others
         thread.join(10)
     assert len(done) == 2
     assert turns.asked_by(ACME) == 0
+
+
+def test_who_gives_up_while_waiting_leaves_the_place_to_others() -> None:
+    turns = Turns(at_once=2, asking=2)
+
+    def look() -> None:
+        raise Gone
+
+    with turns.turn(ACME, 0):
+        with pytest.raises(Gone), turns.turn(ACME, 60, look):
+            pass
+        assert turns.asked_by(ACME) == 1
 
 
 def test_a_turn_that_fails_is_given_back() -> None:
