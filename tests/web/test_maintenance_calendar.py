@@ -208,7 +208,7 @@ def test_past_days_show_what_was_in_force_then_whatever_was_changed_or_deleted_s
     assert days["2026-11-04"] == ["02:00–02:45 &lt;b&gt;", "02:00–04:00 kernel update"]
     assert days["2026-11-05"] == ["02:00–04:00 kernel update", "20:00–22:00 disks"]
     assert days["2026-11-06"] == days["2026-12-06"] == ["20:00–22:00 disks"]
-    assert page.count(", deleted since</span>") == 3
+    assert page.count("Deleted since: </span>") == 3
     assert f"/maintenance/{gone}" not in page
     assert not planned(signed_in(zoe).get("/maintenance?zone=UTC").text)
 
