@@ -48,6 +48,7 @@ _SET = Rule(Door.PAGE, Role.ADMIN)
 _SELF = Rule(Door.PAGE, Role.VIEWER, is_of_tenant=False)
 _FIRST = _SELF._replace(opens_without_factor=True)
 _OPERATE = Rule(Door.PAGE, Role.PLATFORM, is_of_tenant=False)
+_OPERATE_BY_API = _OPERATE._replace(door=Door.API)
 _READ = Rule(Door.API, Role.VIEWER)
 _WRITE = Rule(Door.API, Role.ADMIN)
 _DO = Rule(Door.API, Role.OPERATOR)
@@ -253,6 +254,13 @@ RULES: dict[str, Rule] = {
     "api.show_incident": _READ,
     "api.acknowledge_incident": _DO,
     "api.unacknowledge_incident": _DO,
+    "api.add_note": _DO,
+    "api.public_texts": _READ,
+    "api.tell_visitors": _DO,
+    "api.list_nodes": _OPERATE_BY_API,
+    "api.add_node": _OPERATE_BY_API,
+    "api.change_node": _OPERATE_BY_API,
+    "api.remove_node": _OPERATE_BY_API,
     "api.heartbeat": Rule(Door.AGENT, None),
     "sockets.live": Rule(Door.SOCKET, Role.VIEWER),
 }

@@ -24,7 +24,7 @@ from werkzeug.test import TestResponse
 from podhealth import clock
 from podhealth.core.channel_fields import Platform
 from podhealth.core.words import FeedKind, HealState, Role
-from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Pod, Session, Snooze
+from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Node, Pod, Session, Snooze
 from podhealth.store import accounts, channels, checkruns, decisions, feed, members, walllinks, windows
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
@@ -66,6 +66,7 @@ class House(NamedTuple):
     tokens: dict[str, str]
     window_id: int
     gone_window_id: int
+    shared_node_id: int  # the platform's, owned by no tenant
 
     @property
     def check_id(self) -> int:
@@ -222,6 +223,8 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         pod_id = a_pod(conn, tenant_id, f"{canary}-pod", tags=[f"{canary}-tag"], status="unhealthy")
         checks, heal_id = _troubled(conn, tenant_id, pod_id, policy_id, canary)
         planned = _windows(conn, tenant_id, canary)
+        shared = sa.insert(Node).values(name=f"shared-{tenant_id}", address="10.9.0.1", created_at=clock.utcnow())
+        shared_node_id = conn.execute(shared.returning(Node.id)).scalar_one()
         _channel(conn, tenant_id, canary)
         members.invite(conn, system_scope(tenant_id), f"{canary}@new.example", Role.VIEWER, False)
         checkruns.ask(conn, system_scope(tenant_id), pod_id, checks["http"])
@@ -243,6 +246,7 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         users,
         tokens,
         *planned,
+        shared_node_id,
     )
 
 

@@ -13,6 +13,7 @@ from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     heals,
     heartbeats,
     incidents,
+    nodes,
     overview,
     pods,
     policies,

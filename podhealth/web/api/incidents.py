@@ -7,12 +7,15 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError, NotFound
-from podhealth.store import acknowledging
+from podhealth.core.fields import text
+from podhealth.models import Incident
+from podhealth.store import acknowledging, publictexts
 from podhealth.store.db import db_now, read, write
-from podhealth.store.incidentlog import STATES, IncidentRow, Wish, incident_rows
+from podhealth.store.incidentlog import STATES, IncidentRow, Wish, incident_rows, incidents_of
 from podhealth.store.incidentpage import IncidentPage, incident_page
+from podhealth.store.tenancy import get_own
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, query_text, refuse_unknown
+from podhealth.web.api.body import json_object, query_text, refuse_unknown, take_number
 from podhealth.web.api.shapes import iso
 from podhealth.web.incident_cursor import place_after, place_of
 from podhealth.web.installed import engine_of
@@ -64,6 +67,49 @@ def unacknowledge_incident(incident_id: int) -> ResponseReturnValue:
         acknowledging.unacknowledge(conn, current_scope(), incident_id)
     tell_browsers()
     return _whole(incident_id)
+
+
+@api.post("/incidents/<id:incident_id>/notes")
+def add_note(incident_id: int) -> ResponseReturnValue:
+    """Write a note into the incident's log."""
+    with read(engine_of()) as conn:
+        get_own(conn, current_scope(), Incident, incident_id, "incident")
+    fields = json_object(request)
+    refuse_unknown(fields, frozenset({"text"}))
+    with write(engine_of(), durable=True) as conn:
+        acknowledging.add_note(conn, current_scope(), incident_id, fields.get("text", ""))
+    tell_browsers()
+    return _whole(incident_id), 201
+
+
+@api.get("/incidents/<id:incident_id>/public")
+def public_texts(incident_id: int) -> dict[str, Any]:
+    """Answer what visitors of the status page see of the incident."""
+    return _public(incident_id)
+
+
+@api.post("/incidents/<id:incident_id>/public")
+def tell_visitors(incident_id: int) -> ResponseReturnValue:
+    """Say something to visitors; with ``newestId``, the newest text that is known, only where nobody else has since."""
+    with read(engine_of()) as conn:
+        get_own(conn, current_scope(), Incident, incident_id, "incident")
+    fields = json_object(request)
+    seen_id, said = take_number(fields, "newestId"), text("text", fields.get("text"), publictexts.LONGEST_TEXT)
+    refuse_unknown(fields, frozenset({"state", "text"}))
+    with write(engine_of(), durable=True) as conn:
+        publictexts.write(conn, current_scope(), incident_id, fields.get("state"), said, seen_id)
+    tell_browsers()
+    return _public(incident_id), 201
+
+
+def _public(incident_id: int) -> dict[str, Any]:
+    with read(engine_of()) as conn:
+        row = incidents_of(conn, current_scope().tenant_id, [incident_id], db_now(conn)).get(incident_id)
+        if row is None:
+            raise NotFound("there is no such incident")
+        view = publictexts.public_view(conn, current_scope().tenant_id, row)
+    texts = [{"id": t.text_id, "state": t.state.value, "text": t.text, "at": iso(t.at)} for t in view.texts]
+    return {"isSeen": view.is_seen, "path": view.path, "services": list(view.labels), "texts": texts}
 
 
 def _until(value: object) -> datetime | None:

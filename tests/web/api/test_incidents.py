@@ -114,3 +114,45 @@ def test_what_is_over_cannot_be_taken_on(site):
     incident_id = an_open_one(site, recovered_at=clock.utcnow())
 
     assert site.program("operator").post(f"/api/incidents/{incident_id}/acknowledge", json={}).status_code == 409
+
+
+def test_a_note_stands_in_the_log_with_who_wrote_it(site):
+    incident_id = an_open_one(site)
+
+    noted = site.program("operator").post(f"/api/incidents/{incident_id}/notes", json={"text": "disk swapped"})
+
+    assert noted.status_code == 201
+    assert [(line["kind"], "disk swapped" in line["text"]) for line in noted.json["log"]] == [("noted", True)]
+
+
+def test_visitors_are_told_by_program_and_nobody_writes_over_what_was_not_read(site):
+    incident_id = an_open_one(site)
+    program, path = site.program("operator"), f"/api/incidents/{incident_id}/public"
+
+    first = program.post(path, json={"state": "identified", "text": "A disk is full.", "newestId": 0})
+    late = program.post(path, json={"state": "resolved", "text": "All is well.", "newestId": 0})
+    seen = site.program("viewer").get(path).json
+
+    assert first.status_code == 201
+    assert late.status_code == 409
+    assert [(one["state"], one["text"]) for one in seen["texts"]] == [("identified", "A disk is full.")]
+    assert (seen["isSeen"], seen["path"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("notes", {}, "text"),
+        ("notes", {"text": "x" * 501}, "text"),
+        ("notes", {"text": "x", "txet": 1}, "txet"),
+        ("public", {"state": "odd", "text": "x"}, "state"),
+        ("public", {"state": "resolved"}, "text"),
+        ("public", {"state": "resolved", "text": 7}, "text"),
+        ("public", {"state": "resolved", "text": "x", "newestId": "1"}, "newestId"),
+        ("public", {"state": "resolved", "text": "x", "by": "me"}, "by"),
+    ],
+)
+def test_a_bad_note_or_text_is_refused_by_its_field(site, path, body, field):
+    answer = site.program("operator").post(f"/api/incidents/{an_open_one(site)}/{path}", json=body)
+
+    assert (answer.status_code, answer.json["field"]) == (422, field)
