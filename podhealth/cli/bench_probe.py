@@ -84,7 +84,8 @@ def _is_up(place: Place, probe_workers: int) -> bool:
     is_web_up = place.web_answers()
     with read(place.engine) as conn:
         roles = sorted(worker.role for worker in workers.living(conn))
-    return roles == sorted(["scheduler", "worker", *["probe"] * probe_workers]) and is_web_up
+    wanted = ["scheduler", "web", "worker", *["probe"] * probe_workers]
+    return roles == sorted(wanted) and is_web_up
 
 
 def _watch(place: Place, ledger: Ledger, for_s: float) -> None:
