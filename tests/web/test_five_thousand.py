@@ -22,7 +22,8 @@ from podhealth.store.checkstrips import MOST_ROWS
 from podhealth.store.db import make_engine, write
 from podhealth.web.installed import installed
 from tests.support import everypage
-from tests.support.cast import Caller, House, a_house, a_platform_session, a_session, an_app
+from tests.support.apps import an_app
+from tests.support.cast import Caller, House, a_house, a_platform_session, a_session
 from tests.support.databases import compiling_once
 from tests.support.everypage import Address
 from tests.support.many import STRIDE, multiply

@@ -20,7 +20,8 @@ from podhealth.models import db
 from podhealth.store.db import make_engine
 from podhealth.web.access import RULES, Door, allows
 from tests.support import everypage
-from tests.support.cast import Caller, a_house, a_platform_session, a_session, an_app
+from tests.support.apps import an_app
+from tests.support.cast import Caller, a_house, a_platform_session, a_session
 from tests.support.databases import compiling_once
 
 pytestmark = pytest.mark.slow
