@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from podhealth.store.statuspages import Page, Shown
 
-_LONGEST_ADDED = 2_000
+_LONGEST_ADDED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
