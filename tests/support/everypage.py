@@ -25,6 +25,7 @@ _NO_PAGES = frozenset(
         "public.feed",
         "pods.ask_bulk",
         "pods.drift",
+        "pods.ask_heal",
     }
 )
 # Other looks of pages, by the endpoint and the query.

@@ -108,7 +108,7 @@ def test_the_list_asks_no_more_for_more_windows(house, app, count_queries) -> No
     for n in range(12):
         house.window(name=f"window {n}", starts="2020-01-01T00:00")
 
-    with count_queries(installed(app).engine, at_most=14):
+    with count_queries(installed(app).engine, at_most=16):
         assert house.ann.get("/maintenance").status_code == 200
 
 
