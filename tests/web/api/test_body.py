@@ -81,12 +81,12 @@ def test_the_charset_beside_the_content_type_does_not_matter():
 
 def test_many_names_and_one_twice_are_seen_quickly():
     names = ",".join(f'"{number}":0' for number in range(7_000))
-    begun = time.perf_counter()
+    begun = time.thread_time()  # the thread's own: other processes may keep it waiting
 
     with pytest.raises(InputError, match="6999: is given twice"):
         json_object(_request(f'{{{names},"6999":1}}'.encode()))
 
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(
