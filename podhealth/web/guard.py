@@ -120,25 +120,26 @@ def _who_are_you(door: Door) -> ResponseReturnValue:
     where = "/sign-in"
     if request.method in ("GET", "HEAD") and request.path != "/":
         where += "?next=" + quote(request.full_path.rstrip("?"), safe="/?=")
-    if "HX-Request" in request.headers:
-        return Response(status=401, headers={"HX-Redirect": where})
-    return redirect(where, 303)
+    return _lead_to(where, 401)
 
 
 def _set_up_first(door: Door) -> ResponseReturnValue:
     if door is not Door.PAGE:
         return answer(403, "second_factor", "Set up the second factor first")
-    if "HX-Request" in request.headers:
-        return Response(status=403, headers={"HX-Redirect": SECOND_FACTOR})
-    return redirect(SECOND_FACTOR, 303)
+    return _lead_to(SECOND_FACTOR, 403)
 
 
 def _choose_a_tenant(door: Door) -> ResponseReturnValue:
     if door is not Door.PAGE:
         return answer(409, "no_tenant", "Look into a tenant first")
+    return _lead_to(OPERATION, 409)
+
+
+def _lead_to(where: str, status: int) -> ResponseReturnValue:
+    """Send a person there; a part of a page would be swapped by what stands there, so the whole page goes."""
     if "HX-Request" in request.headers:
-        return Response(status=409, headers={"HX-Redirect": OPERATION})
-    return redirect(OPERATION, 303)
+        return Response(status=status, headers={"HX-Redirect": where})
+    return redirect(where, 303)
 
 
 __all__ = ["CSRFError", "csrf", "install"]

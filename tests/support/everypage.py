@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from flask import Flask
 
 from podhealth.core.words import Role
+from podhealth.models import db
 from podhealth.web.access import RULES, Door
 from podhealth.web.ids import IdConverter
+from tests.support.cast import House
 
 # Files, answers for programs, and addresses that only send people on.
 _NO_PAGES = frozenset(
@@ -63,3 +66,14 @@ def addresses(app: Flask, id_of: Callable[[str], object], text_of: Callable[[str
         yield Address(name, endpoint, path, rule.role)
         for look in LOOKS.get(endpoint, ()):
             yield Address(f"{name}-{look.replace('=', '-')}", endpoint, f"{path}?{look}", rule.role)
+
+
+def id_of(engine: sa.Engine, house: House, noun: str) -> Any:
+    """Return the id of one such thing of the house: the one it is known by, else its oldest; 1 where it has none."""
+    known = getattr(house, f"{noun}_id", None)
+    for mapper in db.Model.registry.mappers if known is None else ():
+        table = mapper.local_table
+        if mapper.class_.__name__.lower().endswith(noun) and {"tenant_id", "id"} <= set(table.c.keys()):
+            with engine.connect() as conn:
+                known = conn.scalar(sa.select(sa.func.min(table.c.id)).where(table.c.tenant_id == house.tenant_id))
+    return known or 1

@@ -4,19 +4,18 @@ button, and the other way round: whatever a role may do has its button on one of
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from podhealth.core.words import Role
-from podhealth.models import db
 from podhealth.store.db import make_engine
 from podhealth.web.access import RULES, Door, allows
 from tests.support import everypage
@@ -101,20 +100,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> I
     shutil.copyfile(_sqlite_template, path)
     engine = compiling_once(make_engine(f"sqlite:///{path}"))
     house = a_house(engine, "acme", PEOPLE)
-
-    def id_of(noun: str) -> Any:
-        known = getattr(house, f"{noun}_id", None)
-        for mapper in db.Model.registry.mappers if known is None else ():
-            table = mapper.local_table
-            if mapper.class_.__name__.lower().endswith(noun) and {"tenant_id", "id"} <= set(table.c.keys()):
-                with engine.connect() as conn:
-                    known = conn.scalar(sa.select(sa.func.max(table.c.id)).where(table.c.tenant_id == house.tenant_id))
-        return known or 1
-
     app = an_app(f"sqlite:///{path}")
     callers = {role: Caller(app, session=a_session(engine, house.people[name])) for name, role in PEOPLE.items()}
     callers[Role.PLATFORM] = Caller(app, session=a_platform_session(engine, house.tenant_id))
-    yield Place(app, tuple(everypage.addresses(app, id_of, lambda *_: "x")), callers)
+    yield Place(app, tuple(everypage.addresses(app, partial(everypage.id_of, engine, house), lambda *_: "x")), callers)
     engine.dispose()
 
 
