@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The gate lets the heal pass; ``inputs`` is what it looked at."""
+    """The gate lets the heal pass; ``inputs`` is what it looked at: what JSON holds, and moments."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -34,4 +34,5 @@ class Closed:
 
 def clock_text(moment: datetime) -> str:
     """Return a time of day in UTC as hold texts name it, with seconds where there are some."""
-    return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
+    hours = f"{moment.hour:02}:{moment.minute:02}"
+    return f"{hours}:{moment.second:02}" if moment.second else hours

@@ -34,7 +34,11 @@ class Asked:
         row: dict[str, Any] = {"gate": self.gate.value, "open": isinstance(self.answer, Open)}
         if isinstance(self.answer, Closed):
             row |= {"reason": self.answer.reason, "card": self.answer.card}
-        return row | {"inputs": dict(self.answer.inputs)}
+        return row | {"inputs": {name: _plain(value) for name, value in self.answer.inputs.items()}}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a gate looked at
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True, slots=True)

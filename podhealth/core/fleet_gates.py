@@ -23,7 +23,7 @@ def node(facts: Facts) -> Open | Closed:
         return Open()
     name, since = facts.node.name, clock_text(facts.node.since)
     reason = f"Node {name} has been unreachable since {since} UTC: {facts.node.reason}"[:300]
-    inputs = {"node": name, "since": facts.node.since.isoformat()}
+    inputs = {"node": name, "since": facts.node.since}
     return Closed(reason, f"Node {name} unreachable", None, inputs)
 
 
@@ -33,7 +33,7 @@ def blind(facts: Facts) -> Open | Closed:
         return Open()
     since = clock_text(facts.blind.since)
     reason = f"Vantage {facts.blind.vantage} has been blind since {since} UTC: {facts.blind.reason}"[:300]
-    inputs = {"vantage": facts.blind.vantage, "since": facts.blind.since.isoformat()}
+    inputs = {"vantage": facts.blind.vantage, "since": facts.blind.since}
     return Closed(reason, f"Vantage {facts.blind.vantage} is blind", None, inputs)
 
 

@@ -6,7 +6,7 @@ not computed. Texts name absolute times, so that they stay true once stored.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from podhealth.core.answers import Closed, Open, clock_text
@@ -24,10 +24,6 @@ from podhealth.core.words import Action, DesiredState, Gate, HealState, KillScop
 ASK_PROVIDER_AGAIN = timedelta(seconds=30)
 # The lock by which a provider tells that another healer owns the guest.
 HA = "ha"
-
-
-def _when(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 def running(facts: Facts) -> Open | Closed:
@@ -63,7 +59,7 @@ def kill_switch(facts: Facts) -> Open | Closed:
         return Open()
     where = "everywhere" if switch.scope == KillScope.SYSTEM else f"for {switch.scope_name}"
     reason = f'Healing is switched off {where} by {switch.by}: "{switch.reason}". Ends {clock_text(switch.until)} UTC.'
-    inputs = {"scope": switch.scope.value, "by": switch.by, "until": _when(switch.until)}
+    inputs = {"scope": switch.scope.value, "by": switch.by, "until": switch.until}
     return Closed(reason, f"Switched off by {switch.by}", switch.until, inputs)
 
 
@@ -75,7 +71,7 @@ def snooze(facts: Facts) -> Open | Closed:
     what = facts.snooze.what or f"Snoozed by {by}"
     word = "Maintenance" if what.startswith("Maintenance") else "Snoozed"
     reason = f'{what} until {clock_text(until)} UTC: "{facts.snooze.reason}". Probing goes on.'
-    return Closed(reason[:300], f"{word} until {clock_text(until)}", until, {"by": by, "until": _when(until)})
+    return Closed(reason[:300], f"{word} until {clock_text(until)}", until, {"by": by, "until": until})
 
 
 def evidence(facts: Facts) -> Open | Closed:
@@ -93,7 +89,7 @@ def evidence(facts: Facts) -> Open | Closed:
     reason = (
         f"The newest result of {newest.name} is from {clock_text(newest.last_at)} UTC; it counts for {allowed} at most."
     )
-    return Closed(reason, "Old evidence", inputs={"check": newest.name, "freshUntil": _when(newest.fresh_until)})
+    return Closed(reason, "Old evidence", inputs={"check": newest.name, "freshUntil": newest.fresh_until})
 
 
 def starting(facts: Facts) -> Open | Closed:
@@ -102,7 +98,7 @@ def starting(facts: Facts) -> Open | Closed:
         return Open()
     since, until = clock_text(facts.starting.since), clock_text(facts.starting.until)
     reason = f"Starting since {since} UTC. Failures do not count until it was healthy once or it is {until}."
-    inputs = {"until": _when(facts.starting.until), "reason": facts.starting.reason}
+    inputs = {"until": facts.starting.until, "reason": facts.starting.reason}
     return Closed(reason, f"Starting until {until}", facts.starting.until, inputs)
 
 
@@ -113,13 +109,13 @@ def settling(facts: Facts) -> Open | Closed:
     moments = [(settled_at(c.bad_since, c.interval_s), c) for c in found if c.bad_since is not None]
     if moments:
         at, check = min(moments, key=lambda pair: (pair[0], pair[1].check_id))
-        inputs: dict[str, Any] = {"check": check.name, "settledAt": _when(at)}
+        inputs: dict[str, Any] = {"check": check.name, "settledAt": at}
         if facts.now < at:
             reason = f"{check.name} must have failed until {clock_text(at)} UTC before anything is done."
             return Closed(reason, f"Settling until {clock_text(at)}", at, inputs)
     else:
         inputs = {}
-    unproven = waits_for_reference(facts, found) if _could_act(facts) else None
+    unproven = waits_for_reference(facts, found) if facts.references is not None and _could_act(facts) else None
     if unproven is not None:
         return unproven
     if not needs_provider(facts):
@@ -168,7 +164,7 @@ def open_heal(facts: Facts) -> Open | Closed:
         return Open()
     until = f" until {clock_text(heal.until)} UTC" if heal.until else ""
     reason = f"A heal is open: {heal.action} {heal.nth} of {heal.of}, {_HEAL_STATES[heal.state]}{until}."
-    inputs = {"heal": heal.heal_id, "state": heal.state.value, "until": _when(heal.until)}
+    inputs = {"heal": heal.heal_id, "state": heal.state.value, "until": heal.until}
     return Closed(reason, f"{_DOING[heal.action]} {heal.nth} of {heal.of}", heal.until, inputs)
 
 
@@ -236,7 +232,7 @@ def cooldown(facts: Facts) -> Open | Closed:
     rules = facts.policy
     wait = wait_after(facts.spent, rules.cooldown_minutes, rules.backoff_factor)
     at = next_attempt_at(facts.last_heal.ended_at, wait, facts.last_heal.start_deadline_at)
-    inputs = {"lastEnded": _when(facts.last_heal.ended_at), "waitSeconds": wait.total_seconds(), "until": _when(at)}
+    inputs = {"lastEnded": facts.last_heal.ended_at, "waitSeconds": wait.total_seconds(), "until": at}
     if facts.now >= at:
         return Open(inputs)
     by = facts.last_heal.cancelled_by

@@ -36,5 +36,5 @@ def waits_for_reference(facts: Facts, found: Sequence[CheckFacts]) -> Closed | N
         f"of vantage {vantage} has answered since."
     )
     ask_at = max(facts.now + _SOONEST, good + _NEXT if good is not None else facts.now + _NEXT)
-    inputs = {"check": newest.name, "vantage": vantage, "goodBegunAt": None if good is None else good.isoformat()}
+    inputs = {"check": newest.name, "vantage": vantage, "goodBegunAt": good}
     return Closed(reason[:300], "Checks its own network", None, inputs, WAITS_FOR_REFERENCE, ask_at)

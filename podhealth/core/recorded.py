@@ -3,6 +3,7 @@
 Moments are microseconds. Where history is stored, and what a policy would have made of it, is unknown here.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -84,8 +85,9 @@ class PodPast:
 def troubles_of(turns: Iterable[Turned], heals: Sequence[RecordedHeal], begin: int) -> list[Trouble]:
     """Return the troubles in a pod's transitions, which come in ascending order and after ``begin``.
 
-    A trouble lasts from unhealthy until healthy, or degraded without having been unknown: a pod that a heal has
-    reset, and that fails again after it, is in the same trouble. Unknown for half an hour ends it where that began.
+    So do ``heals``. A trouble lasts from unhealthy until healthy, or degraded without having been unknown: a pod that
+    a heal has reset, and that fails again after it, is in the same trouble. Unknown for half an hour ends it where
+    that began.
     """
     found: list[Trouble] = []
     open_one: Trouble | None = None
@@ -116,8 +118,9 @@ def _ends(turn: Turned) -> bool:
 
 
 def _with_heals(trouble: Trouble, doing: Sequence[int]) -> Trouble:
-    ends = trouble.ends
-    return trouble._replace(heals=tuple(at for at in doing if at >= trouble.since and (ends is None or at < ends)))
+    first = bisect_left(doing, trouble.since)
+    behind = len(doing) if trouble.ends is None else bisect_left(doing, trouble.ends)
+    return trouble._replace(heals=tuple(doing[first:behind])) if first < behind else trouble
 
 
 def shortened(pods: Sequence[PodPast], begin: int, most: int) -> tuple[list[PodPast], int]:

@@ -136,15 +136,14 @@ class Replay:
 
     def _begin_trouble(self, pod: ReplayedPod, trouble: Trouble, now: int) -> None:
         self._troubles += 1
-        pod.trouble, pod.tries = trouble, 0
-        pod.check = self._checks.get(trouble.check_id or 0, UNKNOWN_CHECK)
+        pod.begin(trouble, self._checks.get(trouble.check_id or 0, UNKNOWN_CHECK))
         pod.ends = self._end if trouble.ends is None else min(trouble.ends, self._end)
         self._brakes.in_trouble[pod.number] = pod
         self._at(pod.ends, partial(self._end_trouble, pod))
         if self._is_off:
             self._say(pod, Gate.MODE_OFF, now)
             return
-        level = trigger_level(pod.check_facts(0, moment(now)), self._rules.trigger_after_failures)
+        level = trigger_level(pod.seen[0], self._rules.trigger_after_failures)
         more = max(0, level - pod.check.failure_threshold) * pod.check.interval_s * US
         self._say(pod, Gate.TRIGGER, now)
         self._at(max(now, trouble.ill_at + more), partial(self._trigger, pod))
@@ -267,7 +266,7 @@ class Replay:
         return Facts(
             now=at,
             status=Status.UNHEALTHY,
-            checks=(pod.check_facts(1 << 20, at),),
+            checks=pod.seen,
             policy=self._rules,
             snooze=snooze,
             node=node,

@@ -18,6 +18,7 @@ HELPED_WITHIN_US = 900 * US
 # A heal planned this near to one of then is that one.
 SAME_HEAL_US = 120 * US
 UNKNOWN_CHECK = Watcher(0, "its check")
+_OFTEN = 1 << 20
 
 
 @dataclass(eq=False, slots=True)
@@ -29,6 +30,7 @@ class ReplayedPod:
     steps: Ladder
     trouble: Trouble | None = None
     check: Watcher = UNKNOWN_CHECK
+    seen: tuple[CheckFacts, ...] = ()
     ends: int = 0
     well_since: int = 0
     opened: int | None = None
@@ -70,23 +72,25 @@ class ReplayedPod:
                 return None, SnoozeFacts("then", one.phase.value, moment(min(one.end, end)))
         return None, None
 
-    def check_facts(self, failures: int, now: datetime) -> CheckFacts:
-        """Return the check by which its trouble is seen, with so many failures in a row."""
-        check, trouble = self.check, self.trouble
-        return CheckFacts(
-            check_id=check.check_id,
-            name=check.name,
-            status=Status.UNHEALTHY,
-            stored_status=Status.UNHEALTHY,
-            severity=check.severity,
-            heal=check.heal,
-            heal_on=check.heal_on,
-            interval_s=check.interval_s,
-            failure_threshold=check.failure_threshold,
-            failures=failures,
-            bad_since=now if trouble is None else moment(trouble.since),
-            last_outcome=Outcome.FAIL,
-            last_class=FailClass.DOWN,
+    def begin(self, trouble: Trouble, check: Watcher) -> None:
+        """Let the pod be in trouble, seen by a check that has failed as often as anybody asks for."""
+        self.trouble, self.tries, self.check = trouble, 0, check
+        self.seen = (
+            CheckFacts(
+                check_id=check.check_id,
+                name=check.name,
+                status=Status.UNHEALTHY,
+                stored_status=Status.UNHEALTHY,
+                severity=check.severity,
+                heal=check.heal,
+                heal_on=check.heal_on,
+                interval_s=check.interval_s,
+                failure_threshold=check.failure_threshold,
+                failures=_OFTEN,
+                bad_since=moment(trouble.since),
+                last_outcome=Outcome.FAIL,
+                last_class=FailClass.DOWN,
+            ),
         )
 
     def cured_at(self, now: int) -> int | None:

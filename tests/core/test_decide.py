@@ -188,6 +188,7 @@ def test_a_decision_keeps_what_each_gate_looked_at() -> None:
     assert rows[-1]["gate"] == "cooldown"
     assert rows[-1]["open"] is False
     assert rows[-1]["inputs"]["waitSeconds"] == 600.0
+    assert rows[-1]["inputs"]["until"].endswith("T10:11:11+00:00")
     assert rows[-1]["reason"] == "Next attempt not before 10:11:11 UTC (10 min after attempt 1)."
 
 
