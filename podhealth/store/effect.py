@@ -37,7 +37,7 @@ def effects_of(
     since = now - SPAN
     by_policy: dict[int, list[Happened]] = defaultdict(list)
     for row in conn.execute(_heals(scope, since, policy_id).where(Heal.policy_id.is_not(None))).all():
-        by_policy[row.policy_id].append(Happened(*row[1:]))
+        by_policy[row.policy_id].append(_happened(row))
     shadows = {row[0]: int(row[1]) for row in conn.execute(_shadows(scope, since, policy_id))}
     found = {each: effect(by_policy[each]) for each in {*by_policy, *shadows}}
     names = names_of(conn, {pod for one in found.values() for pod in one.chronic_pods})
@@ -60,15 +60,22 @@ def _heals(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[An
         Heal.completed_at,
         _bad_since(),
         _healthy_at(),
-        _next_trouble_at(),
+        *_next_troubles(),
     ).where(own(scope, Heal), Heal.triggered_at > since)
     if policy_id is not None:
         query = query.where(Heal.policy_id == policy_id)
     return query.order_by(Heal.triggered_at.desc()).limit(_MOST)
 
 
+def _happened(row: Any) -> Happened:
+    *known, opened_at, healed_at = row[1:]
+    first = min((at for at in (opened_at, healed_at) if at is not None), default=None)
+    return Happened(*known)._replace(next_trouble_at=first)
+
+
 def _of_pod() -> tuple[Any, ...]:
-    return Transition.pod_id == Heal.pod_id, Transition.tenant_id == Heal.tenant_id, Transition.check_id.is_(None)
+    # Not by the tenant too, whose the heal's pod is: SQLite would then look through all that fell ill before.
+    return Transition.pod_id == Heal.pod_id, Transition.check_id.is_(None)
 
 
 def _bad_since() -> Any:
@@ -84,7 +91,8 @@ def _healthy_at() -> Any:
     return sa.type_coerce(query.correlate(Heal).scalar_subquery(), UtcTime())
 
 
-def _next_trouble_at() -> Any:
+def _next_troubles() -> tuple[Any, Any]:
+    """The pod's next episode, and its next heal that did something."""
     other = sa.orm.aliased(Heal)
     opened = sa.select(sa.func.min(Episode.opened_at)).where(
         Episode.pod_id == Heal.pod_id, Episode.opened_at > Heal.completed_at
@@ -92,10 +100,8 @@ def _next_trouble_at() -> Any:
     healed = sa.select(sa.func.min(other.triggered_at)).where(
         other.pod_id == Heal.pod_id, other.triggered_at > Heal.completed_at, other.action != Action.NOTIFY_ONLY
     )
-    first, second = opened.correlate(Heal).scalar_subquery(), healed.correlate(Heal).scalar_subquery()
-    # Neither database's least() forgives a null: SQLite's min() gives null, PostgreSQL's LEAST passes it over.
-    earlier = sa.case((first.is_(None), second), (second.is_(None), first), (first < second, first), else_=second)
-    return sa.type_coerce(earlier, UtcTime())
+    first, second = (query.correlate(Heal).scalar_subquery() for query in (opened, healed))
+    return sa.type_coerce(first, UtcTime()), sa.type_coerce(second, UtcTime())
 
 
 def _shadows(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[Any]:
@@ -110,7 +116,7 @@ def _shadows(scope: Scope, since: datetime, policy_id: int | None) -> sa.Select[
 
 def heals_since(conn: sa.Connection, scope: Scope, since: datetime) -> list[Happened]:
     """Return the tenant's heals since then, whatever policy they were of; the newest 10,000."""
-    return [Happened(*row[1:]) for row in conn.execute(_heals(scope, since, None))]
+    return [_happened(row) for row in conn.execute(_heals(scope, since, None))]
 
 
 def shadow_heals(conn: sa.Connection, scope: Scope, policy_id: int, now: datetime) -> int:
