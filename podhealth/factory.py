@@ -60,7 +60,7 @@ from podhealth.web.pages import saved_views as saved_views  # the list's views u
 from podhealth.web.pages import (
     settings as settings_page,
 )
-from podhealth.web.tries import FailedTries
+from podhealth.web.tries import FailedTries, counters_at
 
 MAX_BODY = 64 * 1024
 _SPARE_CONNECTIONS = 5  # the hub, the beats, and what a request opens beside its first
@@ -135,10 +135,11 @@ def _install_database(app: Flask, settings: Settings) -> None:
         engine = db.engine
     prepare_engine(engine)
     app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
-    app.extensions["failed_tries"] = FailedTries(settings.redis_url)
-    app.extensions["code_tries"] = FailedTries(settings.redis_url, "second factor")
-    app.extensions["reset_tries"] = FailedTries(settings.redis_url, "new password")
-    app.extensions["link_tries"] = FailedTries(settings.redis_url, "approval link")
+    counters = counters_at(settings.redis_url)
+    app.extensions["failed_tries"] = FailedTries(counters)
+    app.extensions["code_tries"] = FailedTries(counters, "second factor")
+    app.extensions["reset_tries"] = FailedTries(counters, "new password")
+    app.extensions["link_tries"] = FailedTries(counters, "approval link")
 
 
 def _install_templates(app: Flask) -> None:

@@ -70,6 +70,12 @@ def is_zone(name: str) -> bool:
     return len(name) <= MAX_ZONE and name in _zones()
 
 
+@cache
+def zones_to_choose() -> tuple[str, ...]:
+    """Return the time zones that are called by a place, in the order of their names; others are taken, not offered."""
+    return tuple(sorted(zone for zone in _zones() if "/" in zone and not zone.startswith(("Etc/", "posix/"))))
+
+
 _Reader = Callable[[str, object], Any]
 
 

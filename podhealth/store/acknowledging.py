@@ -23,7 +23,7 @@ _NOTE = 200
 LONGEST_NOTE = 500
 
 
-def is_acknowledged(now: datetime) -> sa.ColumnElement[bool]:
+def is_acknowledged(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Return the condition over Incident that somebody has it at ``now``."""
     lasts = sa.or_(Incident.acknowledged_until.is_(None), Incident.acknowledged_until > now)
     return sa.and_(Incident.acknowledged_at.is_not(None), lasts)

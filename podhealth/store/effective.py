@@ -22,8 +22,11 @@ class Effective(NamedTuple):
     since: sa.ColumnElement[datetime]
 
 
-def effective(tenant_id: int, now: datetime) -> Effective:
-    """Return what a statement over ``PodStatus`` of one tenant must join and select to speak the truth at ``now``."""
+def effective(tenant_id: int | sa.BindParameter[int], now: datetime | sa.BindParameter[datetime]) -> Effective:
+    """Return what a statement over ``PodStatus`` of one tenant must join and select to speak the truth at ``now``.
+
+    With parameters in place of values the statement can be made once and asked again and again.
+    """
     again = _aggregated_again(tenant_id, now)
     status = sa.type_coerce(sa.func.coalesce(again.c.status, PodStatus.status), PodStatus.status.type)
     # A pod that is unknown only by age has been so since its first check grew old.
@@ -37,7 +40,7 @@ def effective(tenant_id: int, now: datetime) -> Effective:
     return Effective(again, status, since)
 
 
-def check_status(now: datetime) -> sa.ColumnElement[Status]:
+def check_status(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[Status]:
     """Return the expression for a check's status at ``now``, over CheckState (core/expiry.py in SQL)."""
     is_fresh = sa.and_(CheckState.fresh_until.is_not(None), CheckState.fresh_until > now)
     return sa.type_coerce(
@@ -46,11 +49,16 @@ def check_status(now: datetime) -> sa.ColumnElement[Status]:
     )
 
 
+TENANT = sa.bindparam("tenant_id", type_=PodStatus.tenant_id.type)
+NOW = sa.bindparam("now", type_=UtcTime())
+POD_IDS = sa.bindparam("pod_ids", type_=PodStatus.pod_id.type, expanding=True)
+
+
 def _any(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.func.max(sa.case((condition, 1), else_=0)) == 1
 
 
-def _aggregated_again(tenant_id: int, now: datetime) -> sa.CTE:
+def _aggregated_again(tenant_id: int | sa.BindParameter[int], now: datetime | sa.BindParameter[datetime]) -> sa.CTE:
     state, check = CheckState, Check
     # Starts from the index on (tenant_id, fresh_until): nearly always empty, whatever the number of pods.
     stale = (
@@ -85,3 +93,7 @@ def _aggregated_again(tenant_id: int, now: datetime) -> sa.CTE:
         .group_by(state.pod_id)
         .cte("again")
     )
+
+
+TRUTH = effective(TENANT, NOW)
+"""For statements made once and asked with ``tenant_id`` and ``now``: to make one takes longer than to ask it."""

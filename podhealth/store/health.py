@@ -17,7 +17,7 @@ from podhealth.core.phase import Phases, shown
 from podhealth.core.words import Kind, Outcome, Phase, Status
 from podhealth.models import Check, CheckState, Pod, PodStatus, Result
 from podhealth.models.base import UtcTime
-from podhealth.store.effective import effective
+from podhealth.store.effective import TRUTH, effective
 
 _GOOD = (Outcome.OK, Outcome.SLOW)
 
@@ -38,17 +38,19 @@ class PodHealth:
     last_check_at: datetime | None
 
 
+_STATUS = (
+    sa.select(PodStatus.__table__, TRUTH.status.label("true_status"), TRUTH.since.label("true_since"))
+    .outerjoin(TRUTH.again, TRUTH.again.c.pod_id == PodStatus.pod_id)
+    .where(PodStatus.pod_id == sa.bindparam("pod_id", type_=PodStatus.pod_id.type))
+)
+
+
 def pod_health(conn: sa.Connection, pod: Any, now: datetime) -> PodHealth:
     """Return how ``pod`` (a row of Pod that the caller's scope owns) is at ``now``.
 
     A pod that was never checked is ``unknown``, not missing (seed-faults D87).
     """
-    truth = effective(pod.tenant_id, now)
-    row = conn.execute(
-        sa.select(PodStatus.__table__, truth.status.label("true_status"), truth.since.label("true_since"))
-        .outerjoin(truth.again, truth.again.c.pod_id == PodStatus.pod_id)
-        .where(PodStatus.pod_id == pod.id)
-    ).one()
+    row = conn.execute(_STATUS, {"tenant_id": pod.tenant_id, "now": now, "pod_id": pod.id}).one()
     checks = checks_of(conn, pod.id)
     view = aggregate(check_view(c, now) for c in checks)
     phases: Phases[datetime] = phases_of(row)

@@ -3,7 +3,7 @@
 Reads only. The statuses are those of store/effective.py; which pods stand on a page is store/podlist.py's answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from podhealth.core.words import Phase, Status
 from podhealth.models import Check, CheckState, Heal, Incident, IncidentMember, Node, Pod, PodStatus
 from podhealth.store.acknowledging import is_acknowledged
-from podhealth.store.effective import check_status, effective
+from podhealth.store.effective import NOW, POD_IDS, TENANT, TRUTH, check_status
 from podhealth.store.podhealings import Healing as Healing
 from podhealth.store.podhealings import acknowledged_by, healings_of
 from podhealth.store.sql import OPEN_HEALS
@@ -94,19 +94,46 @@ class _CheckRow(NamedTuple):
     error: str | None
 
 
+_BY_STATUS_AND_PHASE = (
+    sa.select(TRUTH.status.label("status"), PodStatus.phase, sa.func.count().label("n"))
+    .select_from(PodStatus)
+    .join(Pod, Pod.id == PodStatus.pod_id)
+    .outerjoin(TRUTH.again, TRUTH.again.c.pod_id == PodStatus.pod_id)
+    .where(PodStatus.tenant_id == TENANT, Pod.deleted_at.is_(None))
+    .group_by(TRUTH.status, PodStatus.phase)
+)
+_OPEN_HEALS = (
+    sa.select(sa.func.count())
+    .select_from(Heal)
+    .join(Pod, Pod.id == Heal.pod_id)
+    .where(Heal.tenant_id == TENANT, Heal.state.in_(OPEN_HEALS), Pod.deleted_at.is_(None))
+)
+_HELD = (
+    sa.select(sa.func.count())
+    .select_from(PodStatus)
+    .join(Pod, Pod.id == PodStatus.pod_id)
+    .where(PodStatus.tenant_id == TENANT, PodStatus.status == Status.UNHEALTHY, PodStatus.hold_gate.is_not(None))
+    .where(Pod.deleted_at.is_(None))
+)
+_ACKNOWLEDGED = (
+    sa.select(sa.func.count())
+    .select_from(IncidentMember)
+    .join(Incident, Incident.id == IncidentMember.incident_id)
+    .join(PodStatus, PodStatus.pod_id == IncidentMember.pod_id)
+    .join(Pod, Pod.id == IncidentMember.pod_id)
+    .outerjoin(TRUTH.again, TRUTH.again.c.pod_id == PodStatus.pod_id)
+    .where(IncidentMember.tenant_id == TENANT, IncidentMember.left_at.is_(None), Incident.recovered_at.is_(None))
+    .where(is_acknowledged(NOW), Pod.deleted_at.is_(None), TRUTH.status == Status.UNHEALTHY)
+)
+
+
 def counts(conn: sa.Connection, tenant_id: int, now: datetime) -> Counts:
     """Count a tenant's pods by effective status, by phase, and by what the healer does about them."""
-    truth = effective(tenant_id, now)
-    rows = conn.execute(
-        sa.select(truth.status.label("status"), PodStatus.phase, sa.func.count().label("n"))
-        .select_from(PodStatus)
-        .join(Pod, Pod.id == PodStatus.pod_id)
-        .outerjoin(truth.again, truth.again.c.pod_id == PodStatus.pod_id)
-        .where(PodStatus.tenant_id == tenant_id, Pod.deleted_at.is_(None))
-        .group_by(truth.status, PodStatus.phase)
-    ).all()
+    asked = {"tenant_id": tenant_id, "now": now}
+    rows = conn.execute(_BY_STATUS_AND_PHASE, asked).all()
     by_status = {status: sum(r.n for r in rows if r.status == status) for status in Status}
     by_phase = {phase: sum(r.n for r in rows if r.phase == phase) for phase in Phase}
+    is_any_ill = by_status[Status.UNHEALTHY] > 0
     return Counts(
         total=sum(by_status.values()),
         unhealthy=by_status[Status.UNHEALTHY],
@@ -117,108 +144,64 @@ def counts(conn: sa.Connection, tenant_id: int, now: datetime) -> Counts:
         starting=by_phase[Phase.STARTING],
         unreachable=by_phase[Phase.UNREACHABLE],
         stopped=by_phase[Phase.STOPPED],
-        healing=_open_heals(conn, tenant_id),
-        held=_held(conn, tenant_id),
-        acknowledged=_acknowledged(conn, tenant_id, now) if by_status[Status.UNHEALTHY] else 0,
+        healing=conn.execute(_OPEN_HEALS, asked).scalar_one(),
+        held=conn.execute(_HELD, asked).scalar_one(),
+        acknowledged=conn.execute(_ACKNOWLEDGED, asked).scalar_one() if is_any_ill else 0,
     )
-
-
-def _acknowledged(conn: sa.Connection, tenant_id: int, now: datetime) -> int:
-    truth = effective(tenant_id, now)
-    is_had = sa.and_(Incident.recovered_at.is_(None), is_acknowledged(now))
-    n = conn.scalar(
-        sa.select(sa.func.count())
-        .select_from(IncidentMember)
-        .join(Incident, Incident.id == IncidentMember.incident_id)
-        .join(PodStatus, PodStatus.pod_id == IncidentMember.pod_id)
-        .join(Pod, Pod.id == IncidentMember.pod_id)
-        .outerjoin(truth.again, truth.again.c.pod_id == PodStatus.pod_id)
-        .where(IncidentMember.tenant_id == tenant_id, IncidentMember.left_at.is_(None), is_had)
-        .where(Pod.deleted_at.is_(None), truth.status == Status.UNHEALTHY)
-    )
-    return int(n or 0)
-
-
-def _open_heals(conn: sa.Connection, tenant_id: int) -> int:
-    n = conn.scalar(
-        sa.select(sa.func.count())
-        .select_from(Heal)
-        .join(Pod, Pod.id == Heal.pod_id)
-        .where(Heal.tenant_id == tenant_id, Heal.state.in_(OPEN_HEALS), Pod.deleted_at.is_(None))
-    )
-    return int(n or 0)
-
-
-def _held(conn: sa.Connection, tenant_id: int) -> int:
-    """Count the unhealthy pods whose healing a gate holds."""
-    n = conn.scalar(
-        sa.select(sa.func.count())
-        .select_from(PodStatus)
-        .join(Pod, Pod.id == PodStatus.pod_id)
-        .where(
-            PodStatus.tenant_id == tenant_id,
-            PodStatus.status == Status.UNHEALTHY,
-            Pod.deleted_at.is_(None),
-            PodStatus.hold_gate.is_not(None),
-        )
-    )
-    return int(n or 0)
 
 
 def pod_cards(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]) -> list[PodCard]:
     """Return the cards of these pods in the order asked for; ids that are not the tenant's are left out."""
-    rows = {row.pod_id: row for row in _pod_rows(conn, tenant_id, now, pod_ids)}
+    asked = {"tenant_id": tenant_id, "now": now, "pod_ids": pod_ids}
+    rows = {row.pod_id: row for row in conn.execute(_POD_ROWS, asked)}
     ids = [pod_id for pod_id in pod_ids if pod_id in rows]
     if not ids:
         return []
-    checks = _checks_of(conn, tenant_id, now, ids)
+    checks = _checks_of(conn, asked | {"pod_ids": ids})
     healings = healings_of(conn, tenant_id, ids)
     had_by = acknowledged_by(conn, tenant_id, now, ids)
     strips = card_strips(conn, tenant_id, now, ids)
     return [_card(rows[i], checks.get(i, []), healings.get(i), strips[i], had_by.get(i)) for i in ids]
 
 
-def _pod_rows(conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
-    truth = effective(tenant_id, now)
-    return conn.execute(
-        sa.select(
-            Pod.id.label("pod_id"),
-            Pod.name,
-            Pod.tags,
-            Node.name.label("node"),
-            truth.status.label("status"),
-            truth.since.label("since"),
-            PodStatus.cause_check_id,
-            PodStatus.phase,
-            PodStatus.phase_since,
-            PodStatus.phase_until,
-        )
-        .select_from(Pod)
-        .join(PodStatus, PodStatus.pod_id == Pod.id)
-        .outerjoin(Node, Node.id == Pod.node_id)
-        .outerjoin(truth.again, truth.again.c.pod_id == Pod.id)
-        .where(Pod.tenant_id == tenant_id, Pod.deleted_at.is_(None), Pod.id.in_(pod_ids))
-    ).all()
-
-
-def _checks_of(
-    conn: sa.Connection, tenant_id: int, now: datetime, pod_ids: Sequence[int]
-) -> dict[int, list[_CheckRow]]:
-    rows = conn.execute(
-        sa.select(
-            Check.id,
-            Check.pod_id,
-            Check.name,
-            Check.failure_threshold,
-            check_status(now),
-            CheckState.failures,
-            CheckState.is_flapping,
-            CheckState.last_error,
-        )
-        .join(CheckState, CheckState.check_id == Check.id)
-        .where(Check.tenant_id == tenant_id, Check.pod_id.in_(pod_ids), Check.enabled)
-        .order_by(Check.id)
+_POD_ROWS = (
+    sa.select(
+        Pod.id.label("pod_id"),
+        Pod.name,
+        Pod.tags,
+        Node.name.label("node"),
+        TRUTH.status.label("status"),
+        TRUTH.since.label("since"),
+        PodStatus.cause_check_id,
+        PodStatus.phase,
+        PodStatus.phase_since,
+        PodStatus.phase_until,
     )
+    .select_from(Pod)
+    .join(PodStatus, PodStatus.pod_id == Pod.id)
+    .outerjoin(Node, Node.id == Pod.node_id)
+    .outerjoin(TRUTH.again, TRUTH.again.c.pod_id == Pod.id)
+    .where(Pod.tenant_id == TENANT, Pod.deleted_at.is_(None), Pod.id.in_(POD_IDS))
+)
+_CHECKS = (
+    sa.select(
+        Check.id,
+        Check.pod_id,
+        Check.name,
+        Check.failure_threshold,
+        check_status(NOW),
+        CheckState.failures,
+        CheckState.is_flapping,
+        CheckState.last_error,
+    )
+    .join(CheckState, CheckState.check_id == Check.id)
+    .where(Check.tenant_id == TENANT, Check.pod_id.in_(POD_IDS), Check.enabled)
+    .order_by(Check.id)
+)
+
+
+def _checks_of(conn: sa.Connection, asked: Mapping[str, Any]) -> dict[int, list[_CheckRow]]:
+    rows = conn.execute(_CHECKS, asked)
     found: dict[int, list[_CheckRow]] = {}
     for row in rows:
         found.setdefault(row.pod_id, []).append(_CheckRow._make(row))

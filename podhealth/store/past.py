@@ -17,7 +17,7 @@ from podhealth.core.uptime import Change, Course, PhaseTurn, Stretch
 from podhealth.core.words import Phase, Status
 from podhealth.models import Check, CheckState, Episode, PhaseChange, Pod, PodStatus, Transition
 from podhealth.models.base import to_us
-from podhealth.store.effective import check_status, effective
+from podhealth.store.effective import POD_IDS, TENANT, TRUTH, check_status
 
 Row = Any
 Turn = TypeVar("Turn", Change, PhaseTurn)
@@ -53,7 +53,7 @@ def pod_pasts(
     conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int], since: datetime, now: datetime
 ) -> dict[int, Past]:
     """Return the past of each of these pods that is the tenant's, in at most five queries however many they are."""
-    heads = _heads(conn, tenant_id, pod_ids, now)
+    heads = conn.execute(_HEADS, {"tenant_id": tenant_id, "pod_ids": pod_ids, "now": now}).all()
     changes = _by(0, conn.execute(_changes_of_pods(tenant_id, pod_ids, since)))
     turns = _by(0, conn.execute(_turns_of(tenant_id, pod_ids, since)))
     starters = [h.id for h in heads if _was_starting(h, turns[h.id])]
@@ -127,25 +127,21 @@ def _us(column: Any) -> Any:
     return sa.type_coerce(column, sa.BigInteger)
 
 
-def _heads(conn: sa.Connection, tenant_id: int, pod_ids: Sequence[int], now: datetime) -> Sequence[Any]:
-    truth = effective(tenant_id, now)
-    return conn.execute(
-        sa.select(
-            Pod.id,
-            Pod.name,
-            Pod.created_at,
-            PodStatus.status.label("stored"),
-            truth.status.label("status"),
-            truth.since.label("since"),
-            PodStatus.phase,
-        )
-        .select_from(Pod)
-        .join(PodStatus, PodStatus.pod_id == Pod.id)
-        .outerjoin(truth.again, truth.again.c.pod_id == Pod.id)
-        .where(Pod.tenant_id == tenant_id, Pod.id.in_(pod_ids))
-    ).all()
-
-
+_HEADS = (
+    sa.select(
+        Pod.id,
+        Pod.name,
+        Pod.created_at,
+        PodStatus.status.label("stored"),
+        TRUTH.status.label("status"),
+        TRUTH.since.label("since"),
+        PodStatus.phase,
+    )
+    .select_from(Pod)
+    .join(PodStatus, PodStatus.pod_id == Pod.id)
+    .outerjoin(TRUTH.again, TRUTH.again.c.pod_id == Pod.id)
+    .where(Pod.tenant_id == TENANT, Pod.id.in_(POD_IDS))
+)
 _CHANGE = (
     Transition.from_status,
     Transition.to_status,

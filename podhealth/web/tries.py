@@ -3,6 +3,7 @@
 It knows no passwords: the sign-in page says what failed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis.exceptions
@@ -29,20 +30,28 @@ def storage_url(redis_url: str) -> str:
     return "redis+" + redis_url if redis_url.startswith("unix:") else redis_url
 
 
+def counters_at(redis_url: str) -> list[FixedWindowRateLimiter]:
+    """Return what counts tries: Redis, for all web processes together, and this process while Redis is away.
+
+    Each keeps connections or a thread: one list serves all kinds of tries.
+    """
+    memory = FixedWindowRateLimiter(MemoryStorage())
+    try:
+        shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, **PATIENCE)
+        if not isinstance(shared, Storage):
+            raise TypeError("storage without an asynchronous loop is wanted")
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("tries are counted in this process", error=type(error).__name__)
+        return [memory]
+    return [FixedWindowRateLimiter(shared), memory]
+
+
 class FailedTries:
     """The failed tries of the last minutes, by account and address together, by address, and by account."""
 
-    def __init__(self, redis_url: str, of: str = "sign-in") -> None:
+    def __init__(self, counters: Sequence[FixedWindowRateLimiter], of: str = "sign-in") -> None:
         self._of = of
-        memory = FixedWindowRateLimiter(MemoryStorage())
-        self._counters = [memory]
-        try:
-            shared = storage_from_string(storage_url(redis_url), wrap_exceptions=True, **PATIENCE)
-            if not isinstance(shared, Storage):
-                raise TypeError("storage without an asynchronous loop is wanted")
-            self._counters.insert(0, FixedWindowRateLimiter(shared))
-        except (redis.exceptions.RedisError, OSError) as error:
-            log.warning("tries are counted in this process", error=type(error).__name__)
+        self._counters = counters
 
     def left(self, account: str, address: str) -> int:
         """Return how many more tries may fail before the pause; 0: no try is looked at now."""

@@ -12,7 +12,7 @@ from podhealth import clock
 from podhealth.models import User
 from podhealth.store import accounts
 from podhealth.store.db import write
-from podhealth.web.tries import FailedTries, storage_url
+from podhealth.web.tries import FailedTries, counters_at, storage_url
 from tests.support.apps import an_app
 from tests.support.build import a_tenant, a_user
 from tests.support.cast import Caller
@@ -25,7 +25,7 @@ REFUSED = "redis://127.0.0.1:1"
 def tries(request):
     """Tries counted with Redis, and with none there."""
     url = request.getfixturevalue("redis_url") if request.param == "redis" else AWAY
-    return FailedTries(REFUSED if request.param == "refused" else url)
+    return FailedTries(counters_at(REFUSED if request.param == "refused" else url))
 
 
 def _fail(tries, times, account="ann@x.example", address="10.0.0.1"):
@@ -62,7 +62,7 @@ def test_one_account_may_fail_two_hundred_times_an_hour_whatever_the_addresses(t
 
 
 def test_two_web_processes_count_together(redis_url):
-    one, other = FailedTries(redis_url), FailedTries(redis_url)
+    one, other = FailedTries(counters_at(redis_url)), FailedTries(counters_at(redis_url))
     _fail(one, 3)
 
     assert _fail(other, 2) == 0
@@ -70,7 +70,7 @@ def test_two_web_processes_count_together(redis_url):
 
 
 def test_what_was_counted_while_redis_was_there_counts_when_it_is_flushed(redis_url, redis_server):
-    tries = FailedTries(redis_url)
+    tries = FailedTries(counters_at(redis_url))
     _fail(tries, 5)
 
     redis_server.flushall()
@@ -79,7 +79,7 @@ def test_what_was_counted_while_redis_was_there_counts_when_it_is_flushed(redis_
 
 
 def test_garbage_under_our_keys_does_not_open_the_door(redis_url, redis_server):
-    tries = FailedTries(redis_url)
+    tries = FailedTries(counters_at(redis_url))
     _fail(tries, 4)
     for key in redis_server.keys("*"):
         redis_server.delete(key)
@@ -91,7 +91,7 @@ def test_garbage_under_our_keys_does_not_open_the_door(redis_url, redis_server):
 @pytest.mark.slow
 def test_a_redis_that_hangs_holds_nobody_up_for_long():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        tries = FailedTries(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        tries = FailedTries(counters_at(f"redis://127.0.0.1:{silent.getsockname()[1]}"))
         begun = clock.monotonic()
 
         left = [tries.left("ann@x.example", "10.0.0.1"), _fail(tries, 1)]
@@ -102,7 +102,7 @@ def test_a_redis_that_hangs_holds_nobody_up_for_long():
 
 @pytest.mark.parametrize("url", [AWAY, REFUSED])
 def test_a_redis_that_is_away_holds_nobody_up(url):
-    tries, begun = FailedTries(url), clock.monotonic()
+    tries, begun = FailedTries(counters_at(url)), clock.monotonic()
 
     for _ in range(5):
         _fail(tries, 1)

@@ -5,7 +5,6 @@ What a window may say is core/window_rules' business, what follows for its pods 
 
 from dataclasses import replace
 from typing import Any
-from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request
@@ -13,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.recurrence import DAYS
-from podhealth.core.window_rules import window_fields
+from podhealth.core.window_rules import window_fields, zones_to_choose
 from podhealth.core.words import Role
 from podhealth.live.render import fragment
 from podhealth.store import inventory, reach, windownames, windowpast, windows, windowview
@@ -234,7 +233,7 @@ def _page(form: WindowForm | None, window_id: int | None, status: int = 200) -> 
         days=DAYS,
         monthly=window_repeat.MONTHLY,
         tags=tags,
-        zones=sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/"))),
+        zones=zones_to_choose(),
         saved=row is not None and request.args.get("saved") == str(row.version),
         locked=not allows(scope.role, Role.OPERATOR),
     )
