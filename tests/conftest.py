@@ -88,9 +88,7 @@ def sqlite_engine(_sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]
 @pytest.fixture
 def postgres_engine(_postgres_database: EmptyPostgres) -> Iterator[sa.Engine]:
     """An empty migrated PostgreSQL database."""
-    engine = compiling_once(make_engine(_postgres_database.url))
-    yield engine
-    engine.dispose()
+    yield _postgres_database.engine
     _postgres_database.empty()
 
 

@@ -15,7 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from podhealth.store.db import make_engine
 from podhealth.store.schema import migrate
@@ -66,6 +68,10 @@ class Postgres:
     def url(self, database: str) -> str:
         """Return the address of one database of this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def dsn(self, database: str) -> str:
+        """Return the same as the driver itself wants it."""
+        return f"host={self.folder} dbname={database} user=postgres"
 
     def ensure(self) -> None:
         """Start the server and make the migrated template, once a session; fails with what the server said."""
@@ -159,67 +165,86 @@ def _can_run(program: Path, user: str) -> bool:
 
 
 class EmptyPostgres:
-    """One worker's database on the session's PostgreSQL, emptied between tests."""
+    """One worker's database on the session's PostgreSQL, emptied between tests.
+
+    Its engine and one connection of its own live as long as the worker: to begin a connection costs the server more
+    than most tests ask of it.
+    """
 
     def __init__(self, server: Postgres, database: str) -> None:
         self._server, self._database = server, database
         self.url = server.create(database)
+        self.engine = compiling_once(make_engine(self.url))
+        self._kept: set[int] = set()
+        event.listen(self.engine, "connect", lambda dbapi, _: self._kept.add(dbapi.info.backend_pid))
+        event.listen(self.engine, "close", lambda dbapi, _: self._kept.discard(dbapi.info.backend_pid))
+        self._emptied = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._conn = psycopg.connect(self._server.dsn(self._database), autocommit=True)
         self._shape = self._look()
+        self._tables = [row[0] for row in self._conn.execute(_TABLES)]
 
     def empty(self) -> None:
         """Make the database as it was: delete rows, or make it anew where a test changed the schema."""
+        if self.engine.pool.checkedout():  # type: ignore[attr-defined] - the pool that PostgreSQL's engines have
+            self.engine.dispose()
+            self._kept.clear()
         if self._look() != self._shape:
+            self.engine.dispose()
+            self._conn.close()
             self._server.create(self._database)
+            self._begin()
             return
-        engine = make_engine(self.url, poolclass=sa.NullPool)
-        with engine.begin() as conn:
-            _end_others(conn)
-            # No triggers and no foreign keys in this one transaction: the order of tables does not matter,
-            # and the audit trail's own guard stands aside.
-            conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-            tables = self._tables(conn)
-            filled = conn.exec_driver_sql("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {t})" for t in tables)).one()
-            for table, is_filled in zip(tables, filled, strict=True):
-                if is_filled:
-                    conn.exec_driver_sql(f"DELETE FROM {table}")
-        engine.dispose()
+        self._end_others()
+        filled = self._conn.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {t})" for t in self._tables))
+        left = [table for table, is_filled in zip(self._tables, filled.fetchone() or (), strict=True) if is_filled]
+        # No triggers and no foreign keys in this one transaction: the order of tables does not matter,
+        # and the audit trail's own guard stands aside.
+        with self._conn.transaction():
+            self._conn.execute("SET LOCAL session_replication_role = replica")
+            for table in left:
+                self._conn.execute(f"DELETE FROM {table}")
+        self._emptied += 1
+        if self._emptied % _VACUUM_EVERY == 0:  # what was deleted stays in the way of whoever reads a table
+            self._conn.execute("VACUUM")
 
     def drop(self) -> None:
         """Remove the database."""
+        self.engine.dispose()
+        self._conn.close()
         self._server.drop(self._database)
 
-    def _look(self) -> list[tuple[str, str]]:
-        engine = make_engine(self.url, poolclass=sa.NullPool)
-        with engine.connect() as conn:
-            rows = conn.exec_driver_sql(
-                "SELECT c.relname, c.relkind::text || count(a.attnum) FROM pg_class c "
-                "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-                "WHERE c.relnamespace = 'public'::regnamespace GROUP BY c.oid ORDER BY 1"
-            ).all()
-        engine.dispose()
-        return [tuple(row) for row in rows]
+    def _look(self) -> list[tuple[Any, ...]]:
+        return self._conn.execute(_SHAPE).fetchall()
 
-    def _tables(self, conn: sa.Connection) -> list[str]:
-        rows = conn.exec_driver_sql(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
-            "AND NOT relispartition AND relname <> 'alembic_version'"
-        )
-        return list(rows.scalars())
+    def _end_others(self) -> None:
+        kept = [*self._kept, self._conn.info.backend_pid]
+        # Not pg_terminate_backend's own waiting: it looks again only after 100 ms.
+        if not self._conn.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}", (kept,)).fetchall():
+            return
+
+        def are_gone() -> bool:
+            found = self._conn.execute(f"SELECT count(*) {_OTHERS}", (kept,)).fetchone()
+            return found is None or not found[0]
+
+        wait_for(are_gone, 5, every_s=0.001, what="the other connections have ended")
 
 
-def _end_others(conn: sa.Connection) -> None:
-    others = (
-        "FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
-
-    def are_gone() -> bool:
-        conn.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
-        return not conn.exec_driver_sql(f"SELECT count(*) {others}").scalar_one()
-
-    # Not pg_terminate_backend's own waiting: it looks again only after 100 ms.
-    conn.exec_driver_sql(f"SELECT pg_terminate_backend(pid) {others}")
-    wait_for(are_gone, 5, every_s=0.001, what="the other connections have ended")
+_VACUUM_EVERY = 100
+_SHAPE = (
+    "SELECT c.relname, c.relkind::text || count(a.attnum) FROM pg_class c "
+    "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "WHERE c.relnamespace = 'public'::regnamespace GROUP BY c.oid ORDER BY 1"
+)
+_TABLES = (
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+    "AND NOT relispartition AND relname <> 'alembic_version'"
+)
+_OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL(%s) AND backend_type = 'client backend'"
+)
 
 
 def sqlite_template(folder: Path) -> Path:
