@@ -17,12 +17,17 @@ class HeartbeatFacts(NamedTuple):
     ``received_age_s``: age of the newest heartbeat that counts, by the database's clock; None if none counts yet.
     ``period_s``: what the agent stated, else 60. ``waiting``: a missing heartbeat is no failure yet (none ever came,
     or a start is not long enough ago). ``start_missed``: the deadline after a start or heal passed without one.
+    ``failed``: its newest job since the start said so, with ``exit_code`` where it gave one. ``job_age_s``: for how
+    long a job has been open that began since the start; None where none is.
     """
 
     received_age_s: float | None
     period_s: int
     waiting: bool
     start_missed: bool
+    failed: bool = False
+    exit_code: int | None = None
+    job_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,3 +334,12 @@ class RunState(StrEnum):
     TAKEN = "taken"
     DONE = "done"
     LAPSED = "lapsed"
+
+
+class Signal(StrEnum):
+    """What an agent says: that it is alive, or that a job of its pod begins, went well, or failed."""
+
+    ALIVE = "alive"
+    START = "start"
+    SUCCESS = "success"
+    FAIL = "fail"

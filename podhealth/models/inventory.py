@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from podhealth.core.words import ActualState, DesiredState, Gate, Phase, ProviderKind, Status
+from podhealth.core.words import ActualState, DesiredState, Gate, Phase, ProviderKind, Signal, Status
 from podhealth.models.base import Base, BigId, big_id, only_where, owned_by_pod, word
 
 
@@ -145,3 +145,10 @@ class Heartbeat(Base):
     boot_id: Mapped[str | None] = mapped_column(sa.String(64))
     previous_boot_id: Mapped[str | None] = mapped_column(sa.String(64))
     period_s: Mapped[int] = mapped_column(server_default="60", default=60)
+    signal: Mapped[Signal] = mapped_column(word(Signal), server_default="alive", default=Signal.ALIVE)
+    exit_code: Mapped[int | None]
+    sequence: Mapped[int | None]
+    job_started_at: Mapped[datetime | None]
+    job_ended_at: Mapped[datetime | None]
+    took_ms: Mapped[int | None]
+    metrics: Mapped[dict[str, Any] | None]

@@ -1,14 +1,27 @@
-"""The kind agent: judges the age of the newest heartbeat that was read with the claim (behaviour §3, Agent).
+"""The kind agent: judges the age of the newest heartbeat that was read with the claim, and what it said of a job
+(behaviour §3, Agent).
 
 Opens nothing; the server's clock has already been applied.
 """
 
-from podhealth.core.probe import Finding, Target
+from podhealth.core.probe import Finding, HeartbeatFacts, Target
 from podhealth.core.words import Outcome
 from podhealth.probing import findings
 from podhealth.probing.base import Loop, Plan, Probe
 
 MIN_GRACE_S = 30
+
+
+def _as_said(facts: HeartbeatFacts, grace_s: float) -> Finding:
+    # Of class content, for the pod itself is up: a restart is no answer to a backup that found its disk full.
+    if facts.job_age_s is not None and facts.job_age_s > grace_s:
+        return findings.content(
+            "job_open", f"its job began {facts.job_age_s:,.0f} s ago, wanted it over in {grace_s:,} s"
+        )
+    if facts.failed:
+        with_code = "" if facts.exit_code is None else f", exit code {facts.exit_code}"
+        return findings.content("job_failed", f"its job says that it failed{with_code}")
+    return Finding(Outcome.OK)
 
 
 class AgentProber:
@@ -39,7 +52,7 @@ class AgentProber:
         if grace_s is None:
             grace_s = max(MIN_GRACE_S, facts.period_s)
         if facts.received_age_s <= facts.period_s + grace_s:
-            return Finding(Outcome.OK)
+            return _as_said(facts, grace_s)
         return findings.down(
             "no_heartbeat",
             f"last heartbeat {facts.received_age_s:,.0f} s ago, wanted one within {facts.period_s + grace_s:,} s",

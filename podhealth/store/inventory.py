@@ -23,10 +23,9 @@ from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
-from podhealth.store.heartbeats import record_heartbeat
 from podhealth.store.tenancy import Scope
 
-__all__ = ["create_pod", "delete_pod", "list_nodes", "record_heartbeat", "rules_of", "set_agent_token", "update_pod"]
+__all__ = ["create_pod", "delete_pod", "list_nodes", "rules_of", "set_agent_token", "update_pod"]
 
 AGENT_PREFIX = "pa_"
 DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].default

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from podhealth.core.phase import START_DEADLINE_S
 from podhealth.core.probe import HeartbeatFacts, Target
-from podhealth.core.words import Kind
+from podhealth.core.words import Kind, Signal
 from podhealth.models import Check, Heartbeat, Pod, PodStatus, Tenant
 from podhealth.models.base import to_us
 from podhealth.store.db import db_now_us
@@ -104,6 +104,10 @@ def heartbeat_facts(conn: sa.Connection, targets: Iterable[Target]) -> dict[int,
             Pod.start_deadline_s,
             Heartbeat.received_at,
             Heartbeat.period_s,
+            Heartbeat.signal,
+            Heartbeat.exit_code,
+            Heartbeat.job_started_at,
+            Heartbeat.job_ended_at,
         )
         .join(Pod, Pod.id == PodStatus.pod_id)
         .outerjoin(Heartbeat, Heartbeat.pod_id == PodStatus.pod_id)
@@ -112,6 +116,14 @@ def heartbeat_facts(conn: sa.Connection, targets: Iterable[Target]) -> dict[int,
     rows = {row.pod_id: row for row in conn.execute(query)}
     now = db_now_us(conn)
     return {t.check_id: _facts(rows[t.pod_id], _grace_s(t), now) for t in agents if t.pod_id in rows}
+
+
+def _of_job(row: Any, started: int, now: int) -> tuple[bool, int | None, float | None]:
+    # A job of the boot before ended with it: neither its failure nor its missing end says anything of this one.
+    failed = row.signal == Signal.FAIL and to_us(row.job_ended_at) >= started
+    is_open = row.job_started_at is not None and to_us(row.job_started_at) >= started
+    age_s = (now - to_us(row.job_started_at)) / _SECOND_US if is_open else None
+    return failed, row.exit_code if failed else None, age_s
 
 
 def _grace_s(target: Target) -> float | None:
@@ -126,7 +138,7 @@ def _facts(row: Any, grace_s: float | None, now: int) -> HeartbeatFacts:
     received = to_us(row.received_at)
     started = to_us(row.last_start_at) if row.last_start_at is not None else None
     if started is None or received >= started:
-        return HeartbeatFacts((now - received) / _SECOND_US, period_s, waiting=False, start_missed=False)
+        return HeartbeatFacts((now - received) / _SECOND_US, period_s, False, False, *_of_job(row, started or 0, now))
     if row.starting_until is not None:
         deadline = to_us(row.starting_until)
     else:

@@ -53,3 +53,37 @@ def test_a_stored_grace_that_is_none_is_invalid(asker: Asker, grace: str) -> Non
     facts = HeartbeatFacts(0.0, 60, waiting=False, start_missed=False)
 
     assert asker.ask(Kind.AGENT, grace, heartbeat=facts).code == "grace"
+
+
+JOB_OPEN, JOB_FAILED = ("fail", "content", "job_open"), ("fail", "content", "job_failed")
+
+
+@pytest.mark.parametrize(
+    ("job", "grace", "outcome"),
+    [
+        ({"failed": True, "exit_code": 3}, None, JOB_FAILED),
+        ({"job_age_s": 60.0}, None, OK),
+        ({"job_age_s": 60.1}, None, JOB_OPEN),
+        ({"job_age_s": 60.1}, "7200", OK),
+        ({"failed": True, "job_age_s": 1.0}, None, JOB_FAILED),
+    ],
+    ids=str,
+)
+def test_what_an_agent_says_of_its_job_is_a_failure_of_the_content(
+    asker: Asker, job: dict[str, float], grace: str | None, outcome: tuple[str, str, str]
+) -> None:
+    facts = HeartbeatFacts(1.0, 60, waiting=False, start_missed=False, **job)  # type: ignore[arg-type]
+
+    assert told(asker.ask(Kind.AGENT, grace, heartbeat=facts)) == outcome
+
+
+def test_the_exit_code_is_told(asker: Asker) -> None:
+    facts = HeartbeatFacts(1.0, 60, waiting=False, start_missed=False, failed=True, exit_code=3)
+
+    assert asker.ask(Kind.AGENT, heartbeat=facts).error == "its job says that it failed, exit code 3"
+
+
+def test_a_missing_heartbeat_outweighs_what_was_said_before(asker: Asker) -> None:
+    facts = HeartbeatFacts(999.0, 60, waiting=False, start_missed=False, failed=True)
+
+    assert told(asker.ask(Kind.AGENT, heartbeat=facts)) == LATE

@@ -7,10 +7,15 @@ import sqlalchemy as sa
 
 from podhealth import clock
 from podhealth.core.errors import InputError
+from podhealth.core.heartbeat import parse_report
+from podhealth.core.probe import Target
 from podhealth.core.words import Action, Actor, HealState, Kind, Phase, Role
-from podhealth.models import Check, FeedEntry, Heartbeat, Pod, PodStatus, Tenant
-from podhealth.store import inventory
+from podhealth.models import Check, CheckState, FeedEntry, Heartbeat, Pod, PodStatus, Tenant
+from podhealth.store import heartbeats, inventory
+from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
+from podhealth.store.heartbeats import Said, Verdict
+from podhealth.store.targets import heartbeat_facts
 from podhealth.store.tenancy import Scope
 from tests.support.build import a_heal, a_pod, a_tenant
 
@@ -25,7 +30,8 @@ def token(engine):
 
 def _beat(engine, token, boot_id=None, period_s=None):
     with write(engine) as conn:
-        return inventory.record_heartbeat(conn, token, boot_id, period_s)
+        said = {"bootId": boot_id, "periodSeconds": period_s}
+        return heartbeats.record_report(conn, Said(hash_of(token), parse_report(said)))
 
 
 def _stored(engine):
@@ -203,3 +209,69 @@ def test_a_bad_heartbeat_is_refused_by_field(engine, token, field, boot_id, peri
         _beat(engine, token, boot_id, period_s)
 
     assert refused.value.field == field
+
+
+def _say(engine, token, **fields):
+    with write(engine) as conn:
+        return heartbeats.record_report(conn, Said(hash_of(token), parse_report(fields)))
+
+
+def _plain(engine, *said):
+    with write(engine) as conn:
+        return heartbeats.record_plain(conn, [Said(hash_of(token), parse_report(fields)) for token, fields in said])
+
+
+def test_only_what_says_no_more_than_alive_is_stored_with_others(engine, token):
+    first = _plain(engine, (token, {"bootId": "b1"}))
+    _say(engine, token, bootId="b1", sequence=1)
+    then = _plain(
+        engine,
+        ("pa_unknown", {}),
+        (token, {"bootId": "b1", "sequence": 3, "periodSeconds": 30, "metrics": {"load1": 0.5}}),
+        (token, {"bootId": "b1", "sequence": 2, "periodSeconds": 99}),
+        (token, {"signal": "start"}),
+        (token, {"sequence": 4}),
+    )
+    row = _stored(engine)
+
+    assert first == [Verdict.LEFT]
+    assert then == [Verdict.UNKNOWN, Verdict.STORED, Verdict.STORED, Verdict.LEFT, Verdict.LEFT]
+    assert (row.sequence, row.period_s, row.metrics) == (3, 30, {"load1": 0.5})
+
+
+def test_another_boot_has_a_transaction_of_its_own(engine, token):
+    _beat(engine, token, "b1")
+
+    assert _plain(engine, (token, {"bootId": "b2"})) == [Verdict.LEFT]
+    assert _phase(engine).phase == Phase.MONITORED
+
+
+def _job(engine):
+    with read(engine) as conn:
+        pod_id = conn.scalar(sa.select(Pod.id))
+        (facts,) = heartbeat_facts(conn, [Target(1, pod_id, 1, Kind.AGENT, "h", None)]).values()
+        return facts.failed, facts.exit_code, facts.job_age_s is not None
+
+
+def test_what_a_job_says_is_told_to_its_check_and_asks_for_a_probe_at_once(engine, token):
+    _say(engine, token)
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckState).values(next_at=db_now(conn) + timedelta(hours=1)))
+    _say(engine, token, signal="start")
+    started = _job(engine)
+    _say(engine, token, exitCode=3)
+    failed = _job(engine)
+    with read(engine) as conn:
+        due = conn.scalar(sa.select(CheckState.next_at)) <= db_now(conn)
+    _say(engine, token, signal="success")
+
+    assert (started, failed, _job(engine)) == ((False, None, True), (True, 3, False), (False, None, False))
+    assert due
+
+
+def test_what_a_job_said_before_a_start_of_the_pod_counts_no_more(engine, token):
+    _say(engine, token, bootId="b1", exitCode=3)
+    _say(engine, token, bootId="b1", signal="start")
+    _say(engine, token, bootId="b2")
+
+    assert _job(engine) == (False, None, False)
