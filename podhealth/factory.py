@@ -20,6 +20,7 @@ from podhealth.store.db import engine_options, normalise_url, prepare_engine
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 from podhealth.web import access, compression, errors, guard, headers, installed, rates, session, sockets
+from podhealth.web.agents.intake import Intake
 from podhealth.web.api import api
 from podhealth.web.ids import IdConverter
 from podhealth.web.navigation import address, navigation
@@ -134,7 +135,9 @@ def _install_database(app: Flask, settings: Settings) -> None:
     with app.app_context():
         engine = db.engine
     prepare_engine(engine)
-    app.extensions[installed.KEY] = installed.Installed(engine, redis_client(settings, HURRY_TIMEOUT_S), settings)
+    app.extensions[installed.KEY] = installed.Installed(
+        engine, redis_client(settings, HURRY_TIMEOUT_S), settings, Intake(engine, settings.heartbeats_a_minute)
+    )
     counters = counters_at(settings.redis_url)
     app.extensions["failed_tries"] = FailedTries(counters)
     app.extensions["code_tries"] = FailedTries(counters, "second factor")

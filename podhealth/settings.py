@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     changes_a_minute: int = Field(240, ge=1, le=1_000_000)
     expensive_a_minute: int = Field(30, ge=1, le=1_000_000)
     api_reads_a_minute: int = Field(1200, ge=1, le=1_000_000)
+    heartbeats_a_minute: int = Field(120, ge=1, le=100_000, description="Of one pod's agent, in one web process.")
     heals_an_hour: int = Field(DEFAULT.heals_an_hour, ge=1, le=10_000)
     migrations_an_hour: int = Field(DEFAULT.migrations_an_hour, ge=0, le=1_000)
     heals_at_once_percent: int = Field(DEFAULT.at_once_percent, ge=1, le=100)

@@ -1,6 +1,7 @@
 """``podhealth web``: the dashboard, API and live sockets, served by gunicorn inside this command.
 
-One process with threads (docs/adr/0004): open sockets keep none of them, so a few dozen serve thousands of pages.
+One process with threads (docs/adr/0004): open sockets and heartbeats keep none of them, so a few dozen serve thousands
+of pages.
 """
 
 import resource
@@ -23,7 +24,7 @@ _OBJECTS_A_COLLECTION = 20_000
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with our settings: it reads no configuration file and no environment of its own."""
 
-    def __init__(self, settings: Settings, worker_class: str = "gthread") -> None:
+    def __init__(self, settings: Settings, worker_class: str = "podhealth.cli.web_worker.Worker") -> None:
         self._settings = settings
         self._worker_class = worker_class
         super().__init__()

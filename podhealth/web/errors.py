@@ -82,8 +82,7 @@ def answer(status: int, code: str, error: str, **more: Any) -> ResponseReturnVal
     problem details only (``field``, ``retryAfter``).
     """
     if wants_json():
-        problem = {"type": "about:blank", "title": _told(status).title, "status": status, "code": code, "error": error}
-        response = jsonify(problem | more)
+        response = jsonify(problem(status, code, error, **more))
         response.content_type = "application/problem+json"
     else:
         response = _page(status, error, more.get("retryAfter"))
@@ -93,6 +92,11 @@ def answer(status: int, code: str, error: str, **more: Any) -> ResponseReturnVal
     if "retryAfter" in more:
         response.headers["Retry-After"] = str(more["retryAfter"])
     return response
+
+
+def problem(status: int, code: str, error: str, **more: Any) -> dict[str, Any]:
+    """Return the problem details of an error, as ``answer`` gives them to programs."""
+    return {"type": "about:blank", "title": _told(status).title, "status": status, "code": code, "error": error} | more
 
 
 def _told(status: int) -> Told:

@@ -8,6 +8,8 @@ from podhealth.settings import Settings
 _NOTHING = "'none'"
 _OURS = "'self'"
 _YEAR_S = 365 * 24 * 3600
+_STAY_WITH_HTTPS = f"max-age={_YEAR_S}; includeSubDomains"
+_MORE = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
 
 POLICY = {
     "default-src": _NOTHING,
@@ -21,6 +23,20 @@ POLICY = {
     "frame-ancestors": _NOTHING,
     "object-src": _NOTHING,
 }
+
+
+def of_every_answer(is_https: bool) -> dict[str, str]:
+    """Return the headers of an answer that no page and no file is, for what is answered without the application."""
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        **({"Strict-Transport-Security": _STAY_WITH_HTTPS} if is_https else {}),
+        **_MORE,
+        "Cache-Control": "no-store",
+        "Vary": "Cookie, HX-Request",
+    }
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -53,7 +69,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 def _stay_with_https(response: Response) -> Response:
     # Not left to Talisman: behind a proxy it sees a plain request and says nothing.
-    response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}; includeSubDomains"
+    response.headers["Strict-Transport-Security"] = _STAY_WITH_HTTPS
     return response
 
 
@@ -64,8 +80,7 @@ def is_for_everybody(response: Response) -> bool:
 
 
 def _more(response: Response) -> Response:
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers.update(_MORE)
     if not is_for_everybody(response):
         # Also for answers without a person: the same address answers differently before and after signing in.
         response.headers["Cache-Control"] = "no-store"

@@ -7,15 +7,17 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 
 from podhealth.settings import Settings
+from podhealth.web.agents.intake import Intake
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """The parts routes work with; ``redis`` may be away at any time."""
+    """The parts routes work with; ``redis`` may be away at any time; ``agents`` take heartbeats."""
 
     engine: sa.Engine
     redis: redis.Redis
     settings: Settings
+    agents: Intake
 
 
 KEY = "podhealth"

@@ -22,9 +22,14 @@ def json_object(request: Request) -> dict[str, Any]:
     """
     if request.mimetype != "application/json":
         raise InputError("body", "send JSON with Content-Type: application/json", code="not_json")
+    return json_fields(request.get_data(cache=False))
+
+
+def json_fields(body: bytes) -> dict[str, Any]:
+    """Return a JSON text as an object; raises InputError as ``json_object`` does."""
     try:
         value = json.loads(
-            request.get_data(cache=False).decode("utf-8-sig"),
+            body.decode("utf-8-sig"),
             object_pairs_hook=_no_name_twice,
             parse_int=_whole,
             parse_constant=float,  # NaN and the infinities are refused below, where the field is known

@@ -1,39 +1,39 @@
-"""``POST /api/heartbeats``: an agent says that its pod is alive, by the pod's own token."""
+"""``POST /api/heartbeats``: an agent says that its pod is alive, by the pod's own token.
+
+``podhealth web`` answers nearly all before they come here (cli/web_worker.py); this route says what is wrong with the
+others, and serves all where another program runs the application.
+"""
+
+import math
 
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import InputError
-from podhealth.store import inventory
-from podhealth.store.db import write
+from podhealth.web.agents.answers import TOO_OFTEN, UNKNOWN
+from podhealth.web.agents.intake import MAX_BODY, TooOftenError, token_hash_of
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, refuse_unknown
+from podhealth.web.api.body import json_object
 from podhealth.web.errors import answer
-from podhealth.web.installed import engine_of
-
-_FIELDS = frozenset({"bootId", "periodSeconds"})
+from podhealth.web.installed import installed
 
 
 @api.post("/heartbeats")
 def heartbeat() -> ResponseReturnValue:
-    """Record a heartbeat at the server's clock; answers 204. ``bootId`` and ``periodSeconds`` (5–86400) may be given.
+    """Record a heartbeat at the server's clock; answers 204. core/heartbeat.py says what it may hold.
 
     The pod's own token is the only thing looked at: neither a session nor an API token opens this door.
     """
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
+    token_hash = token_hash_of(request.headers.get("Authorization", ""))
+    if token_hash is None:
         return answer(401, "unauthorized", "Send the pod's token as Authorization: Bearer")
     # Not content_length: a body sent in chunks has none, and what it says must not be lost.
-    fields = json_object(request) if request.get_data() else {}
-    refuse_unknown(fields, _FIELDS)
-    boot_id = fields.get("bootId")
-    if boot_id is not None and not (isinstance(boot_id, str) and 0 < len(boot_id) <= 64 and boot_id.isprintable()):
-        raise InputError("bootId", "must be 1 to 64 printable characters")
-    period = fields.get("periodSeconds")
-    if period is not None and (isinstance(period, bool) or not isinstance(period, int) or not 5 <= period <= 86_400):
-        raise InputError("periodSeconds", "must be a whole number from 5 to 86400")
-    with write(engine_of()) as conn:
-        is_known = inventory.record_heartbeat(conn, token.strip(), boot_id, period)
+    body = request.get_data()
+    if len(body) > MAX_BODY:
+        return answer(413, "too_large", f"A heartbeat holds at most {MAX_BODY:,} bytes")
+    try:
+        is_known = installed().agents.take(token_hash, json_object(request) if body else {})
+    except TooOftenError as refused:
+        return answer(429, "too_many_requests", TOO_OFTEN, retryAfter=math.ceil(refused.wait_s))
     if not is_known:
-        return answer(401, "unauthorized", "No pod has this token")
+        return answer(401, "unauthorized", UNKNOWN)
     return "", 204

@@ -1,0 +1,1 @@
+"""How agents' messages come in: thousands a second, each a few bytes, none lost once it is answered."""
