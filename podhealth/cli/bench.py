@@ -135,6 +135,19 @@ def pages(pods: int, days: int, times: int, database_url: str | None, as_json: b
     _print(bench_pages.run(pods, days, times, database_url), as_json)
 
 
+@bench.command()
+@click.option("--agents", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Pods with an agent.")
+@click.option("--at-once", type=click.IntRange(1, 1_000), default=32, show_default=True, help="Messages under way.")
+@click.option("--seconds", type=_Number(1, 3_600), default=10.0, show_default=True, help="Length of the span.")
+@database_option
+@json_option
+def heartbeats(agents: int, at_once: int, seconds: float, database: str | None, as_json: bool) -> None:
+    """Send one web process what AGENTS say, and tell how many messages a CPU-second of it takes and stores."""
+    from podhealth.cli import bench_heartbeats
+
+    _print(bench_heartbeats.run(agents, at_once, seconds, database), as_json)
+
+
 def _print(figures: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))

@@ -187,3 +187,15 @@ class TestPages:
             assert found["replay"]["troubles"] > 0
             assert found["rows"]["rollups_1h"] == 60 * 2 * 48
             assert found["database"] == ("postgresql" if where else "sqlite")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_heartbeats_that_were_answered_are_stored(empty_postgres):
+    for where in ((), ("--database", empty_postgres)):
+        found = figures("heartbeats", "--agents", "50", "--seconds", "1", *where)
+
+        assert (found["lost"], found["refused"]) == (0, 0)
+        assert found["recorded"] > 100
+        assert found["recordedPerCpuSecond"] == pytest.approx(found["recorded"] / found["cpuSeconds"], rel=0.2)
+        assert found["database"] == ("postgresql" if where else "sqlite")
