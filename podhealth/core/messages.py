@@ -29,7 +29,16 @@ LONGEST_RETRY_AFTER = timedelta(hours=6)
 _JITTER = 0.1
 
 # Told at once even where an incident is open: somebody must act, or the pod's checks cannot be relied upon.
-AT_ONCE = frozenset({NoticeKind.APPROVAL_WANTED, NoticeKind.FLAPPING, NoticeKind.FLAPPING_ENDED, NoticeKind.CHRONIC})
+AT_ONCE = frozenset(
+    {
+        NoticeKind.APPROVAL_WANTED,
+        NoticeKind.FLAPPING,
+        NoticeKind.FLAPPING_ENDED,
+        NoticeKind.CHRONIC,
+        NoticeKind.VANISHED,
+        NoticeKind.FOUND_AGAIN,
+    }
+)
 # Nobody is told that something is over of which they were not told that it began.
 ENDING = frozenset(
     {
@@ -138,9 +147,11 @@ _PAIRED = {
     NoticeKind.BREAKER_CLOSED: "breaker",
     NoticeKind.FLAPPING: "flapping",
     NoticeKind.FLAPPING_ENDED: "flapping",
+    NoticeKind.VANISHED: "vanished",
+    NoticeKind.FOUND_AGAIN: "vanished",
 }
-_BEGINS = frozenset({NoticeKind.BREAKER_OPEN, NoticeKind.FLAPPING})
-_ENDS = frozenset({NoticeKind.BREAKER_CLOSED, NoticeKind.FLAPPING_ENDED})
+_BEGINS = frozenset({NoticeKind.BREAKER_OPEN, NoticeKind.FLAPPING, NoticeKind.VANISHED})
+_ENDS = frozenset({NoticeKind.BREAKER_CLOSED, NoticeKind.FLAPPING_ENDED, NoticeKind.FOUND_AGAIN})
 
 
 def wait_before_try(tries: int, jitter: float, retry_after: timedelta | None = None) -> timedelta | None:

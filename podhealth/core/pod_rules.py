@@ -38,6 +38,7 @@ class PodRules:
     start_deadline_s: int | None = None
     node_id: int | None = None
     policy_id: int | None = None
+    source_id: int | None = None
 
 
 _Reader = Callable[[str, object], Any]
@@ -77,9 +78,11 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     ),
     "nodeId": ("node_id", _or_none(_id)),
     "policyId": ("policy_id", _or_none(_id)),
+    "sourceId": ("source_id", _or_none(_id)),
 }
 FIELDS = frozenset(_READERS) | {"address"}
-_OF_PROVIDER = frozenset({"provider", "providerRef", "providerConfig"})
+_OF_PROVIDER = frozenset({"provider", "providerRef", "providerConfig", "sourceId"})
+_BY_SOURCE = (ProviderKind.PROXMOX, ProviderKind.DOCKER)
 
 
 def parse_pod(
@@ -104,7 +107,11 @@ def parse_pod(
     rules = PodRules(**changes) if existing is None else replace(existing, **changes)
     if _OF_PROVIDER & set(fields):
         before = (existing.provider_config if existing is not None else None) or {}
-        check_provider(rules.provider, rules.provider_ref, rules.provider_config or {}, networks[0], before)
+        by_source = rules.source_id is not None
+        if by_source and rules.provider not in _BY_SOURCE:
+            raise InputError("sourceId", "is for pods of proxmox and docker only")
+        config = rules.provider_config or {}
+        check_provider(rules.provider, rules.provider_ref, config, networks[0], before, by_source=by_source)
     return rules
 
 

@@ -30,6 +30,8 @@ _GUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}/[1-9][0-9]{2,8}", re.ASCII)
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 # What says where a secret goes and who is believed there.
 _PLACE = ("url", "ca", "fingerprint")
+# What is said of one guest; all else may stand with a source for many.
+_OF_POD = frozenset({"guestName"})
 
 Networks = Sequence[str]
 _Reader = Callable[[str, object, Networks], object]
@@ -41,11 +43,18 @@ def is_sealed(value: object) -> bool:
 
 
 def check_provider(
-    kind: ProviderKind, ref: str | None, config: Mapping[str, Any], networks: Networks, before: Mapping[str, Any]
+    kind: ProviderKind,
+    ref: str | None,
+    config: Mapping[str, Any],
+    networks: Networks,
+    before: Mapping[str, Any],
+    *,
+    by_source: bool = False,
 ) -> None:
     """Refuse settings that the provider of such a pod could not work with.
 
     ``before`` are the settings stored so far: a secret among them may stay as it is, while it goes to the same place.
+    ``by_source``: how it is reached stands with its source, and may not stand with the pod besides.
     Raises InputError naming the first bad field, as ``providerRef`` or ``providerConfig.url``.
     """
     rules = _RULES.get(kind)
@@ -54,29 +63,49 @@ def check_provider(
     shape, needed, readers = rules
     if ref is None or not shape[0].fullmatch(ref):
         raise InputError("providerRef", f"must be {shape[1]}", code="missing" if ref is None else "invalid")
+    if by_source:
+        needed, readers = (), {name: read for name, read in readers.items() if name in _OF_POD}
+    _check(config, needed, readers, networks, before, "providerConfig")
+
+
+def check_source(kind: ProviderKind, config: Mapping[str, Any], networks: Networks, before: Mapping[str, Any]) -> None:
+    """Do as ``check_provider`` for a source, by which many pods are reached; fields are named ``config.url``."""
+    _, needed, readers = _RULES[kind]
+    readers = {name: read for name, read in readers.items() if name not in _OF_POD}
+    _check(config, needed, readers, networks, before, "config")
+
+
+def _check(
+    config: Mapping[str, Any],
+    needed: Sequence[str],
+    readers: Mapping[str, "_Reader"],
+    networks: Networks,
+    before: Mapping[str, Any],
+    at: str,
+) -> None:
     only_known(config, frozenset(readers), "its provider's settings")
     for name in needed:
         if config.get(name) is None:
-            raise InputError(f"providerConfig.{name}", "is missing", code="missing")
+            raise InputError(f"{at}.{name}", "is missing", code="missing")
     for name, value in config.items():
         if name in SECRETS and is_sealed(value):
-            _refuse_moved(name, config, before)
+            _refuse_moved(name, config, before, at)
         elif value is not None:
-            readers[name](f"providerConfig.{name}", value, networks)
-    _refuse_mixed(config)
+            readers[name](f"{at}.{name}", value, networks)
+    _refuse_mixed(config, at)
 
 
-def _refuse_moved(name: str, config: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+def _refuse_moved(name: str, config: Mapping[str, Any], before: Mapping[str, Any], at: str) -> None:
     if config[name] != before.get(name) or any(config.get(place) != before.get(place) for place in _PLACE):
-        raise InputError(f"providerConfig.{name}", "must be given again where it goes to another place")
+        raise InputError(f"{at}.{name}", "must be given again where it goes to another place")
 
 
-def _refuse_mixed(config: Mapping[str, Any]) -> None:
+def _refuse_mixed(config: Mapping[str, Any], at: str) -> None:
     if config.get("ca") and config.get("fingerprint"):
-        raise InputError("providerConfig.fingerprint", "cannot be had beside ca: one says who is believed")
+        raise InputError(f"{at}.fingerprint", "cannot be had beside ca: one says who is believed")
     if bool(config.get("certificate")) != bool(config.get("key")):
         missing = "key" if config.get("certificate") else "certificate"
-        raise InputError(f"providerConfig.{missing}", "is missing beside the other half", code="missing")
+        raise InputError(f"{at}.{missing}", "is missing beside the other half", code="missing")
 
 
 def _url(field: str, value: object, networks: Networks, schemes: Sequence[str], is_port_needed: bool) -> None:

@@ -270,6 +270,8 @@ class NoticeKind(StrEnum):
     CHRONIC = "chronic"
     STOPPED = "stopped"
     LEFT = "left"
+    VANISHED = "vanished"
+    FOUND_AGAIN = "found_again"
 
 
 class MessageKind(StrEnum):

@@ -10,7 +10,7 @@ from podhealth.core.facts import ProviderFacts
 from podhealth.core.words import ProviderKind
 from podhealth.healing.providers.base import PodRef, ProviderState
 from podhealth.healing.providers.registry import provider_of
-from podhealth.store.secrets import unseal
+from podhealth.store.secrets import unseal, unseal_source
 
 
 class Asked(NamedTuple):
@@ -27,12 +27,15 @@ class Asked(NamedTuple):
 
 
 def ref_of(pod: Any) -> PodRef:
-    """Return what the provider needs of a pod's row (with pod_id, tenant_id, name and the provider's columns).
+    """Return what the provider needs of a pod's row (pod_id, tenant_id, name, provider's columns, ``source_config``).
 
-    Raises ProviderError, permanent, where a secret of its settings does not open.
+    A pod of a source is reached by the source's settings. Raises ProviderError, permanent, where a secret of them does
+    not open.
     """
     try:
         config = unseal(pod.provider_config, pod.pod_id)
+        if pod.source_id is not None:
+            config = unseal_source(pod.source_config or {}, pod.source_id) | config
     except SetupError as error:
         raise ProviderError(str(error), permanent=True) from None
     return PodRef(pod.pod_id, pod.tenant_id, pod.name, pod.provider_ref, config)

@@ -23,6 +23,7 @@ from podhealth.store import nodes, podstate
 from podhealth.store.claim import Claim, claim_due
 from podhealth.store.db import db_now_us, write
 from podhealth.store.record import Found, record
+from podhealth.store.sources import SOURCE_CONFIG
 
 VANTAGE = "provider"
 CONFIRMING, NOT_RUNNING = "confirming", "not_running"
@@ -66,6 +67,7 @@ def _pods_of(conn: sa.Connection, check_ids: list[int]) -> dict[int, Row]:
             Check.id.label("check_id"),
             Pod.__table__,
             Pod.id.label("pod_id"),
+            SOURCE_CONFIG,
             PodStatus.last_start_at,
             CheckState.last_code,
             CheckState.last_at,

@@ -14,6 +14,7 @@ from podhealth.healing import act, reap, verify
 from podhealth.models import Pod
 from podhealth.store import healsteps
 from podhealth.store.db import db_now, read, write
+from podhealth.store.sources import SOURCE_CONFIG
 
 _HEALS_A_TICK = 50
 _SECONDS_A_TICK = 4.0
@@ -39,7 +40,8 @@ def step(engine: sa.Engine, heal_id: int) -> dict[int, int] | None:
         heal = healsteps.take(conn, heal_id, db_now(conn))
         if heal is None:
             return None
-        pod = conn.execute(sa.select(Pod.__table__, Pod.id.label("pod_id")).where(Pod.id == heal.pod_id)).one()
+        columns = (Pod.__table__, Pod.id.label("pod_id"), SOURCE_CONFIG)
+        pod = conn.execute(sa.select(*columns).where(Pod.id == heal.pod_id)).one()
     return _STEPS[heal.state](heal)(engine, heal, pod)
 
 

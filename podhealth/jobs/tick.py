@@ -48,6 +48,7 @@ QUICK = (
     Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
     Step("relay", 1, "podhealth.alerting.relay.run"),
     Step("deliver", 1, "podhealth.jobs.alert.look"),
+    Step("sync", 2, "podhealth.jobs.sync.look"),
 )
 # May take seconds; a job of their own, so that no heal waits for them.
 SLOW = (

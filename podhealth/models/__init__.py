@@ -36,6 +36,7 @@ from podhealth.models.healing import (
 from podhealth.models.history import FiveMinutes, Hour, PhaseChange, Result, RollupMark, Transition
 from podhealth.models.inventory import Heartbeat, Node, Pod, PodStatus, Tenant
 from podhealth.models.operation import FeedEntry, Submission, TickStep, Worker
+from podhealth.models.sources import Reading, Source, SyncedPod, TagRule
 
 __all__ = [
     "ApiToken",
@@ -73,6 +74,7 @@ __all__ = [
     "Policy",
     "PolicyDraft",
     "PolicyVersion",
+    "Reading",
     "RecoveryCode",
     "Reference",
     "Result",
@@ -83,9 +85,12 @@ __all__ = [
     "ShadowHeal",
     "SignInLink",
     "Snooze",
+    "Source",
     "StatusPage",
     "StatusPagePod",
     "Submission",
+    "SyncedPod",
+    "TagRule",
     "Telling",
     "Tenant",
     "TickStep",

@@ -42,6 +42,7 @@ class Node(Base):
     unreachable_reason: Mapped[str | None] = mapped_column(sa.String(200))
     said_down_at: Mapped[datetime | None]  # when a provider last said that the node is down
     said_up_at: Mapped[datetime | None]
+    source_id: Mapped[int | None] = mapped_column(BigId)  # whose sync made it
 
 
 class Pod(Base):
@@ -72,6 +73,7 @@ class Pod(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    source_id: Mapped[int | None] = mapped_column(BigId)  # whose settings reach it; same tenant checked on write
 
 
 class PodStatus(Base):

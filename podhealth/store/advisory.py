@@ -16,6 +16,7 @@ class Each(IntEnum):
     CHANNEL_NAMES = 0x4348  # of a tenant
     NODE_PLANS = 0x4E4F
     DEFAULT_POLICY = 0x504F  # of a tenant
+    SOURCE_NAMES = 0x534F  # of a tenant
     TENANT_PLANS = 0x5445
     WINDOW_NAMES = 0x5749  # of a tenant
 

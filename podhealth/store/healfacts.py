@@ -29,6 +29,7 @@ from podhealth.core.mode_gate import is_shadow
 from podhealth.core.words import OPEN_HEAL_STATES, HealState, KillScope, ProviderKind
 from podhealth.models import Check, CheckState, Episode, Heal, Pod, PodStatus, Tenant
 from podhealth.store import approvals, brakes, held, holds, placefacts, policies, shadow
+from podhealth.store.sources import SOURCE_CONFIG
 
 Row = sa.Row[Any]
 
@@ -99,7 +100,7 @@ def facts_of_planned(g: Gathered, heal: Row) -> Facts:
 
 def _pod(conn: sa.Connection, pod_id: int) -> Row | None:
     query = (
-        sa.select(PodStatus.__table__, *_POD_COLUMNS, Tenant.name.label("tenant_name"))
+        sa.select(PodStatus.__table__, *_POD_COLUMNS, SOURCE_CONFIG, Tenant.name.label("tenant_name"))
         .join(Pod, Pod.id == PodStatus.pod_id)
         .join(Tenant, Tenant.id == PodStatus.tenant_id)
         .where(PodStatus.pod_id == pod_id)

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from podhealth.core.check_rules import RUNNING, CheckRules
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.pod_rules import PodRules, parse_pod
+from podhealth.core.tag_rules import checks_for
 from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
-from podhealth.models import Check, Node, Pod, PodStatus, Tenant
+from podhealth.models import Check, Node, Pod, PodStatus, Source, Tenant
 from podhealth.settings import Settings
-from podhealth.store import audit, checks, feed, maintenance, podstate, tenancy
+from podhealth.store import audit, checks, feed, maintenance, podstate, tagrules, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
@@ -33,7 +34,7 @@ DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].de
 REPORTING = frozenset({ProviderKind.PROCESS, ProviderKind.PROXMOX, ProviderKind.DOCKER})
 PING = CheckRules("ping", Kind.PING)
 
-_MOVES = ("address", "provider", "provider_ref", "provider_config")
+_MOVES = ("address", "provider", "provider_ref", "provider_config", "source_id")
 _NOT_TOLD = "provider_config"  # may hold a secret of the provider
 
 
@@ -44,15 +45,18 @@ def create_pod(
     default_checks: bool = True,
     *,
     networks: Sequence[str] = DEFAULT_NETWORKS,
+    stopped_because: str = "created stopped",
 ) -> int:
     """Make a pod with its status row and checks and return its id; it counts as a start (behaviour §2).
 
-    ``default_checks``: a ping each minute; the check ``running`` comes with a provider that reports, in any case.
-    ``networks``: where the platform allows pods; without it, the settings' defaults.
+    ``default_checks``: a ping each minute, and what the tenant's tag rules say; the check ``running`` comes with a
+    provider that reports, in any case.
+    ``networks``: where the platform allows pods; without it, the settings' defaults. ``stopped_because``: why one is
+    wanted stopped from the beginning.
 
     Raises InputError naming a bad field.
     """
-    rules = parse_pod(fields, _networks(conn, scope, networks))
+    rules = parse_pod(fields, networks_of(conn, scope, networks))
     _refuse_strangers(conn, scope, rules)
     _refuse_taken_name(conn, scope, rules.name)
     now = db_now(conn)
@@ -66,8 +70,9 @@ def create_pod(
     if rules.provider in REPORTING:
         checks.insert_check(conn, scope.tenant_id, pod_id, RUNNING, now)
     if default_checks:
-        checks.insert_check(conn, scope.tenant_id, pod_id, PING, now)
-    settled = _first_phase(conn, pod_id, rules, now)
+        for check in (PING, *checks_for(rules.tags, tagrules.all_rules(conn, scope), (PING.name, RUNNING.name))):
+            checks.insert_check(conn, scope.tenant_id, pod_id, check, now)
+    settled = _first_phase(conn, pod_id, rules, now, stopped_because)
     joined = maintenance.join(conn, pod_id)
     audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules))
     _tell(conn, scope, pod_id, f"{rules.name} was added", [*settled.notes, *joined])
@@ -93,7 +98,7 @@ def update_pod(
     if version is not None and version != row.version:
         raise Conflict("the pod was changed meanwhile")
     before = rules_of(row)
-    after = parse_pod(fields, _networks(conn, scope, networks), before)
+    after = parse_pod(fields, networks_of(conn, scope, networks), before)
     if after.provider_config is not before.provider_config:
         config = sealing.seal(after.provider_config, pod_id, before.provider_config)
         after = replace(after, provider_config=config)
@@ -158,12 +163,13 @@ def rules_of(row: Any) -> PodRules:
         start_deadline_s=row.start_deadline_s,
         node_id=row.node_id,
         policy_id=row.policy_id,
+        source_id=row.source_id,
     )
 
 
-def _first_phase(conn: sa.Connection, pod_id: int, rules: PodRules, now: datetime) -> podstate.Settled:
+def _first_phase(conn: sa.Connection, pod_id: int, rules: PodRules, now: datetime, why: str) -> podstate.Settled:
     if rules.desired_state == DesiredState.STOPPED:
-        return podstate.set_desired(conn, pod_id, now, DesiredState.STOPPED, "created stopped")
+        return podstate.set_desired(conn, pod_id, now, DesiredState.STOPPED, why)
     return podstate.begin_starting(conn, pod_id, now, rules.start_deadline_s, "created", own_heal=False)
 
 
@@ -190,7 +196,8 @@ def _void_checks(conn: sa.Connection, pod_id: int) -> None:
     conn.execute(sa.update(Check).where(Check.pod_id == pod_id).values(generation=Check.generation + 1))
 
 
-def _networks(conn: sa.Connection, scope: Scope, platform: Sequence[str]) -> list[Sequence[str]]:
+def networks_of(conn: sa.Connection, scope: Scope, platform: Sequence[str]) -> list[Sequence[str]]:
+    """Return the lists of networks, in each of which a pod's address must lie. Raises NotFound without the tenant."""
     query = sa.select(Tenant.allowed_networks).where(tenancy.own(scope, Tenant), Tenant.deleted_at.is_(None))
     found = conn.execute(query).one_or_none()
     if found is None:
@@ -209,6 +216,10 @@ def _refuse_strangers(conn: sa.Connection, scope: Scope, rules: PodRules) -> Non
         mine = sa.or_(tenancy.own(scope, Node), Node.tenant_id.is_(None))
         if conn.scalar(query.where(mine)) is None:
             raise InputError("nodeId", "there is no such node")
+    if rules.source_id is not None:
+        source = sa.select(Source.kind).where(Source.id == rules.source_id, Source.deleted_at.is_(None))
+        if conn.scalar(source.where(tenancy.own(scope, Source))) != rules.provider:
+            raise InputError("sourceId", "there is no such source of that provider")
 
 
 def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:

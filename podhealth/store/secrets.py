@@ -65,6 +65,11 @@ def seal_channel(config: Config, channel_id: int, names: Collection[str], before
     return _seal(config, f"channel {channel_id}", names, before)
 
 
+def seal_source(config: Config, source_id: int, before: Config) -> dict[str, Any]:
+    """Do as ``seal`` with a source's settings, by which many pods are reached."""
+    return _seal(config, f"source {source_id}", SECRETS, before)
+
+
 def _seal(config: Config, row: str, names: Collection[str], old: Config) -> dict[str, Any]:
     return {
         name: _sealed(value, row, name, old.get(name)) if name in names and isinstance(value, str) else value
@@ -98,6 +103,11 @@ def unseal(config: Config | None, pod_id: int) -> dict[str, Any]:
 def unseal_channel(config: Config, channel_id: int, names: Collection[str]) -> dict[str, Any]:
     """Do as ``unseal`` with a channel's settings, for one message."""
     return _unseal(config, f"channel {channel_id}", names)
+
+
+def unseal_source(config: Config, source_id: int) -> dict[str, Any]:
+    """Do as ``unseal`` with a source's settings."""
+    return _unseal(config, f"source {source_id}", SECRETS)
 
 
 def _unseal(config: Config, row: str, names: Collection[str]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 Providers know no policy, no database and no other provider. Calls are short: each has a deadline of a few seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from podhealth.core.errors import ProviderError
+from podhealth.core.guests import Answer, Guest
 from podhealth.core.words import Action, ActualState
 
 
@@ -98,6 +99,13 @@ class Provider(Protocol):
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the task that a call came to; null only where the provider knows that it was never taken on."""
+
+
+class Lister(Protocol):
+    """A provider that can also tell which guests it has; ``source`` is a reference without a pod."""
+
+    def guests(self, source: PodRef, wants: Callable[[Guest], bool]) -> Answer:
+        """Return all guests, those for which ``wants`` holds in full. Raises ProviderError rather than tell half."""
 
 
 def setting(pod: PodRef, name: str) -> str | None:

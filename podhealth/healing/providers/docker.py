@@ -5,7 +5,7 @@ no key of ours: whether a call was heard is told by when the container was last 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from podhealth import clock
 from podhealth.core.abilities import can
 from podhealth.core.address import AddressRefused
 from podhealth.core.errors import ActionRefused, ProviderError
+from podhealth.core.guests import Answer, Guest
 from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.egress import http
 from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState, plain, setting
@@ -25,6 +26,7 @@ from podhealth.tls import Pin
 # Four seconds in all: which API it speaks, and then what is asked.
 _VERSION_S, _TIMEOUT_S = 1.5, 2.5
 _MOST_BYTES = 1 << 20
+_LIST_S, _MOST_LISTED_BYTES = 15.0, 16 << 20
 _OLDEST_API = "1.24"
 _REFUSALS = frozenset({400, 401, 403, 404})
 _GRACE_S, _LONGEST_GRACE_S = 10, 60
@@ -33,6 +35,8 @@ _MARGIN_S = 15
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 _SHORT_ID = 12
 _DONE, _FAILED = "done:", "failed:"
+# What labels of ours tell sync.
+_NAME, _ADDRESS, _TAGS = "podhealth.name", "podhealth.address", "podhealth.tags"
 # The daemon, or whoever paused it, is busy with the container.
 _BUSY = frozenset({"paused", "removing", "stopping", "restarting"})
 
@@ -62,15 +66,16 @@ def _place(pod: PodRef) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _talk(pod: PodRef) -> Iterator[docker.APIClient]:
+def _talk(pod: PodRef, timeout_s: float | None = None, most_bytes: int = _MOST_BYTES) -> Iterator[docker.APIClient]:
     base, unix = _place(pod)
+    timeout_s = timeout_s or _TIMEOUT_S
     pin = Pin(*(setting(pod, name) for name in ("ca", "fingerprint", "certificate", "key")))
     try:
         asking = docker.APIClient(base_url=base, version=_OLDEST_API, timeout=_VERSION_S)
         with http.bound(asking, _VERSION_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
             version = str(asking.version(api_version=False)["ApiVersion"])
-        client = docker.APIClient(base_url=base, version=version, timeout=_TIMEOUT_S)
-        with http.bound(client, _TIMEOUT_S, most_bytes=_MOST_BYTES, unix=unix, pin=pin):
+        client = docker.APIClient(base_url=base, version=version, timeout=timeout_s)
+        with http.bound(client, timeout_s, most_bytes=most_bytes, unix=unix, pin=pin):
             yield client
     except APIError as error:
         raise _meaning(error) from None
@@ -121,6 +126,25 @@ def _grace_s(found: _Container, options: Options) -> int:
     return found.grace_s if options.timeout_s is None else max(1, min(found.grace_s, options.timeout_s // 2))
 
 
+def _listed(info: Mapping[str, Any]) -> Guest:
+    """Return a container as sync knows it. Labels of ours say what else the daemon does not know of it."""
+    name = str(info["Names"][0]).lstrip("/")
+    labels = {str(key): str(value) for key, value in (info.get("Labels") or {}).items()}
+    nets = ((info.get("NetworkSettings") or {}).get("Networks") or {}).values()
+    own = [one[key] for one in nets if isinstance(one, dict) for key in ("IPAddress", "GlobalIPv6Address")]
+    addresses = [labels.get(_ADDRESS), *own]
+    return Guest(
+        key=name,
+        ref=name,
+        name=plain(labels.get(_NAME) or name),
+        is_running={"running": True, "paused": True, "restarting": True}.get(str(info["State"]), False),
+        addresses=tuple(dict.fromkeys(plain(address) for address in addresses if address)),
+        tags=tuple(tag for tag in re.split(r"[;,\s]+", labels.get(_TAGS, "")) if tag),
+        labels=tuple(f"{plain(key)}={plain(value)}" for key, value in sorted(labels.items())),
+        no_address=None if any(addresses) else f"no address of it is known: the label {_ADDRESS} can say it",
+    )
+
+
 class DockerProvider:
     """Restarts and stops containers (config: ``url``; ref: the container's name or id)."""
 
@@ -156,6 +180,11 @@ class DockerProvider:
     def look(self, pod: PodRef, task: Task) -> TaskState:
         """Return how the action ended: the daemon answers only then."""
         return TaskState(True, not task.ref.startswith(_FAILED), task.ref.partition(":")[2])
+
+    def guests(self, source: PodRef, wants: Callable[[Guest], bool]) -> Answer:
+        """Return all containers, as ``Lister`` says: the daemon tells all of each at once."""
+        with _talk(source, _LIST_S, _MOST_LISTED_BYTES) as client:
+            return Answer(tuple(_listed(info) for info in client.containers(all=True) if info.get("Names")))
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the action if it has happened. That it has not is known once the daemon would have ended it."""

@@ -2,7 +2,7 @@
 
 from podhealth.core.errors import ProviderError
 from podhealth.core.words import ProviderKind
-from podhealth.healing.providers.base import Provider
+from podhealth.healing.providers.base import Lister, Provider
 from podhealth.healing.providers.docker import DockerProvider
 from podhealth.healing.providers.process import ProcessProvider
 from podhealth.healing.providers.proxmox import ProxmoxProvider
@@ -14,6 +14,19 @@ _PROVIDERS: dict[ProviderKind, Provider] = {
     ProviderKind.DOCKER: DockerProvider(),
     ProviderKind.WEBHOOK: WebhookProvider(),
 }
+
+_LISTERS: dict[ProviderKind, Lister] = {
+    ProviderKind.PROXMOX: ProxmoxProvider(),
+    ProviderKind.DOCKER: DockerProvider(),
+}
+
+
+def lister_of(kind: ProviderKind) -> Lister:
+    """Return the provider of a source's kind. Raises ProviderError, permanent, for one that lists no guests."""
+    lister = _LISTERS.get(kind)
+    if lister is None:
+        raise ProviderError(f"provider {kind} does not list what it has", permanent=True)
+    return lister
 
 
 def provider_of(kind: ProviderKind) -> Provider:

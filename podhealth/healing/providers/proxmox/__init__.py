@@ -4,11 +4,16 @@ A guest is known by its number and its name, and acted on where the cluster says
 guests of the HA manager are left to it, and nothing is started on another node but by a migration Proxmox did itself.
 """
 
+from collections.abc import Callable
+
 from podhealth.core.abilities import can
 from podhealth.core.errors import ActionRefused, ProviderError
+from podhealth.core.guests import Answer
+from podhealth.core.guests import Guest as Listed
 from podhealth.core.words import Action, ActualState, ProviderKind
 from podhealth.healing.providers.base import Call, Options, PodRef, ProviderState, Task, TaskState
 from podhealth.healing.providers.proxmox.cluster import Cluster, Guest, Upid
+from podhealth.healing.providers.proxmox.listing import list_guests
 from podhealth.healing.providers.proxmox.phases import Phase, Ref, first, following, task_types
 from podhealth.healing.providers.proxmox.talking import talk
 from podhealth.healing.providers.proxmox.targets import choose
@@ -86,6 +91,10 @@ class ProxmoxProvider:
                 is_done = ended.is_ok or (ref.action == Action.STOP and not is_running)
                 return TaskState(True, is_done, "" if is_done else ended.message)
             return _go_on(far, guest, ref, phase, is_running, ended.message)
+
+    def guests(self, source: PodRef, wants: Callable[[Listed], bool]) -> Answer:
+        """Return the guests the token sees, as ``Lister`` says."""
+        return list_guests(source, wants)
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the newest task that our token began on the guest, for such an action, about when the call was made.

@@ -128,6 +128,33 @@ class Cluster:
         nodes.setdefault(guest.node, Node(guest.node, is_online=True))
         return guest, nodes
 
+    def guest_rows(self) -> list[Mapping[str, Any]]:
+        """Return what the cluster lists of all guests that the token may see."""
+        rows = _rows(self._api(["cluster", "resources"]).get(type="vm"))
+        return [row for row in rows if row.get("type") in ("qemu", "lxc")]
+
+    def rights(self) -> Mapping[str, Any]:
+        """Return what the token may do, by path."""
+        answer = self._api(["access", "permissions"]).get()
+        if not isinstance(answer, dict) or not all(isinstance(one, dict) for one in answer.values()):
+            raise ProviderError("Proxmox does not say what the token may do")
+        return answer
+
+    def config_of(self, node: str, kind: str, vmid: str) -> Mapping[str, Any]:
+        """Return a guest's configuration."""
+        row = self._api(["nodes", node, kind, vmid, "config"]).get()
+        if not isinstance(row, dict):
+            raise ProviderError("Proxmox answered something that is no configuration")
+        return row
+
+    def addresses_of(self, node: str, kind: str, vmid: str) -> list[str]:
+        """Return the addresses that a running guest tells, loopback and link-local ones left out."""
+        path = ["nodes", node, kind, vmid]
+        told = self._api([*path, "interfaces"] if kind == "lxc" else [*path, "agent", "network-get-interfaces"]).get()
+        cards = told.get("result") if isinstance(told, dict) else told
+        found = [one for card in cards or () if isinstance(card, dict) for one in _addresses_of_card(card)]
+        return [one for one in found if not one.startswith(("127.", "169.254.", "fe80:", "::1"))]
+
     def current(self, guest: Guest) -> Current:
         """Return how a guest is now; what the cluster lists may be ten seconds old."""
         row = self._api(["nodes", guest.node, guest.kind, str(guest.vmid), "status", "current"]).get()
@@ -204,6 +231,14 @@ class Cluster:
         tied += [str(one) for one in row.get("local_resources") or () if isinstance(one, str)]
         names = frozenset(str(name) for name in allowed) if isinstance(allowed, list) and allowed else None
         return MigrationFacts(names, f"{plain(tied[0])[:80]} is only there" if tied else None)
+
+
+def _addresses_of_card(card: Mapping[str, Any]) -> list[str]:
+    listed = card.get("ip-addresses")
+    if isinstance(listed, list):
+        return [plain(one.get("ip-address")) for one in listed if isinstance(one, dict) and one.get("ip-address")]
+    # Releases before 8.1 tell of a container's card only these.
+    return [plain(card[name]).partition("/")[0] for name in ("inet", "inet6") if card.get(name)]
 
 
 def _guest(row: Mapping[str, Any]) -> Guest:

@@ -57,18 +57,19 @@ def _meaning(error: ResourceException, secret: str) -> ProviderError:
 
 
 @contextmanager
-def talk(pod: PodRef) -> Iterator[Cluster]:
-    """Open a conversation of four seconds at most. Raises ProviderError for whatever goes wrong in it."""
+def talk(pod: PodRef, timeout_s: float | None = None) -> Iterator[Cluster]:
+    """Open a conversation of four seconds at most, or ``timeout_s``. Raises ProviderError for what goes wrong in it."""
+    timeout_s = timeout_s or _TIMEOUT_S
     url, token_id = required(pod, "url").rstrip("/"), required(pod, "tokenId")
     if urlsplit(url).scheme != "https" or "@" in url:
         raise ProviderError("the url of Proxmox must begin with https://", permanent=True)
     user, _, name = token_id.partition("!")
     token = required(pod, "token")
     session = ProxmoxHttpSession()
-    session.auth = ProxmoxHTTPApiTokenAuth(user, name, token, verify_ssl=True, timeout=_TIMEOUT_S)
+    session.auth = ProxmoxHTTPApiTokenAuth(user, name, token, verify_ssl=True, timeout=timeout_s)
     pin = Pin(setting(pod, "ca"), setting(pod, "fingerprint"))
     try:
-        with http.bound(session, _TIMEOUT_S, most_bytes=_MOST_BYTES, pin=pin):
+        with http.bound(session, timeout_s, most_bytes=_MOST_BYTES, pin=pin):
             api = ProxmoxResource(base_url=f"{url}/api2/json", session=session, serializer=_Strict())
             yield Cluster(api, token_id)
     except ResourceException as error:
