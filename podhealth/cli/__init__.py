@@ -20,6 +20,7 @@ _COMMANDS = {
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",
     "simulate": "podhealth.cli.simulate:simulate",
+    "sync": "podhealth.cli.sync:sync",
     "token": "podhealth.cli.token:token",
     "up": "podhealth.cli.up:up",
     "user": "podhealth.cli.user:user",
