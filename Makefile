@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 3
+JOBS ?= 4
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo test test-fast lint fmt bench screenshots docs migration lock clean
 

@@ -50,6 +50,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+_WAITING = ("flows", "cli", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that mostly wait (for processes, browsers, time) among those that mostly compute.
+
+    Workers that run at once then share the processors; one kind after the other would leave them idle first.
+    """
+    place = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    quick = [path for path in place if path.parent.name == "core"]
+    waiting = [path for path in place if path.parent.name in _WAITING][::-1]  # the longest ones first
+    computing = [path for path in place if path not in {*quick, *waiting}]
+    at = {path: (number + 0.5) / len(paths) for paths in (waiting, computing) for number, path in enumerate(paths)}
+    at |= dict.fromkeys(quick, 1.0)  # what fills the gaps at the end
+    items.sort(key=lambda item: (at[item.path], place[item.path]))
+
+
 @pytest.fixture(scope="session")
 def _shared_folder() -> Path:
     return Path(os.environ[_SHARED])
