@@ -24,6 +24,7 @@ import redis
 import sqlalchemy as sa
 
 from podhealth import clock
+from podhealth.beside import beside
 from podhealth.cli.installation import Installation
 from podhealth.cli.redis_program import redis_command
 from podhealth.cli.supervision import end_with_parent, programs_of
@@ -31,7 +32,7 @@ from podhealth.core.errors import InputError, SetupError
 from podhealth.store.db import make_engine, normalise_url
 from podhealth.store.schema import downgrade, migrate
 
-_PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+_PROCFILE = beside("Procfile")
 _END_WITHIN_S = 20
 _OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FLASK_", "PODHEALTH_")
 

@@ -18,12 +18,13 @@ from pathlib import Path
 import click
 
 from podhealth import clock
+from podhealth.beside import beside
 from podhealth.cli.installation import Installation, data_option, open_installation
 from podhealth.cli.redis_program import redis_command
 from podhealth.cli.supervision import Program, Supervision, programs_of, quoted, write_configuration
 from podhealth.core.errors import SetupError
 
-_PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+_PROCFILE = beside("Procfile")
 _READY_WITHIN_S = 60
 _DEFAULT_PORT = 8700
 

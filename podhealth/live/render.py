@@ -7,14 +7,15 @@ all who watch, so each of those names raises here, even inside an ``if``.
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+from podhealth.beside import beside
+
+TEMPLATES = beside("templates")
 
 _OF_ONE_VIEWER = frozenset({"request", "session", "current_user", "csrf_token", "url_for", "g", "now"})
 

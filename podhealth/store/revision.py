@@ -3,12 +3,11 @@
 Every process asks when it starts; what it takes to move a database is store/schema.py's.
 """
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from podhealth.beside import beside
 from podhealth.core.errors import SetupError
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
@@ -48,13 +47,8 @@ def is_behind(engine: sa.Engine) -> bool:
 
 
 def folder() -> Path:
-    """Return the folder of the migrations, in a checkout or where they were installed. Raises SetupError without."""
-    here = Path(__file__).resolve()
-    places: list[Callable[[], Path]] = [
-        lambda: here.parents[2] / "migrations",  # a checkout
-        lambda: Path(sys.prefix) / "share" / "podhealth" / "migrations",  # installed
-    ]
-    for place in places:
-        if (place() / "env.py").exists():
-            return place()
-    raise SetupError(f"the migrations are missing: neither {places[0]()} nor {places[1]()} is there; install again")
+    """Return the folder of the migrations. Raises SetupError where it is not there."""
+    found = beside("migrations")
+    if (found / "env.py").exists():
+        return found
+    raise SetupError(f"the migrations are missing: {found} is not there; install again")

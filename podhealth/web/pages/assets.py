@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from flask import Blueprint, Response, abort, send_file
 
+from podhealth.beside import beside
+
 pages = Blueprint("assets", __name__)
 
-OWN = Path(__file__).resolve().parents[3] / "static"
+OWN = beside("static")
 _YEAR_S = 365 * 24 * 3600
 
 
