@@ -21,7 +21,7 @@ from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 from podhealth.web import access, compression, errors, guard, headers, installed, rates, session, sockets
 from podhealth.web.agents.intake import Intake
-from podhealth.web.api import api
+from podhealth.web.api import api, document
 from podhealth.web.ids import IdConverter
 from podhealth.web.navigation import address, navigation
 from podhealth.web.pages import (
@@ -122,6 +122,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(api)
     sockets.install(app)
     access.require_complete(app)
+    document.require_declared(app)
     return app
 
 

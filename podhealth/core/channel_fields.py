@@ -18,7 +18,8 @@ from podhealth.core.words import ChannelKind, Severity
 
 MOST_RECIPIENTS = 20
 MOST_ROUTES = 20
-_MAX_URL = 1_000
+MAX_NAME = 63
+MAX_URL = 1_000
 _MAX_EMAIL = 254
 
 # Services of Apprise whose every call can be guarded (alerting/channels/apprise.py).
@@ -95,7 +96,7 @@ def parse_channel(
     kind = _kind(fields, existing)
     if existing is None and "name" not in fields:
         raise InputError("name", "is missing", code="missing")
-    name = line("name", fields["name"], 63) if "name" in fields else _was(existing).name
+    name = line("name", fields["name"], MAX_NAME) if "name" in fields else _was(existing).name
     enabled = flag("enabled", fields["enabled"]) if "enabled" in fields else existing is None or existing.enabled
     routes = parse_routes(fields["routes"]) if "routes" in fields else existing.routes if existing else ()
     before = existing.config if existing else {}
@@ -157,7 +158,7 @@ def _apprise_url(name: str, value: object, platform: Platform) -> str:
     allowed = APPRISE_SCHEMES & frozenset(platform.apprise_schemes)
     if not allowed:
         raise InputError("kind", "is off on this platform (PODHEALTH_APPRISE_SCHEMES)")
-    url = text(name, value, _MAX_URL)
+    url = text(name, value, MAX_URL)
     try:
         scheme = urlsplit(url).scheme.lower()
     except ValueError:

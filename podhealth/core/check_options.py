@@ -4,11 +4,12 @@ Knows how they are written and bounded, not how they are probed; a regular expre
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 from podhealth.core.errors import InputError
-from podhealth.core.fields import flag, json_value, only_known, text, whole_number, word
+from podhealth.core.fields import json_value, only_known, text
+from podhealth.core.readers import A_FLAG, Reader, Schema, a_text, a_whole_number, a_word, nullable
 from podhealth.core.words import Kind
 
 MAX_HEADERS = 20
@@ -98,36 +99,47 @@ def _banner(field: str, value: object) -> str:
     return wanted
 
 
-Reader = Callable[[str, object], object]
+def _plain_word(words: type[StrEnum]) -> Reader:
+    spelt = a_word(words)
+    return Reader(lambda field, value: spelt(field, value).value, spelt.schema)
 
 
-def _whole(low: int, high: int) -> Reader:
-    return lambda field, value: whole_number(field, value, low, high)
-
-
-def _text(longest: int) -> Reader:
-    return lambda field, value: text(field, value, longest)
-
+_HEADERS: Schema = {
+    "type": "object",
+    "maxProperties": MAX_HEADERS,
+    "propertyNames": {"type": "string", "pattern": f"^{_HEADER_NAME.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": f"^{_HEADER_VALUE.pattern}$"},
+}
+_CODE = {"type": "integer", "minimum": 100, "maximum": 599}
+_CODE_TEXT = {"type": "string", "pattern": "^[1-5][0-9]{2}( *- *[1-5][0-9]{2})?(,[1-5][0-9]{2}( *- *[1-5][0-9]{2})?)*$"}
+_LISTED_CODES = {"type": "array", "minItems": 1, "maxItems": MAX_CODE_RANGES, "items": {"anyOf": [_CODE, _CODE_TEXT]}}
 
 _READERS: dict[Kind, dict[str, Reader]] = {
-    Kind.PING: {"packets": _whole(1, 5)},
-    Kind.TCP: {"banner": _banner},
+    Kind.PING: {"packets": a_whole_number(1, 5)},
+    Kind.TCP: {"banner": Reader(_banner, {"type": "string", "minLength": 1, "maxLength": 200})},
     Kind.HTTP: {
-        "scheme": lambda field, value: word(field, value, Scheme).value,
-        "port": _whole(1, 65_535),
-        "method": lambda field, value: word(field, value, Method).value,
-        "host": _host,
-        "headers": _headers,
-        "expectedCodes": _codes,
-        "bodyContains": _text(500),
-        "bodyRegex": _text(500),
-        "bodyJson": lambda field, value: json_value(field, value, 2_000),
-        "verifyTls": flag,
-        "minCertificateDays": _whole(1, 825),
+        "scheme": _plain_word(Scheme),
+        "port": a_whole_number(1, 65_535),
+        "method": _plain_word(Method),
+        "host": Reader(_host, {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9_.-]+$"}),
+        "headers": Reader(_headers, _HEADERS),
+        "expectedCodes": Reader(_codes, {"anyOf": [_CODE, _CODE_TEXT, _LISTED_CODES]}),
+        "bodyContains": a_text(500),
+        "bodyRegex": a_text(500),
+        "bodyJson": Reader(lambda field, value: json_value(field, value, 2_000), {}),
+        "verifyTls": A_FLAG,
+        "minCertificateDays": a_whole_number(1, 825),
     },
-    Kind.AGENT: {"graceSeconds": _whole(0, 86_400)},
+    Kind.AGENT: {"graceSeconds": a_whole_number(0, 86_400)},
     Kind.RUNNING: {},
 }
+
+
+def options_schema(kind: Kind) -> Schema:
+    """Return what the options of a check of this kind may be; null takes one back to its default."""
+    options = {name: nullable(reader.schema) if reader.schema else {} for name, reader in _READERS[kind].items()}
+    return {"type": "object", "properties": options, "additionalProperties": False}
+
 
 # Options without an entry have no default: absent means not asked for.
 _DEFAULTS: dict[Kind, dict[str, object]] = {

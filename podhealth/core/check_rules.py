@@ -10,7 +10,8 @@ from typing import Any
 
 from podhealth.core.check_options import parse_options
 from podhealth.core.errors import InputError
-from podhealth.core.fields import flag, line, number, only_known, text, whole_number, word
+from podhealth.core.fields import flag, line, only_known, text, whole_number, word
+from podhealth.core.readers import A_FLAG, Reader, a_number, a_whole_number, a_word, or_null
 from podhealth.core.words import HealOn, Kind, Severity
 
 MAX_NAME = 63
@@ -73,6 +74,20 @@ RUNNING = CheckRules("running", Kind.RUNNING, interval_seconds=10, timeout_secon
 
 FIELDS = frozenset(RUNNING.as_fields())
 
+# The fields that need to know no other field.
+PLAIN_READERS: dict[str, Reader] = {
+    "intervalSeconds": a_whole_number(MIN_INTERVAL_S, MAX_INTERVAL_S),
+    "timeoutSeconds": a_number(MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+    "failureThreshold": a_whole_number(1, MAX_THRESHOLD),
+    "successThreshold": a_whole_number(1, MAX_THRESHOLD),
+    "severity": a_word(Severity),
+    "heal": A_FLAG,
+    "healOn": a_word(HealOn),
+    "latencyLimitMs": or_null(a_number(0.001, MAX_LATENCY_MS)),
+    "keepExcerpt": A_FLAG,
+    "enabled": A_FLAG,
+}
+
 
 def parse_check(fields: Mapping[str, object], existing: CheckRules | None = None) -> CheckRules:
     """Return the check that ``fields`` ask for: a new one, or ``existing`` with what they change.
@@ -121,19 +136,7 @@ def _parse_running(fields: Mapping[str, object], existing: CheckRules | None) ->
 
 def _plain_fields(fields: Mapping[str, object]) -> dict[str, Any]:
     """Return the columns whose fields are given and need to know no other field."""
-    readers = {
-        "intervalSeconds": lambda f, v: whole_number(f, v, MIN_INTERVAL_S, MAX_INTERVAL_S),
-        "timeoutSeconds": lambda f, v: number(f, v, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
-        "failureThreshold": lambda f, v: whole_number(f, v, 1, MAX_THRESHOLD),
-        "successThreshold": lambda f, v: whole_number(f, v, 1, MAX_THRESHOLD),
-        "severity": lambda f, v: word(f, v, Severity),
-        "heal": flag,
-        "healOn": lambda f, v: word(f, v, HealOn),
-        "latencyLimitMs": lambda f, v: None if v is None else number(f, v, 0.001, MAX_LATENCY_MS),
-        "keepExcerpt": flag,
-        "enabled": flag,
-    }
-    return {_column(f): read(f, fields[f]) for f, read in readers.items() if f in fields}
+    return {_column(f): read(f, fields[f]) for f, read in PLAIN_READERS.items() if f in fields}
 
 
 def _column(name: str) -> str:

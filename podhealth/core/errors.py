@@ -6,6 +6,7 @@
     ├── InputError(field)          the user mends: a value was refused, ``field`` names it
     ├── NotFound                   nothing there, or another tenant's: the same answer for both
     ├── Conflict                   somebody else was faster; read again and decide anew
+    │   └── Stale(version)         an edit of a version that is not the stored one
     ├── Forbidden                  the role does not allow it
     ├── SetupError                 the operator mends: a program, port, file or setting is missing
     ├── ProviderError(permanent)   the provider refused (permanent) or was not reached (try again)
@@ -35,6 +36,14 @@ class NotFound(PodHealthError):
 
 class Conflict(PodHealthError):
     """The object changed meanwhile, or such a one exists already."""
+
+
+class Stale(Conflict):
+    """The edit is of an older version than the stored one, which is ``version``."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class Forbidden(PodHealthError):

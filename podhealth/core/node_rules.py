@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from podhealth.core.address import is_forbidden, parse_host, why_host_refused
 from podhealth.core.errors import InputError
 from podhealth.core.fields import line, only_known, text
+from podhealth.core.readers import Reader, a_line, nullable
 
 MAX_NAME = 63
 MAX_ADDRESS = 253
-FIELDS = frozenset({"name", "address"})
+ADDRESS_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_ADDRESS}
+READERS = {"name": a_line(MAX_NAME), "address": Reader(lambda _field, value: value, nullable(ADDRESS_SCHEMA))}
+FIELDS = frozenset(READERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 Field names are those of the API, in and in errors. Whether its policy and node exist is asked where they are stored.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from podhealth.core.address import parse_host, why_host_refused
 from podhealth.core.errors import InputError
-from podhealth.core.fields import json_value, line, only_known, text, whole_number, word
+from podhealth.core.fields import json_value, only_known, text
 from podhealth.core.phase import MAX_START_DEADLINE_S, MIN_START_DEADLINE_S
 from podhealth.core.provider_fields import check_provider
+from podhealth.core.readers import AN_ID, Reader, a_line, a_whole_number, a_word, or_null, tags
+from podhealth.core.readers import MAX_ID as MAX_ID
 from podhealth.core.words import DesiredState, ProviderKind
 
 MAX_NAME = 63
@@ -21,7 +23,6 @@ MAX_TAGS = 20
 MAX_TAG = 63
 MAX_REF = 253
 MAX_CONFIG = 16_000
-MAX_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,6 @@ class PodRules:
     source_id: int | None = None
 
 
-_Reader = Callable[[str, object], Any]
-
-
-def _or_none(read: _Reader) -> _Reader:
-    return lambda field, value: None if value is None else read(field, value)
-
-
-def _tags(field: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
-        raise InputError(field, f"must be a list of at most {MAX_TAGS} tags")
-    return tuple(dict.fromkeys(line(field, tag, MAX_TAG) for tag in value))
-
-
 def _config(field: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(field, "must be an object")
@@ -61,25 +49,22 @@ def _config(field: str, value: object) -> dict[str, Any]:
     return value
 
 
-def _id(field: str, value: object) -> int:
-    return whole_number(field, value, 1, MAX_ID)
-
-
-_READERS: dict[str, tuple[str, _Reader]] = {
-    "name": ("name", lambda f, v: line(f, v, MAX_NAME)),
-    "tags": ("tags", _tags),
-    "provider": ("provider", lambda f, v: word(f, v, ProviderKind)),
-    "providerRef": ("provider_ref", _or_none(lambda f, v: line(f, v, MAX_REF))),
-    "providerConfig": ("provider_config", _or_none(_config)),
-    "desiredState": ("desired_state", lambda f, v: word(f, v, DesiredState)),
+_READERS: dict[str, tuple[str, Reader]] = {
+    "name": ("name", a_line(MAX_NAME)),
+    "tags": ("tags", tags(MAX_TAGS, MAX_TAG)),
+    "provider": ("provider", a_word(ProviderKind)),
+    "providerRef": ("provider_ref", or_null(a_line(MAX_REF))),
+    "providerConfig": ("provider_config", or_null(Reader(_config, {"type": "object"}))),
+    "desiredState": ("desired_state", a_word(DesiredState)),
     "startDeadlineSeconds": (
         "start_deadline_s",
-        _or_none(lambda f, v: whole_number(f, v, int(MIN_START_DEADLINE_S), int(MAX_START_DEADLINE_S))),
+        or_null(a_whole_number(int(MIN_START_DEADLINE_S), int(MAX_START_DEADLINE_S))),
     ),
-    "nodeId": ("node_id", _or_none(_id)),
-    "policyId": ("policy_id", _or_none(_id)),
-    "sourceId": ("source_id", _or_none(_id)),
+    "nodeId": ("node_id", or_null(AN_ID)),
+    "policyId": ("policy_id", or_null(AN_ID)),
+    "sourceId": ("source_id", or_null(AN_ID)),
 }
+READERS = {name: reader for name, (_, reader) in _READERS.items()}
 FIELDS = frozenset(_READERS) | {"address"}
 _OF_PROVIDER = frozenset({"provider", "providerRef", "providerConfig", "sourceId"})
 _BY_SOURCE = (ProviderKind.PROXMOX, ProviderKind.DOCKER)
@@ -102,7 +87,7 @@ def parse_pod(
         raise InputError("name", "is missing", code="missing")
     if existing is None and "address" not in fields:
         raise InputError("address", "is missing", code="missing")
-    readers: dict[str, tuple[str, _Reader]] = {"address": ("address", partial(_address, networks)), **_READERS}
+    readers = {"address": ("address", Reader(partial(_address, networks), {})), **_READERS}
     changes = {column: read(field, fields[field]) for field, (column, read) in readers.items() if field in fields}
     rules = PodRules(**changes) if existing is None else replace(existing, **changes)
     if _OF_PROVIDER & set(fields):

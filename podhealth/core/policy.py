@@ -3,14 +3,14 @@
 What the fields then mean is in ``ladder``. Types are strict: True is not 1, "3" is not 3, and 0 is a value.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 from podhealth.core.errors import InputError
-from podhealth.core.fields import flag, line, number, only_known, whole_number, word
+from podhealth.core.fields import only_known
 from podhealth.core.ladder import PolicyRules, Step
+from podhealth.core.readers import A_FLAG, Reader, a_line, a_number, a_whole_number, a_word, or_null, shape, tags
 from podhealth.core.words import Action, Mode
 
 MAX_NAME = 63
@@ -18,34 +18,15 @@ MAX_STEPS = 10
 MAX_TAGS = 20
 
 # Fields of a stored policy that a client may send back unread.
-_ROW_FIELDS = frozenset({"id", "tenantId", "version", "createdAt", "updatedAt"})
+ROW_FIELDS = frozenset({"id", "tenantId", "version", "createdAt", "updatedAt"})
 
-Parser = Callable[[str, object], Any]
-
-
-def _whole(low: int, high: int) -> Parser:
-    return partial(whole_number, low=low, high=high)
-
-
-def _or_null(parse: Parser) -> Parser:
-    def parse_or_null(field: str, value: object) -> Any:
-        return None if value is None else parse(field, value)
-
-    return parse_or_null
-
-
-def _tags(field: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
-        raise InputError(field, f"must be a list of at most {MAX_TAGS} tags")
-    return tuple(dict.fromkeys(line(field, tag, MAX_NAME) for tag in value))
-
-
-_STEP_FIELDS: Mapping[str, tuple[str, Parser]] = {
-    "action": ("action", partial(word, words=Action)),
-    "attempts": ("attempts", _whole(0, 20)),
-    "graceful": ("graceful", flag),
-    "timeoutSeconds": ("timeout_s", _or_null(_whole(5, 1800))),
+_STEP_FIELDS: Mapping[str, tuple[str, Reader]] = {
+    "action": ("action", a_word(Action)),
+    "attempts": ("attempts", a_whole_number(0, 20)),
+    "graceful": ("graceful", A_FLAG),
+    "timeoutSeconds": ("timeout_s", or_null(a_whole_number(5, 1800))),
 }
+STEP_SCHEMA = shape({name: reader for name, (_, reader) in _STEP_FIELDS.items()}, ["action"])
 
 
 def _step(field: str, value: object) -> Step:
@@ -64,27 +45,28 @@ def _steps(field: str, value: object) -> tuple[Step, ...]:
     return tuple(_step(f"{field}[{number}]", row) for number, row in enumerate(value))
 
 
-_FIELDS: Mapping[str, tuple[str, Parser]] = {
-    "name": ("name", partial(line, longest=MAX_NAME)),
-    "enabled": ("enabled", flag),
-    "mode": ("mode", partial(word, words=Mode)),
-    "triggerAfterFailures": ("trigger_after_failures", _whole(1, 100)),
-    "action": ("action", partial(word, words=Action)),
-    "cooldownMinutes": ("cooldown_minutes", _whole(0, 1440)),
-    "maxAttempts": ("max_attempts", _whole(0, 20)),
-    "notifyOnTrigger": ("notify_on_trigger", flag),
-    "escalateAfterAttempts": ("escalate_after_attempts", _or_null(_whole(0, 20))),
-    "escalationAction": ("escalation_action", _or_null(partial(word, words=Action))),
-    "backoffFactor": ("backoff_factor", partial(number, low=1, high=4)),
-    "verifyTimeout": ("verify_timeout_s", _whole(10, 7200)),
-    "healthyDelay": ("healthy_delay_s", _whole(0, 3600)),
-    "sustainedHealth": ("sustained_health_s", _whole(0, 86_400)),
-    "startDeadline": ("start_deadline_s", _whole(10, 1800)),
-    "selector": ("selector", _tags),
-    "priority": ("priority", _whole(-1000, 1000)),
-    "isDefault": ("is_default", flag),
-    "steps": ("steps", _or_null(_steps)),
+_FIELDS: Mapping[str, tuple[str, Reader]] = {
+    "name": ("name", a_line(MAX_NAME)),
+    "enabled": ("enabled", A_FLAG),
+    "mode": ("mode", a_word(Mode)),
+    "triggerAfterFailures": ("trigger_after_failures", a_whole_number(1, 100)),
+    "action": ("action", a_word(Action)),
+    "cooldownMinutes": ("cooldown_minutes", a_whole_number(0, 1440)),
+    "maxAttempts": ("max_attempts", a_whole_number(0, 20)),
+    "notifyOnTrigger": ("notify_on_trigger", A_FLAG),
+    "escalateAfterAttempts": ("escalate_after_attempts", or_null(a_whole_number(0, 20))),
+    "escalationAction": ("escalation_action", or_null(a_word(Action))),
+    "backoffFactor": ("backoff_factor", a_number(1, 4)),
+    "verifyTimeout": ("verify_timeout_s", a_whole_number(10, 7200)),
+    "healthyDelay": ("healthy_delay_s", a_whole_number(0, 3600)),
+    "sustainedHealth": ("sustained_health_s", a_whole_number(0, 86_400)),
+    "startDeadline": ("start_deadline_s", a_whole_number(10, 1800)),
+    "selector": ("selector", tags(MAX_TAGS, MAX_NAME)),
+    "priority": ("priority", a_whole_number(-1000, 1000)),
+    "isDefault": ("is_default", A_FLAG),
+    "steps": ("steps", or_null(Reader(_steps, {"type": "array", "maxItems": MAX_STEPS, "items": STEP_SCHEMA}))),
 }
+READERS = {name: reader for name, (_, reader) in _FIELDS.items()}
 
 
 def parse_policy(fields: Mapping[str, object], existing: PolicyRules | None = None) -> PolicyRules:
@@ -92,7 +74,7 @@ def parse_policy(fields: Mapping[str, object], existing: PolicyRules | None = No
 
     Raises InputError with the field's name, because only who sent it can mend it (behaviour §6, Fields).
     """
-    only_known(fields, _ROW_FIELDS.union(_FIELDS), "a policy")
+    only_known(fields, ROW_FIELDS.union(_FIELDS), "a policy")
     given = {ours: parse(key, fields[key]) for key, (ours, parse) in _FIELDS.items() if key in fields}
     if existing is None:
         _require(given, "name")

@@ -3,7 +3,7 @@
 Field names are those of the API, in and in errors. Whether its pods and nodes exist is asked where they are stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from podhealth.core import recurrence
 from podhealth.core.errors import InputError
-from podhealth.core.fields import flag, line, only_known, text, whole_number, word
-from podhealth.core.pod_rules import MAX_ID, MAX_TAG, MAX_TAGS
+from podhealth.core.fields import only_known, text
+from podhealth.core.pod_rules import MAX_TAG, MAX_TAGS
+from podhealth.core.readers import A_FLAG, AN_ID, Reader, a_line, a_list, a_whole_number, a_word, or_null, tags
 from podhealth.core.recurrence import LONGEST_RULE, Rule, local_starts, parse_rule
 from podhealth.core.windows import MAX_MINUTES, Covers, Plan
 from podhealth.core.words import SnoozeHolds
@@ -23,6 +24,7 @@ MAX_REASON = 200
 MAX_ZONE = 64
 MAX_CHOSEN = 1_000
 _YEARS = (2000, 2100)
+STARTS_PATTERN = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]$"
 WHOM = "allPods"  # the field that is named where a window is about nobody
 
 
@@ -76,9 +78,6 @@ def zones_to_choose() -> tuple[str, ...]:
     return tuple(sorted(zone for zone in _zones() if "/" in zone and not zone.startswith(("Etc/", "posix/"))))
 
 
-_Reader = Callable[[str, object], Any]
-
-
 def _zone(field: str, value: object) -> str:
     if not isinstance(value, str) or not is_zone(value):
         raise InputError(field, "must be the name of a time zone, such as Europe/Berlin")
@@ -96,36 +95,31 @@ def _starts(field: str, value: object) -> datetime:
     return wall
 
 
-def _recurrence(field: str, value: object) -> str | None:
-    return None if value is None else str(parse_rule(text(field, value, LONGEST_RULE)))
+def _recurrence(field: str, value: object) -> str:
+    return str(parse_rule(text(field, value, LONGEST_RULE)))
 
 
-def _tags(field: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
-        raise InputError(field, f"must be a list of at most {MAX_TAGS} tags")
-    return tuple(dict.fromkeys(line(field, tag, MAX_TAG) for tag in value))
+_listed_ids = a_list(AN_ID, MAX_CHOSEN, f"must be a list of at most {MAX_CHOSEN:,} ids")
+_IDS = Reader(lambda field, value: tuple(sorted(set(_listed_ids(field, value)))), _listed_ids.schema)
+_ZONE = Reader(_zone, {"type": "string", "maxLength": MAX_ZONE, "examples": ["Europe/Berlin"]})
+_STARTS = Reader(_starts, {"type": "string", "pattern": STARTS_PATTERN, "examples": ["2026-11-24T02:00"]})
+_RULE = Reader(_recurrence, {"type": "string", "maxLength": LONGEST_RULE, "examples": ["FREQ=WEEKLY;BYDAY=SU"]})
 
-
-def _ids(field: str, value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple) or len(value) > MAX_CHOSEN:
-        raise InputError(field, f"must be a list of at most {MAX_CHOSEN:,} ids")
-    return tuple(sorted({whole_number(field, one, 1, MAX_ID) for one in value}))
-
-
-_READERS: dict[str, tuple[str, _Reader]] = {
-    "name": ("name", lambda f, v: line(f, v, MAX_NAME)),
-    "reason": ("reason", lambda f, v: line(f, v, MAX_REASON)),
-    "zone": ("zone", _zone),
-    "starts": ("starts", _starts),
-    "minutes": ("minutes", lambda f, v: whole_number(f, v, 1, MAX_MINUTES)),
-    "recurrence": ("recurrence", _recurrence),
-    "holds": ("holds", lambda f, v: word(f, v, SnoozeHolds)),
-    "allPods": ("all_pods", flag),
-    "tags": ("tags", _tags),
-    "podIds": ("pod_ids", _ids),
-    "nodeIds": ("node_ids", _ids),
-    "enabled": ("enabled", flag),
+_READERS: dict[str, tuple[str, Reader]] = {
+    "name": ("name", a_line(MAX_NAME)),
+    "reason": ("reason", a_line(MAX_REASON)),
+    "zone": ("zone", _ZONE),
+    "starts": ("starts", _STARTS),
+    "minutes": ("minutes", a_whole_number(1, MAX_MINUTES)),
+    "recurrence": ("recurrence", or_null(_RULE)),
+    "holds": ("holds", a_word(SnoozeHolds)),
+    "allPods": ("all_pods", A_FLAG),
+    "tags": ("tags", tags(MAX_TAGS, MAX_TAG)),
+    "podIds": ("pod_ids", _IDS),
+    "nodeIds": ("node_ids", _IDS),
+    "enabled": ("enabled", A_FLAG),
 }
+READERS = {name: reader for name, (_, reader) in _READERS.items()}
 FIELDS = frozenset(_READERS)
 REQUIRED = ("name", "reason", "zone", "starts", "minutes")
 

@@ -19,7 +19,7 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope
 
 LONGEST = timedelta(days=31)
-_NOTE = 200
+MAX_NOTE = 200
 LONGEST_NOTE = 500
 
 
@@ -52,7 +52,7 @@ def acknowledge(
         raise Conflict("somebody else took it on, or gave it back, meanwhile")
     if until is not None and not now < until <= now + LONGEST:
         raise InputError("until", f"must lie within the next {LONGEST.days} days")
-    text = line("note", note, _NOTE) if note.strip() else None
+    text = line("note", note, MAX_NOTE) if note.strip() else None
     values = {"acknowledged_at": now, "acknowledged_by": scope.actor_name[:200]}
     values |= {"acknowledged_until": until, "acknowledge_note": text}
     _set_acknowledged(conn, incident_id, values)

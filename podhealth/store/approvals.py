@@ -22,7 +22,7 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope
 
 ASKED_AGAIN_AFTER = timedelta(minutes=60)
-_NOTE = 200
+MAX_NOTE = 200
 _LONGEST_NOTE = 300
 
 Row = sa.Row[Any]
@@ -95,7 +95,7 @@ def reject(conn: sa.Connection, scope: Scope, approval_id: int, note: str | None
 
 def _answer(conn: sa.Connection, scope: Scope, approval_id: int, state: ApprovalState, note: str | None) -> Row:
     row = get(conn, scope, approval_id)
-    why = line("note", note, _NOTE) if note else None
+    why = line("note", note, MAX_NOTE) if note else None
     podstate.lock_pods(conn, [row.pod_id])
     now = db_now(conn)
     row = get(conn, scope, approval_id)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from podhealth.core import message_text
 from podhealth.core.channel_fields import CHANNEL_SECRETS, ChannelRules, Platform, parse_channel
-from podhealth.core.errors import Conflict, InputError
+from podhealth.core.errors import Conflict, InputError, Stale
 from podhealth.core.messages import RouteRule
 from podhealth.core.words import ChannelKind, FeedKind, MessageKind, MessageState, Severity
 from podhealth.models import Channel, Delivery, Message, Route, Telling
@@ -164,7 +164,7 @@ def update_channel(
     """
     row = _locked(conn, scope, channel_id)
     if version is not None and version != row.version:
-        raise Conflict("the channel was changed meanwhile")
+        raise Stale("the channel was changed meanwhile", row.version)
     before = rules_of(conn, row)
     after = parse_channel(fields, platform, before)
     config = sealing.seal_channel(after.config, channel_id, CHANNEL_SECRETS[after.kind], before.config)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.check_rules import RUNNING, CheckRules
-from podhealth.core.errors import Conflict, InputError, NotFound
+from podhealth.core.errors import InputError, NotFound, Stale
 from podhealth.core.pod_rules import PodRules, parse_pod
 from podhealth.core.tag_rules import checks_for
 from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
@@ -96,7 +96,7 @@ def update_pod(
     podstate.lock_pods(conn, [pod_id])
     row = tenancy.get_pod(conn, scope, pod_id)
     if version is not None and version != row.version:
-        raise Conflict("the pod was changed meanwhile")
+        raise Stale("the pod was changed meanwhile", row.version)
     before = rules_of(row)
     after = parse_pod(fields, networks_of(conn, scope, networks), before)
     if after.provider_config is not before.provider_config:

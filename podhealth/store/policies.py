@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Conflict
+from podhealth.core.errors import Conflict, Stale
 from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.policy import Bound, Candidate, effective_policy, parse_policy, policy_fields
 from podhealth.core.words import FeedKind, Status
@@ -74,7 +74,8 @@ def save_policy(
     existing = None if policy_id is None else tenancy.get_policy(conn, scope, policy_id)
     rules = parse_policy(fields, None if existing is None else rules_of(existing))
     if existing is not None and version is not None and existing.version != version:
-        raise Conflict(f"policy {existing.name} was changed meanwhile: it is version {existing.version} now")
+        said = f"policy {existing.name} was changed meanwhile: it is version {existing.version} now"
+        raise Stale(said, existing.version)
     in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
     told = _take_default(conn, scope, None if existing is None else existing.id, now) if rules.is_default else []
@@ -91,7 +92,7 @@ def delete_policy(conn: sa.Connection, scope: Scope, policy_id: int, version: in
     """
     row = tenancy.get_policy(conn, scope, policy_id)
     if version is not None and row.version != version:
-        raise Conflict(f"policy {row.name} was changed meanwhile: it is version {row.version} now")
+        raise Stale(f"policy {row.name} was changed meanwhile: it is version {row.version} now", row.version)
     in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
     conn.execute(sa.update(Policy).where(Policy.id == policy_id).values(deleted_at=now, updated_at=now))

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Conflict, InputError
+from podhealth.core.errors import Conflict, InputError, Stale
 from podhealth.core.fields import whole_number
 from podhealth.core.window_rules import WindowRules, parse_window, starts_text, window_fields
 from podhealth.core.windows import MAX_MINUTES, Covers, Occurrence, Plan, concerns, occurrences, under_way
@@ -193,7 +193,7 @@ def _locked(conn: sa.Connection, scope: Scope, window_id: int, version: int | No
     conn.execute(sa.select(Window.id).where(own(scope, Window), Window.id == window_id).with_for_update())
     row = get_window(conn, scope, window_id)  # again: another may have been faster
     if version is not None and version != row.version:
-        raise Conflict(f"window {row.name} was changed meanwhile: it is version {row.version} now")
+        raise Stale(f"window {row.name} was changed meanwhile: it is version {row.version} now", row.version)
     return row
 
 

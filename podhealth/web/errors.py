@@ -12,7 +12,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError
+from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError, Stale
 from podhealth.core.sentence import span
 from podhealth.web.forms.places import own_path
 from podhealth.web.installed import installed
@@ -44,6 +44,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    412: "changed_meanwhile",
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid",
@@ -60,6 +61,7 @@ _TOLD = {
     404: Told("There is nothing here", "It may have been deleted, or the address is mistyped."),
     405: Told("This address does not take that", "Go back and use the page's own buttons."),
     409: Told("Somebody else was faster", "Load the page again to see what changed, then decide anew."),
+    412: Told("Somebody else was faster", "Read it again to see what changed, then decide anew."),
     413: Told("That is too large", "Forms here take at most 64 KiB."),
     415: Told("This format is not understood", "Send what the page or the API description asks for."),
     422: Told("A value was refused", "Go back and correct it."),
@@ -146,6 +148,9 @@ def _on_our_own(error: PodHealthError) -> ResponseReturnValue:
         return _on_surprise(error)
     if isinstance(error, InputError):
         return answer(status, error.code, str(error), field=error.field)
+    if isinstance(error, Stale):
+        status, code = (412, _CODES[412]) if "If-Match" in request.headers else (status, code)
+        return answer(status, code, str(error), version=error.version)
     return answer(status, code, _said(error, status))
 
 

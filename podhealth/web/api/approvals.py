@@ -2,24 +2,47 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.errors import InputError
 from podhealth.core.fields import word
-from podhealth.core.words import ApprovalState
+from podhealth.core.readers import a_note, or_null
+from podhealth.core.words import Action, ApprovalState
 from podhealth.store import approvals
-from podhealth.store.db import read, write
+from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, query_text, refuse_unknown
-from podhealth.web.api.newest_first import answer_part, asked_part
+from podhealth.web.api.body import query_text
+from podhealth.web.api.declare import acts, body, fields_of, reads
+from podhealth.web.api.newest_first import PARTS, answer_part, asked_part
+from podhealth.web.api.schema import ID, TEXT, TIME, WHOLE, answer, many, maybe, words
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
-from podhealth.web.telling import tell_browsers
+
+APPROVAL = answer(
+    "Approval",
+    id=ID,
+    podId=ID,
+    pod=TEXT,
+    policy=maybe(TEXT),
+    action=words(Action),
+    attempt=WHOLE,
+    reason=TEXT,
+    state=words(ApprovalState),
+    wantedAt=TIME,
+    lapsesAt=TIME,
+    answeredAt=maybe(TIME),
+    answeredBy=maybe(TEXT),
+    note=maybe(TEXT),
+    healId=maybe(ID),
+)
+_NOTE = fields_of({"note": or_null(a_note(approvals.MAX_NOTE))}, may_be_absent=True)
+_OVER = {409: "It was answered already, or is over."}
 
 
 @api.get("/approvals")
+@reads("Approvals", many(APPROVAL), query={"state": words(ApprovalState), **PARTS}, links_on=True)
 def list_approvals() -> ResponseReturnValue:
     """Answer the tenant's questions, newest first, as a bare array; the ``Link`` header leads to older ones."""
     named = query_text(request, "state")
@@ -30,28 +53,17 @@ def list_approvals() -> ResponseReturnValue:
 
 
 @api.post("/approvals/<id:approval_id>/approve")
-def approve(approval_id: int) -> dict[str, Any]:
+@acts("Approvals", APPROVAL, body=_NOTE, refusals=_OVER)
+def approve(conn: sa.Connection, approval_id: int) -> dict[str, Any]:
     """Say yes; 409 with the reason where the question is over."""
-    return _answer(approval_id, is_yes=True)
+    return _shape(approvals.approve(conn, current_scope(), approval_id, body().get("note")))
 
 
 @api.post("/approvals/<id:approval_id>/reject")
-def reject(approval_id: int) -> dict[str, Any]:
+@acts("Approvals", APPROVAL, body=_NOTE, refusals=_OVER)
+def reject(conn: sa.Connection, approval_id: int) -> dict[str, Any]:
     """Say no; the same attempt may be asked for again after an hour."""
-    return _answer(approval_id, is_yes=False)
-
-
-def _answer(approval_id: int, is_yes: bool) -> dict[str, Any]:
-    fields = json_object(request) if request.content_length else {}
-    refuse_unknown(fields, frozenset({"note"}))
-    note = fields.get("note")
-    if note is not None and not isinstance(note, str):
-        raise InputError("note", "must be text")
-    do = approvals.approve if is_yes else approvals.reject
-    with write(engine_of(), durable=True) as conn:
-        row = do(conn, current_scope(), approval_id, note)
-    tell_browsers()
-    return _shape(row)
+    return _shape(approvals.reject(conn, current_scope(), approval_id, body().get("note")))
 
 
 def _shape(row: Any) -> dict[str, Any]:

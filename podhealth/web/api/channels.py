@@ -2,26 +2,80 @@
 
 from typing import Any
 
-from flask import jsonify, request
+import sqlalchemy as sa
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.words import Role
+from podhealth.core.channel_schema import channel_schema
+from podhealth.core.words import ChannelKind, MessageKind, MessageState, Role, Severity
 from podhealth.queues import enqueue
 from podhealth.store import channels, deliveries
 from podhealth.store.channels import told
-from podhealth.store.db import read, write
+from podhealth.store.db import read
 from podhealth.web.access import allows
-from podhealth.web.api import api
-from podhealth.web.api.body import json_object, take_number
-from podhealth.web.api.newest_first import answer_part, asked_part
+from podhealth.web.api import api, etags
+from podhealth.web.api.declare import acts, after_commit, as_core_reads, body, edited, reads
+from podhealth.web.api.newest_first import PARTS, answer_part, asked_part
+from podhealth.web.api.schema import (
+    FLAG,
+    ID,
+    NUMBER,
+    OBJECT,
+    TAGS,
+    TEXT,
+    TIME,
+    VERSION,
+    WHOLE,
+    answer,
+    done,
+    many,
+    maybe,
+    with_more,
+    words,
+)
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.platform import platform
 from podhealth.web.session import current_scope
-from podhealth.web.telling import tell_browsers
+
+ROUTE = answer("Route", severity=words(Severity), tags=TAGS)
+CHANNEL = answer(
+    "Channel",
+    id=ID,
+    version=VERSION,
+    lastError=maybe(TEXT),
+    name=TEXT,
+    kind=words(ChannelKind),
+    enabled=FLAG,
+    routes=many(ROUTE),
+    lastSentAt=maybe(TIME),
+    brokenSince=maybe(TIME),
+    createdAt=TIME,
+)
+CHANNEL["properties"]["config"] = {**OBJECT, "description": "For admins: where it leads to, without its secrets."}
+MADE = with_more(CHANNEL, "NewChannel")
+MADE["properties"]["secret"] = {**TEXT, "description": "Of a web hook; shown this once."}
+TRY = answer("Try", nth=WHOLE, at=TIME, ok=FLAG, code=maybe(TEXT), error=maybe(TEXT), tookMs=maybe(NUMBER))
+MESSAGE = answer(
+    "Message",
+    id=ID,
+    publicId=TEXT,
+    kind=words(MessageKind),
+    severity=words(Severity),
+    state=words(MessageState),
+    incidentId=maybe(ID),
+    subject=TEXT,
+    lines=many(TEXT),
+    at=maybe(TIME),
+    dueAt=maybe(TIME),
+    sentAt=maybe(TIME),
+    error=maybe(TEXT),
+    tries=many(TRY),
+)
 
 
 @api.get("/channels")
+@reads("Channels", many(CHANNEL))
 def list_channels() -> ResponseReturnValue:
     """Answer all channels of the tenant as a bare array."""
     with read(engine_of()) as conn:
@@ -30,17 +84,16 @@ def list_channels() -> ResponseReturnValue:
 
 
 @api.post("/channels")
-def create_channel() -> ResponseReturnValue:
+@acts("Channels", MADE, status=201, body=as_core_reads(channel_schema(is_new=True)), has_secret=True)
+def create_channel(conn: sa.Connection) -> ResponseReturnValue:
     """Make a channel. The secret of a web hook is in this answer and in no other."""
-    fields = json_object(request)
-    with write(engine_of(), durable=True) as conn:
-        stored = channels.create_channel(conn, current_scope(), fields, platform())
-        answer = _shape(conn, stored.row)
-    tell_browsers()
-    return jsonify(answer | ({} if stored.secret is None else {"secret": stored.secret})), 201
+    stored = channels.create_channel(conn, current_scope(), body(), platform())
+    shown = _shape(conn, stored.row)
+    return shown | ({} if stored.secret is None else {"secret": stored.secret}), 201
 
 
 @api.get("/channels/<id:channel_id>")
+@reads("Channels", CHANNEL)
 def get_channel(channel_id: int) -> dict[str, Any]:
     """Answer one channel."""
     with read(engine_of()) as conn:
@@ -48,47 +101,42 @@ def get_channel(channel_id: int) -> dict[str, Any]:
 
 
 @api.patch("/channels/<id:channel_id>")
-def change_channel(channel_id: int) -> dict[str, Any]:
+@acts("Channels", CHANNEL, body=as_core_reads(channel_schema(is_new=False)), is_edit=True)
+def change_channel(conn: sa.Connection, channel_id: int) -> dict[str, Any]:
     """Change the given fields of a channel; with ``version`` only if nobody else has since."""
-    fields = json_object(request)
-    version = take_number(fields, "version")
-    with write(engine_of(), durable=True) as conn:
-        row = channels.update_channel(conn, current_scope(), channel_id, fields, platform(), version)
-        answer = _shape(conn, row)
-    tell_browsers()
-    return answer
+    channels.get_channel(conn, current_scope(), channel_id)
+    fields, version = edited()
+    return _shape(conn, channels.update_channel(conn, current_scope(), channel_id, fields, platform(), version))
 
 
 @api.delete("/channels/<id:channel_id>")
-def delete_channel(channel_id: int) -> dict[str, Any]:
+@acts("Channels", done("deleted"), is_edit=True)
+def delete_channel(conn: sa.Connection, channel_id: int) -> dict[str, Any]:
     """Delete a channel."""
-    with write(engine_of(), durable=True) as conn:
-        channels.delete_channel(conn, current_scope(), channel_id)
-    tell_browsers()
+    etags.require(etags.wanted(), channels.get_channel(conn, current_scope(), channel_id).version)
+    channels.delete_channel(conn, current_scope(), channel_id)
     return {"deleted": True}
 
 
 @api.post("/channels/<id:channel_id>/test")
-def test_channel(channel_id: int) -> ResponseReturnValue:
+@acts("Channels", MESSAGE, status=202, refusals={409: "The channel is off."})
+def test_channel(conn: sa.Connection, channel_id: int) -> ResponseReturnValue:
     """Have a test told at once; what came of it stands first in the channel's deliveries."""
-    with write(engine_of()) as conn:
-        message_id = channels.test_channel(conn, current_scope(), channel_id)
-        message = deliveries.get_message(conn, current_scope(), channel_id, message_id)
-    enqueue(installed().redis, "alert.deliver")
-    tell_browsers()
-    return jsonify(_message_shape(message, [])), 202
+    message_id = channels.test_channel(conn, current_scope(), channel_id)
+    message = deliveries.get_message(conn, current_scope(), channel_id, message_id)
+    after_commit(_hurry)
+    return _message_shape(message, []), 202
 
 
 @api.post("/channels/<id:channel_id>/secret")
-def rotate_channel_secret(channel_id: int) -> dict[str, Any]:
+@acts("Channels", answer(secret=TEXT), has_secret=True, refusals={409: "Only a web hook has a secret of ours."})
+def rotate_channel_secret(conn: sa.Connection, channel_id: int) -> dict[str, Any]:
     """Give a web hook another secret, which is in this answer and in no other."""
-    with write(engine_of(), durable=True) as conn:
-        secret = channels.rotate_secret(conn, current_scope(), channel_id)
-    tell_browsers()
-    return {"secret": secret}
+    return {"secret": channels.rotate_secret(conn, current_scope(), channel_id)}
 
 
 @api.get("/channels/<id:channel_id>/deliveries")
+@reads("Channels", many(MESSAGE), query=PARTS, links_on=True)
 def list_deliveries(channel_id: int) -> ResponseReturnValue:
     """Answer the channel's messages with their tries, newest first, as a bare array; ``Link`` leads to older ones."""
     part = asked_part()
@@ -99,14 +147,17 @@ def list_deliveries(channel_id: int) -> ResponseReturnValue:
 
 
 @api.post("/channels/<id:channel_id>/messages/<id:message_id>/retry")
-def retry_message(channel_id: int, message_id: int) -> dict[str, Any]:
+@acts("Channels", MESSAGE, refusals={409: "The message is not dead any more."})
+def retry_message(conn: sa.Connection, channel_id: int, message_id: int) -> dict[str, Any]:
     """Try a dead message again, under its old id."""
-    with write(engine_of(), durable=True) as conn:
-        deliveries.revive(conn, current_scope(), channel_id, message_id)
-        message = deliveries.get_message(conn, current_scope(), channel_id, message_id)
-    enqueue(installed().redis, "alert.deliver")
-    tell_browsers()
+    deliveries.revive(conn, current_scope(), channel_id, message_id)
+    message = deliveries.get_message(conn, current_scope(), channel_id, message_id)
+    after_commit(_hurry)
     return _message_shape(message, [])
+
+
+def _hurry() -> None:
+    enqueue(installed().redis, "alert.deliver")
 
 
 def _shape(conn: Any, row: Any) -> dict[str, Any]:

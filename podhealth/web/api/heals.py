@@ -2,19 +2,23 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask.typing import ResponseReturnValue
 
 from podhealth.store import heals, tenancy
-from podhealth.store.db import read, write
+from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.newest_first import answer_part, asked_part
+from podhealth.web.api.answers import HEAL
+from podhealth.web.api.declare import acts, reads
+from podhealth.web.api.newest_first import PARTS, answer_part, asked_part
+from podhealth.web.api.schema import done, many
 from podhealth.web.api.shapes import heal_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
-from podhealth.web.telling import tell_browsers
 
 
 @api.get("/cloud-pods/<id:pod_id>/auto-heal/history")
+@reads("Healing", many(HEAL), query=PARTS, links_on=True)
 def heal_history(pod_id: int) -> ResponseReturnValue:
     """Answer the pod's heals, newest first, as a bare array; the ``Link`` header leads to older ones."""
     part = asked_part(limit=20)
@@ -25,10 +29,8 @@ def heal_history(pod_id: int) -> ResponseReturnValue:
 
 
 @api.post("/cloud-pods/<id:pod_id>/auto-heal/reset")
-def reset_heals(pod_id: int) -> dict[str, Any]:
+@acts("Healing", done("reset"))
+def reset_heals(conn: sa.Connection, pod_id: int) -> dict[str, Any]:
     """Close the pod's episode and forget its attempts and cooldown; audited."""
-    with write(engine_of(), durable=True) as conn:
-        tenancy.get_pod(conn, current_scope(), pod_id)
-        heals.reset(conn, current_scope(), pod_id)
-    tell_browsers()
+    heals.reset(conn, current_scope(), pod_id)
     return {"reset": True}

@@ -9,15 +9,32 @@ import math
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from podhealth.core.heartbeat import MAX_BOOT_ID, MAX_EXIT_CODE, MAX_PERIOD_S, MAX_SEQUENCE, METRICS, MIN_PERIOD_S
+from podhealth.core.readers import Reader, a_line, a_number, a_whole_number, a_word, an_object, or_null, shape
+from podhealth.core.words import Signal
 from podhealth.web.agents.answers import TOO_OFTEN, UNKNOWN
 from podhealth.web.agents.intake import MAX_BODY, TooOftenError, token_hash_of
 from podhealth.web.api import api
 from podhealth.web.api.body import json_object
+from podhealth.web.api.declare import as_core_reads, declared
 from podhealth.web.errors import answer
 from podhealth.web.installed import installed
 
+# What core/heartbeat.py reads; null counts as not said.
+_METRICS = an_object({name: or_null(a_number(*bounds)) for name, bounds in METRICS.items()})
+_FIELDS: dict[str, Reader] = {
+    "bootId": a_line(MAX_BOOT_ID),
+    "periodSeconds": a_whole_number(MIN_PERIOD_S, MAX_PERIOD_S),
+    "signal": a_word(Signal),
+    "exitCode": a_whole_number(0, MAX_EXIT_CODE),
+    "sequence": a_whole_number(0, MAX_SEQUENCE),
+    "metrics": _METRICS,
+}
+_BODY = as_core_reads(shape({name: or_null(reader) for name, reader in _FIELDS.items()}), may_be_absent=True)
+
 
 @api.post("/heartbeats")
+@declared("Agents", None, status=204, body=_BODY)
 def heartbeat() -> ResponseReturnValue:
     """Record a heartbeat at the server's clock; answers 204. core/heartbeat.py says what it may hold.
 

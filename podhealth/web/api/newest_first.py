@@ -1,16 +1,22 @@
 """Lists that begin with the newest, as bare arrays: what part is asked for, and the ``Link`` that leads to older."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from flask import Response, jsonify, request, url_for
 
+from podhealth.core.readers import Schema
 from podhealth.web.api.body import query_int, query_text
+from podhealth.web.api.schema import CURSOR
 from podhealth.web.cursors import decode, encode
 
 Row = TypeVar("Row")
 
 _MOST = 200
+PARTS: Mapping[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": _MOST},
+    "cursor": CURSOR,
+}
 
 
 class Part(NamedTuple):

@@ -2,19 +2,34 @@
 
 from typing import Any
 
-from flask import jsonify, request
+import sqlalchemy as sa
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 
+from podhealth.core.node_rules import READERS
 from podhealth.store import sharednodes
-from podhealth.store.db import read, write
+from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object
+from podhealth.web.api.declare import a_new, acts, body, reads
+from podhealth.web.api.schema import ID, TEXT, TIME, WHOLE, answer, done, many, maybe
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.session import current_scope
 
+NODE = answer(
+    "Node",
+    id=ID,
+    name=TEXT,
+    address=maybe(TEXT),
+    podCount=WHOLE,
+    unreachableSince=maybe(TIME),
+    unreachableReason=maybe(TEXT),
+    createdAt=TIME,
+)
+
 
 @api.get("/nodes")
+@reads("Nodes", many(NODE))
 def list_nodes() -> ResponseReturnValue:
     """Answer the shared nodes as a bare array, by name."""
     with read(engine_of()) as conn:
@@ -22,31 +37,26 @@ def list_nodes() -> ResponseReturnValue:
 
 
 @api.post("/nodes")
-def add_node() -> ResponseReturnValue:
+@acts("Nodes", NODE, status=201, body=a_new(READERS, ["name"]))
+def add_node(conn: sa.Connection) -> ResponseReturnValue:
     """Add a shared node."""
-    fields = json_object(request)
-    with write(engine_of(), durable=True) as conn:
-        row = sharednodes.add_node(conn, current_scope(), fields, installed().settings.pod_networks)
-    return _shape(row), 201
+    return _shape(sharednodes.add_node(conn, current_scope(), body(), installed().settings.pod_networks)), 201
 
 
 @api.patch("/nodes/<id:shared_node_id>")
-def change_node(shared_node_id: int) -> dict[str, Any]:
+@acts("Nodes", NODE, body=a_new(READERS, ()))
+def change_node(conn: sa.Connection, shared_node_id: int) -> dict[str, Any]:
     """Change the fields given."""
-    with read(engine_of()) as conn:
-        sharednodes.get_node(conn, shared_node_id)
-    fields = json_object(request)
-    with write(engine_of(), durable=True) as conn:
-        networks = installed().settings.pod_networks
-        row = sharednodes.change_node(conn, current_scope(), shared_node_id, fields, networks)
-    return _shape(row)
+    sharednodes.get_node(conn, shared_node_id)
+    networks = installed().settings.pod_networks
+    return _shape(sharednodes.change_node(conn, current_scope(), shared_node_id, body(), networks))
 
 
 @api.delete("/nodes/<id:shared_node_id>")
-def remove_node(shared_node_id: int) -> dict[str, Any]:
+@acts("Nodes", done("removed"), refusals={409: "Pods stand on it."})
+def remove_node(conn: sa.Connection, shared_node_id: int) -> dict[str, Any]:
     """Remove a node; 409 while pods stand on it."""
-    with write(engine_of(), durable=True) as conn:
-        sharednodes.remove_node(conn, current_scope(), shared_node_id)
+    sharednodes.remove_node(conn, current_scope(), shared_node_id)
     return {"removed": True}
 
 

@@ -9,7 +9,10 @@ from podhealth.core.words import Status
 from podhealth.store import health, overview
 from podhealth.store.db import db_now, read
 from podhealth.web.api import api
+from podhealth.web.api.answers import OVERVIEW_POD
 from podhealth.web.api.body import query_text
+from podhealth.web.api.declare import reads
+from podhealth.web.api.schema import CURSOR, TEXT, WHOLE, answer, many, maybe, words
 from podhealth.web.api.shapes import overview_shape
 from podhealth.web.cursors import decode, encode
 from podhealth.web.installed import engine_of
@@ -17,8 +20,16 @@ from podhealth.web.session import current_scope
 
 _PAGE = 200
 
+OVERVIEW = answer(
+    "Overview",
+    summary=answer(total=WHOLE, healthy=WHOLE, unhealthy=WHOLE, degraded=WHOLE, unknown=WHOLE),
+    pods=many(OVERVIEW_POD),
+    nextCursor=maybe(TEXT),
+)
+
 
 @api.get("/cloud-pods/health/overview")
+@reads("Health", OVERVIEW, query={"cursor": CURSOR, "status": words(Status), "tag": TEXT})
 def health_overview() -> dict[str, Any]:
     """Answer the counts of all pods and one page of them, by id; ``status`` and ``tag`` narrow the page."""
     status = _status(query_text(request, "status"))

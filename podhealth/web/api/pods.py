@@ -12,7 +12,10 @@ from podhealth.store import heals, health, podpage, tenancy
 from podhealth.store.db import db_now, read
 from podhealth.store.health import Place
 from podhealth.web.api import api
+from podhealth.web.api.answers import POD_HEALTH, RESULT
 from podhealth.web.api.body import query_int, query_text
+from podhealth.web.api.declare import reads
+from podhealth.web.api.schema import CURSOR, ID, NUMBER, TEXT, TIME, WHOLE, answer, many, maybe, words
 from podhealth.web.api.shapes import check_state_shape, iso, pod_shape, result_shape, status_shape
 from podhealth.web.cursors import decode, encode
 from podhealth.web.installed import engine_of
@@ -23,8 +26,27 @@ _PAGE = 200
 _MAX_HOURS = 720
 _LONGEST_PAGING_US = 24 * 3600 * 1_000_000
 
+HISTORY = answer(
+    "History",
+    podId=ID,
+    period=TEXT,
+    **{"from": TIME},
+    to=TIME,
+    uptimePercentage=maybe(NUMBER),
+    coveragePercentage=maybe(NUMBER),
+    avgLatencyMs=maybe(NUMBER),
+    totalChecks=WHOLE,
+    healthyChecks=WHOLE,
+    unhealthyChecks=WHOLE,
+    unknownChecks=WHOLE,
+    results=many(RESULT),
+    nextCursor=maybe(TEXT),
+)
+_HOURS = {"type": "integer", "minimum": 1, "maximum": _MAX_HOURS, "default": 24}
+
 
 @api.get("/cloud-pods/<id:pod_id>/health")
+@reads("Health", POD_HEALTH)
 def pod_health(pod_id: int) -> dict[str, Any]:
     """Answer the pod's status row, its checks and its ten newest results."""
     with read(engine_of()) as conn:
@@ -44,6 +66,7 @@ def pod_health(pod_id: int) -> dict[str, Any]:
 
 
 @api.get("/cloud-pods/<id:pod_id>/health/history")
+@reads("Health", HISTORY, query={"hours": _HOURS, "checkType": words(Kind), "cursor": CURSOR})
 def pod_history(pod_id: int) -> dict[str, Any]:
     """Answer the results of the last ``hours`` (1–720), newest first, with uptime over the same span."""
     hours = query_int(request, "hours", 24, 1, _MAX_HOURS)

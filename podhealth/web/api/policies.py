@@ -2,21 +2,30 @@
 
 from typing import Any
 
-from flask import jsonify, request
+import sqlalchemy as sa
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 
+from podhealth.core.policy import READERS, ROW_FIELDS
+from podhealth.core.readers import AN_ID
 from podhealth.core.words import Action
 from podhealth.store import policies
-from podhealth.store.db import read, write
+from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, take_number
+from podhealth.web.api.answers import POLICY
+from podhealth.web.api.body import take_number
+from podhealth.web.api.declare import a_new, acts, edited, reads
+from podhealth.web.api.schema import ANYTHING, many, maybe
 from podhealth.web.api.shapes import policy_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
-from podhealth.web.telling import tell_browsers
+
+# Fields of the row that come back unread, as the seed's pages send them; ``id`` and ``version`` are heeded.
+ROW = dict.fromkeys(ROW_FIELDS, ANYTHING) | {"id": maybe(AN_ID.schema), "version": maybe(AN_ID.schema)}
 
 
 @api.get("/cloud-pods/auto-heal/policies")
+@reads("Policies", many(POLICY))
 def list_policies() -> ResponseReturnValue:
     """Answer all policies of the tenant as a bare array."""
     with read(engine_of()) as conn:
@@ -24,13 +33,18 @@ def list_policies() -> ResponseReturnValue:
 
 
 @api.post("/cloud-pods/auto-heal/policies")
-def save_policy() -> dict[str, Any]:
+@acts(
+    "Policies",
+    POLICY,
+    body=a_new(READERS, (), **ROW),
+    is_edit=True,
+    refusals={404: "`id` names no policy of the tenant."},
+)
+def save_policy(conn: sa.Connection) -> dict[str, Any]:
     """Make a policy, or change the tenant's own one that ``id`` names; another's or an unknown id is 404."""
-    fields = json_object(request)
-    policy_id, version = take_number(fields, "id"), take_number(fields, "version")
+    fields, version = edited()
+    policy_id = take_number(fields, "id")
     if policy_id is None and fields.get("steps") is None:
         fields.setdefault("action", Action.RESTART.value)  # the seed's default; forms make people choose
-    with write(engine_of()) as conn:
-        row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
-    tell_browsers()
+    row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
     return policy_shape(row)

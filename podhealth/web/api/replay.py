@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from flask import request
-
-from podhealth.core.policy import parse_policy
+from podhealth.core.policy import READERS, parse_policy
+from podhealth.core.words import Gate
 from podhealth.models.base import from_us
 from podhealth.store import policies
 from podhealth.store.db import read
 from podhealth.web.api import api
-from podhealth.web.api.body import json_object, take_number
+from podhealth.web.api.body import take_number
+from podhealth.web.api.declare import a_new, body, declared
+from podhealth.web.api.policies import ROW
+from podhealth.web.api.schema import NUMBER, TIME, WHOLE, answer, by_name, many, words
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.replaying import Answer, replayed
@@ -17,14 +19,33 @@ from podhealth.web.session import current_scope
 
 _US = 1_000_000
 
+REPLAY = answer(
+    "Replay",
+    **{"from": TIME},
+    to=TIME,
+    pods=WHOLE,
+    governedPods=WHOLE,
+    transitions=WHOLE,
+    troubles=WHOLE,
+    asItWas=answer(heals=by_name(WHOLE), downSeconds=NUMBER),
+    draft=answer(
+        heals=by_name(WHOLE),
+        downSeconds=NUMBER,
+        exhausted=WHOLE,
+        holds=many(answer(gate=words(Gate), times=WHOLE, seconds=NUMBER)),
+    ),
+)
+_REFUSALS = {404: "`id` names no policy of the tenant.", 409: "Another replay is under way."}
+
 
 @api.post("/policies/replay")
+@declared("Policies", REPLAY, body=a_new(READERS, (), **ROW), refusals=_REFUSALS)
 def replay_policy() -> dict[str, Any]:
     """Answer what a policy would have done, beside what was done; nothing is stored.
 
     The body has a policy's fields; with ``id`` they change that policy, as when it is saved.
     """
-    fields = json_object(request)
+    fields = body()
     policy_id = take_number(fields, "id")
     existing = None
     if policy_id is not None:

@@ -6,10 +6,36 @@ from typing import Any
 
 from podhealth.core.window_rules import window_fields
 from podhealth.core.windows import Occurrence, occurrences
+from podhealth.core.words import SnoozeHolds
 from podhealth.store import windows
+from podhealth.web.api.schema import FLAG, ID, TAGS, TEXT, TIME, VERSION, WHOLE, answer, many, maybe, words
 from podhealth.web.api.shapes import iso
 
 _NEXT = 5
+
+SPAN = answer("Span", since=TIME, until=TIME)
+WINDOW = answer(
+    "Window",
+    id=ID,
+    tenantId=ID,
+    name=TEXT,
+    reason=TEXT,
+    zone=TEXT,
+    starts=TEXT,
+    minutes=WHOLE,
+    recurrence=maybe(TEXT),
+    holds=words(SnoozeHolds),
+    allPods=FLAG,
+    tags=TAGS,
+    podIds=many(ID),
+    nodeIds=many(ID),
+    enabled=FLAG,
+    underWay=maybe(SPAN),
+    next=many(SPAN),
+    version=VERSION,
+    createdAt=TIME,
+    updatedAt=TIME,
+)
 
 
 def window_shape(row: Any, now: datetime) -> dict[str, Any]:
