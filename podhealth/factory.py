@@ -54,6 +54,7 @@ from podhealth.web.pages import (
 from podhealth.web.pages import incident_public as incident_public  # attaches what visitors are told to ``incidents``
 from podhealth.web.pages import ops_acts as ops_acts  # and what is done on the operator's page
 from podhealth.web.pages import pod as pod  # attaches the routes of one pod to ``pods.pages``
+from podhealth.web.pages import pod_agent as pod_agent  # and those of its agent
 from podhealth.web.pages import pod_bulk as pod_bulk  # and those of many at once
 from podhealth.web.pages import pod_edit as pod_edit  # and those that add, edit and delete one
 from podhealth.web.pages import policy_form as policy_form  # the form of one policy, on ``policies.pages``

@@ -23,6 +23,7 @@ from podhealth.store.incidentlog import open_incident_of
 from podhealth.store.latency import LatencyPlot, latency_plots
 from podhealth.store.overview import pod_cards
 from podhealth.store.past import Past, pod_pasts
+from podhealth.store.podagent import PodAgent, pod_agent
 from podhealth.store.podevents import Events, Place, events_of
 from podhealth.store.podhead import CheckRow, PodHead, check_rows, pod_head
 from podhealth.store.podhealing import PodHealing, Why, healing_views
@@ -74,6 +75,7 @@ class PodPage:
     why: Why
     moment: Moment
     checks: tuple[CheckRow, ...]
+    agent: PodAgent
     lane: PodLane
     strips: tuple[CheckStrip, ...]
     latencies: tuple[LatencyPlot, ...]
@@ -90,6 +92,7 @@ class PodPage:
         yield from (("check_strip", strip) for strip in self.strips)
         yield from (("latency_plot", plot) for plot in self.latencies)
         yield from (("check_row", row) for row in self.checks)
+        yield "pod_agent", self.agent
         yield "uptime", self.uptime
         yield "events", self.events
         yield "events_newest", self.events
@@ -141,6 +144,7 @@ def pod_page(
         why=healing.why,
         moment=replace(healing.moment, unheard=unheard),
         checks=check_rows(health, now),
+        agent=pod_agent(conn, pod_id),
         lane=lane,
         strips=check_strips(conn, tenant_id, pod_id, span, past, lane.heals),
         latencies=latency_plots(conn, tenant_id, pod_id, span, wanted.check),

@@ -56,6 +56,7 @@ _DO = Rule(Door.API, Role.OPERATOR)
 RULES: dict[str, Rule] = {
     "assets.own": _OPEN,
     "assets.packaged_file": _OPEN,
+    "assets.agent": _OPEN,
     "health.alive": _OPEN,
     "account.sign_in": _OPEN,
     "account.enter": _OPEN,
@@ -261,6 +262,7 @@ RULES: dict[str, Rule] = {
     "api.add_node": _OPERATE_BY_API,
     "api.change_node": _OPERATE_BY_API,
     "api.remove_node": _OPERATE_BY_API,
+    "api.rotate_agent_token": _WRITE,
     "api.heartbeat": Rule(Door.AGENT, None),
     "sockets.live": Rule(Door.SOCKET, Role.VIEWER),
 }

@@ -74,7 +74,7 @@ def test_each_fragment_has_one_root_with_its_id(engine, tenant, pod_id):
     assert all(len(one) == 1 and one[0] for _, one in roots)
     wanted = {
         n: f"{n.replace('_', '-')}-{pod_id}"
-        for n in ("pod_head", "pod_moment", "pod_healing", "why", "uptime", "events")
+        for n in ("pod_head", "pod_moment", "pod_healing", "why", "pod_agent", "uptime", "events")
     }
     assert wanted.items() <= ids.items()
     assert ids["pod_lane"] == f"lane-{pod_id}-24h"
@@ -108,7 +108,7 @@ def test_a_push_is_byte_for_byte_what_the_page_shows(sqlite_engine, redis_url):
         pushed_pieces = pushed(sqlite_engine, tenant, pod_id).elements[Key("page", pod_id)]
 
     pieces = [json.loads(piece) for piece in pushed_pieces]
-    assert len(pieces) == 11
+    assert len(pieces) == 12
     assert [piece for piece in pieces if piece not in page] == []
 
 
@@ -212,4 +212,14 @@ def test_a_pod_without_checks_has_a_page(engine, tenant):
 
     names = [name for name, _ in fragments_of(engine, tenant, pod_id)]
 
-    assert names == ["pod_head", "pod_moment", "pod_healing", "why", "pod_lane", "uptime", "events", "events_newest"]
+    assert names == [
+        "pod_head",
+        "pod_moment",
+        "pod_healing",
+        "why",
+        "pod_lane",
+        "pod_agent",
+        "uptime",
+        "events",
+        "events_newest",
+    ]

@@ -5,6 +5,7 @@ from flask import Blueprint
 api = Blueprint("api", __name__, url_prefix="/api")
 
 from podhealth.web.api import (  # noqa: E402, F401 - routes attach
+    agents,
     approvals,
     brakes,
     channels,

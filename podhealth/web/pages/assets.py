@@ -17,6 +17,7 @@ pages = Blueprint("assets", __name__)
 
 OWN = beside("static")
 _YEAR_S = 365 * 24 * 3600
+_HOUR_S = 3600  # where the address stays as it is
 
 
 class _Packaged(NamedTuple):
@@ -65,6 +66,14 @@ def own(name: str) -> Response:
     if path.suffix not in _OWN_NAMES or name not in {own.name for own in OWN.iterdir()}:
         abort(404)
     return _send(path)
+
+
+@pages.get("/agent.py")
+def agent() -> Response:
+    """Send the agent that pods run: one file without secrets, the same for all."""
+    response = send_file(OWN / "agent.py", mimetype="text/x-python", max_age=_HOUR_S, conditional=True)
+    response.cache_control.public = True
+    return response
 
 
 @pages.get("/assets/<name>")

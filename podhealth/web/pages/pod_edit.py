@@ -1,4 +1,4 @@
-"""Pods by hand: added, edited, deleted, and given a token for their agent. Attached to the blueprint of pods.
+"""Pods by hand: added, edited and deleted. Attached to the blueprint of pods.
 
 What a pod may be is core/pod_rules' business; what an edit does to it the store's.
 """
@@ -102,25 +102,6 @@ def delete(pod_id: int) -> ResponseReturnValue:
     return redirect("/pods", 303)
 
 
-@pages.get("/pods/<id:pod_id>/agent-token")
-def agent(pod_id: int) -> ResponseReturnValue:
-    """Say what an agent is, and offer a token for it."""
-    return _agent(pod_id, None)
-
-
-@pages.post("/pods/<id:pod_id>/agent-token")
-def agent_token(pod_id: int) -> ResponseReturnValue:
-    """Make the agent's token and show it, this once: only its hash is stored."""
-    made: list[str] = []
-
-    def make(conn: sa.Connection) -> Answer:
-        made.append(inventory.set_agent_token(conn, current_scope(), pod_id))
-        return {"podId": pod_id}
-
-    once(make)
-    return _agent(pod_id, made[0] if made else None, is_repeated=not made)
-
-
 def _make(conn: sa.Connection, asked: PodAsked) -> Answer:
     scope, networks = current_scope(), installed().settings.pod_networks
     pod_id = inventory.create_pod(conn, scope, asked.fields, asked.is_pinged, networks=networks)
@@ -176,17 +157,3 @@ def _deletion(pod_id: int, error: str | None = None) -> ResponseReturnValue:
     typed = request.form.get("confirm", "")
     page = render_template("pages/pods/delete.html", shell=shell, pod=pod, error=error, typed=typed)
     return page, 422 if error else 200
-
-
-def _agent(pod_id: int, token: str | None, is_repeated: bool = False) -> ResponseReturnValue:
-    with read(engine_of()) as conn:
-        shell = open_shell(conn)
-        pod = tenancy.get_pod(conn, current_scope(), pod_id)
-    return render_template(
-        "pages/pods/agent.html",
-        shell=shell,
-        pod=pod,
-        token=token,
-        is_repeated=is_repeated,
-        url=installed().settings.public_url.rstrip("/") + "/api/heartbeats",
-    )

@@ -52,8 +52,8 @@ def test_a_token_is_shown_once_with_how_to_use_it_and_opens_the_door_of_heartbea
     page = adam.post(f"/pods/{pod_id}/agent-token").text
     (token,) = token_on(page)
 
-    assert "curl -fsS -m 10 -X POST -H &#39;Authorization: Bearer " in page
-    assert "* * * * * curl" in page
+    assert f"echo &#39;Authorization: Bearer {token}&#39; &gt; /etc/podhealth-agent.header" in page
+    assert "* * * * * curl -fsS -m 10 -o /dev/null -X POST -H @/etc/podhealth-agent.header " in page
     assert "http://127.0.0.1:8700/api/heartbeats" in page
     assert token_on(adam.get(f"/pods/{pod_id}/agent-token").text) == []
     assert client.post("/api/heartbeats", headers={"Authorization": f"Bearer {token}"}).status_code == 204
