@@ -262,6 +262,7 @@ RULES: dict[str, Rule] = {
     "api.add_node": _OPERATE_BY_API,
     "api.change_node": _OPERATE_BY_API,
     "api.remove_node": _OPERATE_BY_API,
+    "api.pod_agent": _READ,
     "api.rotate_agent_token": _WRITE,
     "api.heartbeat": Rule(Door.AGENT, None),
     "sockets.live": Rule(Door.SOCKET, Role.VIEWER),
