@@ -17,7 +17,8 @@ from podhealth.core.pod_rules import MAX_NAME, MAX_TAG, MAX_TAGS
 
 # Two answers so far apart must agree before a guest counts as gone.
 AGREE_AFTER = timedelta(seconds=10)
-# Why a pod is wanted stopped that was stopped when it was added, or when sync last saw it so: it runs there, it is.
+NOT_CHOSEN = "not chosen"
+# Why a pod is wanted stopped that was off when it was added: it is wanted running once its guest runs.
 OFF_THERE = "it was off at its provider when it was added"
 
 
@@ -68,6 +69,7 @@ class Known(NamedTuple):
     waits_for_start: bool = False  # it was off there when it was added, and nobody has wanted it otherwise
     missing_since: datetime | None = None
     vanished_at: datetime | None = None
+    vanished_why: str | None = None
 
 
 class Change(NamedTuple):
@@ -159,7 +161,7 @@ def _unmatched(one: Known, stranger: Guest | None, now: datetime) -> Line:
     if one.is_deleted:
         return Line(Act.GONE, name, one.key, None, one, why="its pod was deleted here, and its guest is gone")
     if one.vanished_at is not None:
-        return Line(Act.GONE, name, one.key, None, one)
+        return Line(Act.GONE, name, one.key, None, one, why=one.vanished_why or "")
     if stranger is not None:
         why = f"its number {one.key} is another guest's now, {stranger.name or 'of no known name'}"
         return Line(Act.VANISH, name, one.key, None, one, why=why)
@@ -181,7 +183,7 @@ def _fresh(guest: Guest, takes: Takes, taken: dict[str, int], around: Around) ->
 
 def _why_out(guest: Guest, takes: Takes, taken: Mapping[str, int], around: Around) -> str | None:
     if not takes.take(guest):
-        return f"not chosen: the source takes {takes.in_words()}"
+        return f"{NOT_CHOSEN}: the source takes {takes.in_words()}"
     if guest.name is None:
         return "its name is not known now: is its node down?"
     if guest.key in around.by_hand:

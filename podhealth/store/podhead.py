@@ -24,6 +24,7 @@ from podhealth.core.words import (
 from podhealth.store.health import PodHealth
 from podhealth.store.incidentlog import IncidentRow
 from podhealth.store.overview import Doubt, Mark, PodCard
+from podhealth.store.syncview import PodSource
 
 Said = tuple[str | datetime, ...]
 Row = Any
@@ -41,6 +42,7 @@ class PodHead:
     facts: tuple[str, ...]
     tags: tuple[str, ...]
     incident: IncidentRow | None = None
+    source: PodSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,13 @@ class CheckRow:
     next_at: datetime | None
 
 
-def pod_head(card: PodCard, health: PodHealth, incident: IncidentRow | None, now: datetime) -> PodHead:
-    """Return the head of the pod that ``card`` and ``health`` tell of, as it is now; ``incident``: the one it is in."""
+def pod_head(
+    card: PodCard, health: PodHealth, incident: IncidentRow | None, source: PodSource | None, now: datetime
+) -> PodHead:
+    """Return the head of the pod that ``card`` and ``health`` tell of, as it is now; ``incident``: the one it is in.
+
+    ``source``: where it comes from, null where somebody made it by hand.
+    """
     pod = health.pod
     is_probed = card.mark.phase != Phase.STOPPED
     due = [at for c in health.checks if is_probed and (at := _next_at(c, now))]
@@ -81,6 +88,7 @@ def pod_head(card: PodCard, health: PodHealth, incident: IncidentRow | None, now
         facts=tuple(fact for fact in (pod.address, card.node, _provider(pod), _states(pod)) if fact),
         tags=card.tags,
         incident=incident,
+        source=source,
     )
 
 

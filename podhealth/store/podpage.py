@@ -30,6 +30,7 @@ from podhealth.store.podhealing import PodHealing, Why, healing_views
 from podhealth.store.podlanes import PodLane, pod_lane, span_of
 from podhealth.store.podmoment import Moment
 from podhealth.store.strips import percent_text
+from podhealth.store.syncview import pod_source
 
 _LONGEST = timedelta(days=30)
 _FIGURES = (("24 h", timedelta(hours=24)), ("7 d", timedelta(days=7)), ("30 d", _LONGEST))
@@ -139,7 +140,7 @@ def pod_page(
         zone=zone,
         born_at=row.created_at,
         is_past=span.seen_at is not None,
-        head=pod_head(cards[0], health, incident, now),
+        head=pod_head(cards[0], health, incident, pod_source(conn, row), now),
         healing=healing.healing,
         why=healing.why,
         moment=replace(healing.moment, unheard=unheard),

@@ -81,6 +81,7 @@ def _known(row: Row) -> Known:
         waits_for_start=row.desired_state == DesiredState.STOPPED and row.desired_reason == OFF_THERE,
         missing_since=row.missing_since,
         vanished_at=row.vanished_at,
+        vanished_why=row.vanished_why,
     )
 
 

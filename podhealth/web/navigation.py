@@ -49,6 +49,7 @@ MORE = (
     Place("/brakes", "Brakes", "brakes.show"),
     Place("/channels", "Channels", "channels.list"),
     Place("/deliveries", "Deliveries", "deliveries.list"),
+    Place("/inventory", "Inventory", "inventory.list"),
     Place("/wall", "Wall", "wall.show"),
     Place("/status-page", "Status page", "status_page.show"),
     Place("/audit", "Audit", "audit.list"),

@@ -23,9 +23,21 @@ from werkzeug.test import TestResponse
 
 from podhealth import clock
 from podhealth.core.channel_fields import Platform
+from podhealth.core.guests import Answer, Guest
 from podhealth.core.words import FeedKind, HealState, Role
 from podhealth.models import ApiToken, Delivery, KillSwitch, Message, Node, Pod, Session, Snooze
-from podhealth.store import accounts, channels, checkruns, decisions, feed, members, walllinks, windows
+from podhealth.store import (
+    accounts,
+    channels,
+    checkruns,
+    decisions,
+    feed,
+    members,
+    sources,
+    tagrules,
+    walllinks,
+    windows,
+)
 from podhealth.store.db import make_engine, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import system_scope
@@ -226,6 +238,7 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         shared = sa.insert(Node).values(name=f"shared-{tenant_id}", address="10.9.0.1", created_at=clock.utcnow())
         shared_node_id = conn.execute(shared.returning(Node.id)).scalar_one()
         _channel(conn, tenant_id, canary)
+        _inventory(conn, tenant_id, canary)
         members.invite(conn, system_scope(tenant_id), f"{canary}@new.example", Role.VIEWER, False)
         checkruns.ask(conn, system_scope(tenant_id), pod_id, checks["http"])
         walllinks.create_link(conn, system_scope(tenant_id), f"{canary} screen", "")
@@ -269,6 +282,17 @@ def _channel(conn: sa.Connection, tenant_id: int, canary: str) -> None:
     conn.execute(sa.update(Message).where(Message.id == message_id).values(**dead, attempts=1))
     tried = {"tenant_id": tenant_id, "message_id": message_id, "channel_id": made.row.id, "nth": 1, "ok": False}
     conn.execute(sa.insert(Delivery).values(**tried, at=clock.utcnow(), error=f"{canary} refused", took_ms=1.0))
+
+
+def _inventory(conn: sa.Connection, tenant_id: int, canary: str) -> None:
+    """A source that was read, with a guest that it would add, and a rule of first checks."""
+    scope = system_scope(tenant_id)
+    config = {"url": "https://10.0.0.250:8006", "tokenId": "podhealth@pve!sync", "token": f"{canary}-token"}
+    given = {"name": f"{canary} source", "kind": "proxmox", "config": config, "takes": {"tags": [f"{canary}-tag"]}}
+    row = sources.create_source(conn, scope, given, ("10.0.0.0/8",))
+    guest = Guest("100", "pve1/100", f"{canary}-guest", addresses=("10.0.0.9",), tags=(f"{canary}-tag",))
+    sources.keep_answer(conn, row, Answer((guest,)))
+    tagrules.save_rule(conn, scope, {"tag": f"{canary}-tag", "check": {"checkType": "tcp", "target": "22"}})
 
 
 def _troubled(

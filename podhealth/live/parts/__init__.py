@@ -52,11 +52,12 @@ from podhealth.live.parts import (
     incidents,
     pods,
     policies,
+    sources,
     windows,
 )
 from podhealth.live.parts.part import EVERY, THE_ONE, Fragment, Part, Pieces
 
-_NOUNS = (pods, incidents, approvals, banners, brakes, channels, deliveries, policies, windows, heals)
+_NOUNS = (pods, incidents, approvals, banners, brakes, channels, deliveries, policies, windows, heals, sources)
 
 ALL: dict[str, Part] = {part.name: part for noun in _NOUNS for part in noun.PARTS}
 

@@ -42,6 +42,7 @@ _BOXES = ("firstPing",)
 # What stands in place of a refused field while the others are looked at.
 _PLAIN = {"name": "x", "address": "x.example", "tags": [], "provider": "none", "desiredState": "running"}
 _NO_PROVIDER = {"provider": "none", "providerRef": None, "providerConfig": None}
+_OF_SOURCE = ("provider", "providerRef")
 _FIRST = {
     "http": {"target": "firstPath", "port": "firstPort", "scheme": "firstScheme"},
     "tcp": {"target": "firstTcpPort"},
@@ -105,6 +106,8 @@ def kept_secrets(rules: PodRules | None) -> frozenset[str]:
 def read_form(posted: Mapping[str, str], networks: Networks, existing: PodRules | None = None) -> PodEditForm:
     """Return what was sent, read as a change of ``existing`` (null: as a new pod)."""
     values = posted_texts(posted, _TEXTS, _BOXES)
+    if existing is not None and existing.source_id is not None:
+        return _read_of_source(values, networks, existing)
     fields, errors = _fields(values), dict[str, str]()
     offered = OFFERED if existing is None else (*OFFERED, existing.provider)
     if values["provider"] not in offered:
@@ -120,6 +123,14 @@ def read_form(posted: Mapping[str, str], networks: Networks, existing: PodRules 
     if errors:
         return EditForm(shown, None, errors)
     return EditForm(shown, PodAsked(fields, values["firstPing"] == "on", first))
+
+
+def _read_of_source(values: dict[str, str], networks: Networks, existing: PodRules) -> PodEditForm:
+    """Read the form of a pod that a source reaches: what its provider needs to know is no part of it."""
+    fields = {name: value for name, value in _fields(values).items() if name not in _OF_SOURCE}
+    rules, errors = read_all(lambda asked: parse_pod(asked, [networks.pods], existing), fields, _take_out)
+    shown = values | dict.fromkeys(_SECRETS, "") | {"provider": existing.provider.value}
+    return EditForm(shown, None if rules is None else PodAsked(fields, False, None), errors)
 
 
 def _fields(values: Mapping[str, str]) -> Fields:

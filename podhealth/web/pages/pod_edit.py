@@ -14,6 +14,7 @@ from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import ProviderKind
 from podhealth.store import checks, inventory, policies, reach, tenancy
 from podhealth.store.db import read
+from podhealth.store.syncview import pod_source
 from podhealth.web.forms import pod_edit as forms
 from podhealth.web.forms.pod_edit import Networks, PodAsked, PodEditForm
 from podhealth.web.installed import engine_of, installed
@@ -125,6 +126,7 @@ def _page(form: PodEditForm | None, pod_id: int | None, status: int = 200) -> Re
         nodes = [(str(node.id), node.name) for node in inventory.list_nodes(conn, scope)]
         bound_by = [(str(row.id), row.name) for row in policies.list_policies(conn, scope)]
         tags = reach.tags_in_use(conn, scope)
+        source = None if pod is None else pod_source(conn, pod)
     stored = forms.new_form() if rules is None else forms.form_of(rules)
     shown = form or stored
     page = render_template(
@@ -141,6 +143,7 @@ def _page(form: PodEditForm | None, pod_id: int | None, status: int = 200) -> Re
         sockets=installed().settings.docker_sockets,
         choices={"nodes": nodes, "policies": bound_by, "tags": tags},
         networks=installed().settings.pod_networks,
+        source=source,
     )
     return page, status
 
