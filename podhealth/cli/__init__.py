@@ -17,6 +17,7 @@ _COMMANDS = {
     "demo-host": "podhealth.cli.demo_host:demo_host",
     "healing": "podhealth.cli.healing:healing",
     "migrate": "podhealth.cli.migrate:migrate",
+    "openapi": "podhealth.cli.openapi:openapi",
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",
     "simulate": "podhealth.cli.simulate:simulate",

@@ -28,15 +28,19 @@ _TARGETS: Mapping[Kind, Schema] = {
 _NEEDS_TARGET = (Kind.TCP,)
 
 
-def check_schema(is_new: bool, **more: Schema) -> Schema:
-    """Return what a check may be: a new one, or what may be changed of one. ``more``: further fields."""
-    kinds = [_of_kind(kind, is_new, more) for kind in _TARGETS]
+def check_schema(is_new: bool, is_kind_known: bool = False, **more: Schema) -> Schema:
+    """Return what a check may be: a new one, or what may be changed of one. ``more``: further fields.
+
+    ``is_kind_known``: the kind need not be said, since the check is there already.
+    """
+    kinds = [_of_kind(kind, is_new, is_kind_known, more) for kind in _TARGETS]
     running = {"checkType": {"const": RUNNING.kind.value}, "name": {"const": RUNNING.name}, "enabled": A_FLAG.schema}
     of_running = {"type": "object", "properties": {**running, **more}, "additionalProperties": False}
-    return {"anyOf": kinds if is_new else [*kinds, of_running | {"required": ["checkType"]}]}
+    needed = {} if is_kind_known else {"required": ["checkType"]}
+    return {"anyOf": kinds if is_new else [*kinds, of_running | needed]}
 
 
-def _of_kind(kind: Kind, is_new: bool, more: Mapping[str, Schema]) -> Schema:
+def _of_kind(kind: Kind, is_new: bool, is_known: bool, more: Mapping[str, Schema]) -> Schema:
     fields: dict[str, Any] = {
         "checkType": {"const": kind.value},
         "name": a_line(MAX_NAME).schema,
@@ -45,5 +49,6 @@ def _of_kind(kind: Kind, is_new: bool, more: Mapping[str, Schema]) -> Schema:
         **{name: reader.schema for name, reader in PLAIN_READERS.items()},
         **more,
     }
-    needed = ["checkType", *(["target"] if is_new and kind in _NEEDS_TARGET else [])]
-    return {"type": "object", "properties": fields, "required": needed, "additionalProperties": False}
+    needed = ([] if is_known else ["checkType"]) + (["target"] if is_new and kind in _NEEDS_TARGET else [])
+    found = {"type": "object", "properties": fields, "additionalProperties": False}
+    return found | ({"required": needed} if needed else {})

@@ -6,7 +6,7 @@ not 5, 5.0 is not a whole number.
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ def flag(field: str, value: object) -> bool:
     return value
 
 
-def word(field: str, value: object, words: type[Word]) -> Word:
+def word(field: str, value: object, words: Iterable[Word]) -> Word:
     """Return the member of ``words`` that ``value`` spells exactly."""
     if isinstance(value, str):
         for member in words:

@@ -64,6 +64,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "policyId": ("policy_id", or_null(AN_ID)),
     "sourceId": ("source_id", or_null(AN_ID)),
 }
+ADDRESS_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_ADDRESS, "examples": ["10.0.0.7"]}
 READERS = {name: reader for name, (_, reader) in _READERS.items()}
 FIELDS = frozenset(_READERS) | {"address"}
 _OF_PROVIDER = frozenset({"provider", "providerRef", "providerConfig", "sourceId"})

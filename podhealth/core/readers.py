@@ -4,7 +4,7 @@ How a value is read is in ``fields``. A schema never refuses what its reader tak
 that looks like none, a contradiction of two fields) the reader refuses alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -51,7 +51,7 @@ A_FLAG = Reader(flag, {"type": "boolean"})
 AN_ID = a_whole_number(1, MAX_ID)
 
 
-def a_word(words: type[StrEnum]) -> Reader:
+def a_word(words: Iterable[StrEnum]) -> Reader:
     """Return the reader of one of the words."""
     return Reader(partial(word, words=words), {"type": "string", "enum": [one.value for one in words]})
 

@@ -58,7 +58,7 @@ def put_check(
     existing = by_name(conn, pod_id, rules.name) if check_id is None else _of_pod(conn, pod_id, check_id)
     if existing is not None and rules_of(existing) == rules:
         return existing
-    _refuse_bad_pattern(rules)
+    refuse_bad_pattern(rules)
     now = db_now(conn)
     if existing is None:
         check_id = _create(conn, scope, pod_id, rules, now)
@@ -147,7 +147,8 @@ def insert_check(conn: sa.Connection, tenant_id: int, pod_id: int, rules: CheckR
     return check_id
 
 
-def _refuse_bad_pattern(rules: CheckRules) -> None:
+def refuse_bad_pattern(rules: CheckRules) -> None:
+    """Raise InputError for a pattern that could not be run."""
     # The engine that runs it, in linear time, decides (hazards M16); core knows the standard library only.
     if "bodyRegex" in rules.config:
         options = re2.Options()

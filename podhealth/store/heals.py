@@ -40,10 +40,12 @@ def healer(tenant_id: int) -> Scope:
 
 
 def heal_log(
-    conn: sa.Connection, scope: Scope, pod_id: int, limit: int = 20, before: int | None = None
+    conn: sa.Connection, scope: Scope, pod_id: int | None, limit: int = 20, before: int | None = None
 ) -> Sequence[Row]:
-    """Return the pod's heals, newest first; ``before`` is a heal's id to go on from."""
-    query = sa.select(Heal.__table__).where(tenancy.own(scope, Heal.__table__), Heal.pod_id == pod_id)
+    """Return heals, newest first, of the pod or (null) of all the tenant's; ``before``: a heal's id to go on from."""
+    query = sa.select(Heal.__table__).where(tenancy.own(scope, Heal.__table__))
+    if pod_id is not None:
+        query = query.where(Heal.pod_id == pod_id)
     if before is not None:
         query = query.where(Heal.id < before)
     return conn.execute(query.order_by(Heal.id.desc()).limit(limit)).all()

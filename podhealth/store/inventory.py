@@ -24,9 +24,10 @@ from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
+from podhealth.store.health import has_tag
 from podhealth.store.tenancy import Scope
 
-__all__ = ["create_pod", "delete_pod", "list_nodes", "rules_of", "set_agent_token", "update_pod"]
+__all__ = ["create_pod", "delete_pod", "list_nodes", "list_pods", "rules_of", "set_agent_token", "update_pod"]
 
 AGENT_PREFIX = "pa_"
 DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].default
@@ -141,6 +142,14 @@ def set_agent_token(conn: sa.Connection, scope: Scope, pod_id: int) -> str:
     conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(agent_token_hash=hash_of(plain)))
     audit.write(conn, scope, "agent token made", "pod", pod_id)
     return plain
+
+
+def list_pods(conn: sa.Connection, scope: Scope, after: int, limit: int, tag: str | None) -> Sequence[sa.Row[Any]]:
+    """Return up to ``limit`` pods of the tenant with ids above ``after``, by id; with ``tag`` those that wear it."""
+    query = sa.select(Pod.__table__).where(tenancy.own(scope, Pod), Pod.deleted_at.is_(None), Pod.id > after)
+    if tag is not None:
+        query = query.where(has_tag(conn, tag))
+    return conn.execute(query.order_by(Pod.id).limit(limit)).all()
 
 
 def list_nodes(conn: sa.Connection, scope: Scope) -> Sequence[sa.Row[Any]]:

@@ -28,7 +28,15 @@ log = structlog.get_logger(__name__)
 
 # Each reads thousands of rows, or computes for seconds.
 EXPENSIVE = frozenset(
-    {"audit.export", "audit.verify", "heals.export", "policies.replay", "api.replay_policy", "api.policy_effect"}
+    {
+        "audit.export",
+        "audit.verify",
+        "heals.export",
+        "api.export_audit",
+        "policies.replay",
+        "api.replay_policy",
+        "api.policy_effect",
+    }
 )
 # Pages that show a replay where the query asks for one.
 WITH_REPLAY = frozenset({"policies.show", "policies.new"})

@@ -1,4 +1,4 @@
-"""The JSON API under /api: the seed's nine routes and the agent's heartbeat. Routes parse, call one function, shape."""
+"""The JSON API under /api. Each route declares itself (declare.py), reads, calls one function, shapes the answer."""
 
 from flask import Blueprint
 
@@ -7,17 +7,25 @@ api = Blueprint("api", __name__, url_prefix="/api")
 from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     agents,
     approvals,
+    audit,
     brakes,
     channels,
     checks,
+    described,
     effect,
     heals,
     heartbeats,
     incidents,
+    named_checks,
     nodes,
     overview,
+    pod,
+    pod_acts,
     pods,
     policies,
     replay,
+    runs,
+    tokens,
+    users,
     windows,
 )

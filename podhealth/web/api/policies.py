@@ -1,4 +1,4 @@
-"""The tenant's policies as the seed has them: a list, and one POST that makes or changes."""
+"""The tenant's policies: as the seed has them, a list and one POST that makes or changes; and one of them."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from podhealth.core.readers import AN_ID
 from podhealth.core.words import Action
 from podhealth.store import policies
 from podhealth.store.db import read
-from podhealth.web.api import api
+from podhealth.web.api import api, etags
 from podhealth.web.api.answers import POLICY
-from podhealth.web.api.body import take_number
-from podhealth.web.api.declare import a_new, acts, edited, reads
-from podhealth.web.api.schema import ANYTHING, many, maybe
+from podhealth.web.api.body import refuse_unknown, take_number
+from podhealth.web.api.declare import a_new, acts, an_edit, edited, reads
+from podhealth.web.api.schema import ANYTHING, done, many, maybe
 from podhealth.web.api.shapes import policy_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -48,3 +48,30 @@ def save_policy(conn: sa.Connection) -> dict[str, Any]:
         fields.setdefault("action", Action.RESTART.value)  # the seed's default; forms make people choose
     row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
     return policy_shape(row)
+
+
+@api.get("/policies/<id:policy_id>")
+@reads("Policies", POLICY)
+def get_policy(policy_id: int) -> dict[str, Any]:
+    """Answer one policy."""
+    with read(engine_of()) as conn:
+        return policy_shape(policies.get_policy(conn, current_scope(), policy_id))
+
+
+@api.patch("/policies/<id:policy_id>")
+@acts("Policies", POLICY, body=an_edit(READERS), is_edit=True)
+def change_policy(conn: sa.Connection, policy_id: int) -> dict[str, Any]:
+    """Change the fields given; with ``version``, only where nobody else has since."""
+    policies.get_policy(conn, current_scope(), policy_id)
+    fields, version = edited()
+    refuse_unknown(fields, frozenset(READERS))
+    row = policies.save_policy(conn, current_scope(), fields, policy_id=policy_id, version=version)
+    return policy_shape(row)
+
+
+@api.delete("/policies/<id:policy_id>")
+@acts("Policies", done("deleted"), is_edit=True)
+def delete_policy(conn: sa.Connection, policy_id: int) -> dict[str, Any]:
+    """Delete a policy; its pods are bound anew, and open episodes of it are closed."""
+    policies.delete_policy(conn, current_scope(), policy_id, etags.wanted())
+    return {"deleted": True}
