@@ -3,21 +3,22 @@
 Field names are those of the API, in and in errors.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from podhealth.core.errors import InputError
-from podhealth.core.fields import flag, line, only_known, whole_number, word
+from podhealth.core.fields import flag, only_known, word
 from podhealth.core.guests import Takes
 from podhealth.core.provider_fields import check_source
+from podhealth.core.readers import A_FLAG, Reader, a_line, a_list, a_whole_number, shape
 from podhealth.core.words import ProviderKind
 
 MAX_NAME = 63
 MIN_EVERY_S, MAX_EVERY_S, EVERY_S = 60, 86_400, 300
-MOST_TAKEN = 20
+MOST_TAKEN, _LONGEST_TAKEN = 20, 253
 KINDS = (ProviderKind.PROXMOX, ProviderKind.DOCKER)
-FIELDS = frozenset({"name", "kind", "config", "takes", "enabled", "everySeconds"})
+REQUIRED = ("name", "kind", "config")
 _TAKES = {ProviderKind.PROXMOX: ("tags", "pools", "everything"), ProviderKind.DOCKER: ("labels", "everything")}
 
 
@@ -33,6 +34,34 @@ class SourceRules:
     every_s: int = EVERY_S
 
 
+def _an_object(at: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(at, "must be an object")
+    return value
+
+
+def _kind(at: str, value: object) -> ProviderKind:
+    kind = word(at, value, ProviderKind)
+    if kind not in KINDS:
+        raise InputError(at, "must be proxmox or docker")
+    return kind
+
+
+_SOME = a_list(a_line(_LONGEST_TAKEN), MOST_TAKEN, f"must be a list of at most {MOST_TAKEN} names")
+_TAKEN = {"tags": _SOME, "pools": _SOME, "labels": _SOME, "everything": A_FLAG}
+# What ``config`` may hold depends on the kind and on what is stored: core/provider_fields says it.
+READERS: Mapping[str, Reader] = {
+    "name": a_line(MAX_NAME),
+    "kind": Reader(_kind, {"type": "string", "enum": [kind.value for kind in KINDS]}),
+    "config": Reader(_an_object, {"type": "object"}),
+    "takes": Reader(_an_object, shape(_TAKEN)),
+    "everySeconds": a_whole_number(MIN_EVERY_S, MAX_EVERY_S),
+    "enabled": A_FLAG,
+}
+FIELDS = frozenset(READERS)
+_COLUMNS = {"everySeconds": "every_s", "enabled": "is_on"}
+
+
 def parse_source(
     fields: Mapping[str, object], networks: Sequence[str], existing: SourceRules | None = None
 ) -> SourceRules:
@@ -41,55 +70,32 @@ def parse_source(
     ``networks``: the platform's. Raises InputError that names the first bad field.
     """
     only_known(fields, FIELDS, "a source")
-    for name in ("name", "kind", "config") if existing is None else ():
+    for name in REQUIRED if existing is None else ():
         if name not in fields:
             raise InputError(name, "is missing", code="missing")
-    rules = existing or SourceRules("", _kind(fields["kind"]))
-    if _kind(fields.get("kind", rules.kind)) != rules.kind:
+    read = {name: reader(name, fields[name]) for name, reader in READERS.items() if name in fields}
+    rules = existing or SourceRules("", read["kind"])
+    if read.get("kind", rules.kind) != rules.kind:
         raise InputError("kind", "cannot be changed; add another source")
-    readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
-        "name": ("name", lambda value: line("name", value, MAX_NAME)),
-        "config": ("config", lambda value: _config(rules, value, networks)),
-        "takes": ("takes", lambda value: _takes(rules.kind, value)),
-        "everySeconds": ("every_s", lambda value: whole_number("everySeconds", value, MIN_EVERY_S, MAX_EVERY_S)),
-        "enabled": ("is_on", lambda value: flag("enabled", value)),
-    }
-    changes = {column: read(fields[name]) for name, (column, read) in readers.items() if name in fields}
-    rules = replace(rules, **changes)
+    if "config" in read:
+        check_source(rules.kind, read["config"], networks, rules.config)
+        read["config"] = {name: one for name, one in read["config"].items() if one is not None}
+    if "takes" in read:
+        read["takes"] = _takes(rules.kind, read["takes"])
+    rules = replace(rules, **{_COLUMNS.get(name, name): value for name, value in read.items()})
     if rules.is_on and rules.takes == Takes():
         raise InputError("takes", "must say which guests become pods before the source is switched on", code="missing")
     return rules
 
 
-def _kind(value: object) -> ProviderKind:
-    kind = word("kind", value, ProviderKind)
-    if kind not in KINDS:
-        raise InputError("kind", "must be proxmox or docker")
-    return kind
-
-
-def _config(rules: SourceRules, value: object, networks: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError("config", "must be an object")
-    check_source(rules.kind, value, networks, rules.config)
-    return {name: one for name, one in value.items() if one is not None}
-
-
-def _takes(kind: ProviderKind, value: object) -> Takes:
-    if not isinstance(value, dict):
-        raise InputError("takes", "must be an object")
-    for name in value:
+def _takes(kind: ProviderKind, given: Mapping[str, object]) -> Takes:
+    for name in given:
         if name not in _TAKES[kind]:
-            raise InputError(f"takes.{str(name)[:60]}", f"must be {' or '.join(_TAKES[kind])}", code="unknown_field")
-    everything = flag("takes.everything", value.get("everything", False))
-    named = {name: _names(f"takes.{name}", value[name]) for name in _TAKES[kind] if name in value}
-    named.pop("everything", None)
-    return Takes(**named, everything=everything)
+            shown = ascii(name).strip("'\"")[:40]
+            raise InputError(f"takes.{shown}", f"is none of {', '.join(_TAKES[kind])}", code="unknown_field")
+    everything = flag("takes.everything", given.get("everything", False))
+    named = {name: _SOME(f"takes.{name}", given[name]) for name in _TAKES[kind] if name in given and name in _LISTS}
+    return Takes(**{name: tuple(dict.fromkeys(names)) for name, names in named.items()}, everything=everything)
 
 
-def _names(at: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, bool):
-        return ()
-    if not isinstance(value, list | tuple) or len(value) > MOST_TAKEN:
-        raise InputError(at, f"must be a list of at most {MOST_TAKEN}")
-    return tuple(dict.fromkeys(line(at, one, 253) for one in value))
+_LISTS = ("tags", "pools", "labels")

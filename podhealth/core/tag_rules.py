@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from podhealth.core.check_rules import CheckRules, parse_check
 from podhealth.core.errors import InputError
-from podhealth.core.fields import line, only_known
+from podhealth.core.fields import only_known
 from podhealth.core.pod_rules import MAX_TAG
+from podhealth.core.readers import a_line
 
+TAG = a_line(MAX_TAG)
 FIELDS = frozenset({"tag", "check"})
 
 
@@ -31,7 +33,7 @@ def parse_tag_rule(fields: Mapping[str, object], existing: TagRuleRules | None =
     for name in ("tag", "check") if existing is None else ():
         if name not in fields:
             raise InputError(name, "is missing", code="missing")
-    tag = line("tag", fields["tag"], MAX_TAG) if "tag" in fields else existing.tag if existing else ""
+    tag = TAG("tag", fields["tag"]) if "tag" in fields else existing.tag if existing else ""
     check = _check(fields["check"]) if "check" in fields else existing.check if existing else None
     assert check is not None  # a new rule has been refused without one
     return TagRuleRules(tag, check)

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Conflict, Forbidden, InputError
+from podhealth.core.errors import Conflict, Forbidden, InputError, Stale
 from podhealth.core.guests import Answer, Takes, guest_of
 from podhealth.core.provider_fields import SECRETS
 from podhealth.core.source_rules import SourceRules, parse_source
@@ -88,11 +88,9 @@ def update_source(
 ) -> Row:
     """Change the fields given; pods of the source are reached by the new settings from now on.
 
-    Raises InputError naming a bad field, NotFound, and Conflict where ``version`` is given and not the stored one.
+    Raises InputError naming a bad field, NotFound, and Stale where ``version`` is given and not the stored one.
     """
-    row = _locked(conn, scope, source_id)
-    if version is not None and version != row.version:
-        raise Conflict("the source was changed meanwhile")
+    row = _locked(conn, scope, source_id, version)
     before = rules_of(row)
     after = parse_source(fields, networks, before)
     after = replace(after, config=sealing.seal_source(after.config, source_id, before.config))
@@ -124,9 +122,9 @@ def share_nodes(conn: sa.Connection, scope: Scope, source_id: int, is_shared: bo
     return get_source(conn, scope, source_id)
 
 
-def delete_source(conn: sa.Connection, scope: Scope, source_id: int) -> None:
-    """Delete a source softly, with its settings. Raises NotFound, and Conflict while pods are reached by it."""
-    row = _locked(conn, scope, source_id)
+def delete_source(conn: sa.Connection, scope: Scope, source_id: int, version: int | None = None) -> None:
+    """Delete a source softly, with its settings. Raises NotFound, Stale, and Conflict while pods are reached by it."""
+    row = _locked(conn, scope, source_id, version)
     if pods := pods_by(conn, source_id):
         raise Conflict(f"{pods} pod{' is' if pods == 1 else 's are'} reached by {row.name}: delete or move them first")
     now = db_now(conn)
@@ -253,10 +251,13 @@ def _is_free(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return Source.deleted_at.is_(None), sa.or_(Source.lease_until.is_(None), Source.lease_until <= now)
 
 
-def _locked(conn: sa.Connection, scope: Scope, source_id: int) -> Row:
+def _locked(conn: sa.Connection, scope: Scope, source_id: int, version: int | None = None) -> Row:
     get_source(conn, scope, source_id)
     conn.execute(sa.select(Source.id).where(Source.id == source_id).with_for_update())
-    return get_source(conn, scope, source_id)  # again: another may have been faster
+    row = get_source(conn, scope, source_id)  # again: another may have been faster
+    if version is not None and version != row.version:
+        raise Stale("the source was changed meanwhile", row.version)
+    return row
 
 
 def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:

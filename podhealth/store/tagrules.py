@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.check_rules import parse_check
-from podhealth.core.errors import Conflict, InputError
+from podhealth.core.errors import InputError, Stale
 from podhealth.core.tag_rules import TagRuleRules, parse_tag_rule
 from podhealth.models import TagRule
 from podhealth.store import audit, tenancy
@@ -47,11 +47,11 @@ def save_rule(
 ) -> Row:
     """Make a rule, or change one, and return it; pods that are there already keep the checks they have.
 
-    Raises InputError naming a bad field, NotFound, and Conflict where ``version`` is given and not the stored one.
+    Raises InputError naming a bad field, NotFound, and Stale where ``version`` is given and not the stored one.
     """
     existing = None if rule_id is None else _locked(conn, scope, rule_id)
     if existing is not None and version is not None and version != existing.version:
-        raise Conflict("the tag rule was changed meanwhile")
+        raise Stale("the tag rule was changed meanwhile", existing.version)
     before = None if existing is None else rules_of(existing)
     rules = parse_tag_rule(fields, before)
     if existing is not None and rules == before:
@@ -70,9 +70,11 @@ def save_rule(
     return get_rule(conn, scope, rule_id)
 
 
-def delete_rule(conn: sa.Connection, scope: Scope, rule_id: int) -> None:
-    """Delete a rule; the checks that came by it stay. Raises NotFound."""
+def delete_rule(conn: sa.Connection, scope: Scope, rule_id: int, version: int | None = None) -> None:
+    """Delete a rule; the checks that came by it stay. Raises NotFound, and Stale as ``save_rule`` does."""
     row = _locked(conn, scope, rule_id)
+    if version is not None and version != row.version:
+        raise Stale("the tag rule was changed meanwhile", row.version)
     conn.execute(sa.delete(TagRule).where(TagRule.id == rule_id))
     audit.write(conn, scope, "tag rule deleted", "tag rule", rule_id, told(rules_of(row)))
 

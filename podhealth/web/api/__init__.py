@@ -25,6 +25,7 @@ from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     policies,
     replay,
     runs,
+    sync,
     tokens,
     users,
     windows,
