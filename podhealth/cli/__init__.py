@@ -15,6 +15,7 @@ _COMMANDS = {
     "bench": "podhealth.cli.bench:bench",
     "demo": "podhealth.cli.demo:demo",
     "demo-host": "podhealth.cli.demo_host:demo_host",
+    "doctor": "podhealth.cli.doctor:doctor",
     "healing": "podhealth.cli.healing:healing",
     "migrate": "podhealth.cli.migrate:migrate",
     "openapi": "podhealth.cli.openapi:openapi",

@@ -115,12 +115,17 @@ class Installation:
         return load_settings()
 
 
+def data_folder(folder: str | None) -> Path:
+    """Return the folder of the data, there or not: as named, else ``PODHEALTH_DATA``, else ``podhealth-data`` here."""
+    return Path(folder or os.environ.get("PODHEALTH_DATA") or "podhealth-data").resolve()
+
+
 def open_installation(folder: str | None, create: bool = False) -> Installation:
     """Return the installation in ``folder`` (``PODHEALTH_DATA``, else ``podhealth-data`` here).
 
     Raises SetupError where there is none and ``create`` is not asked, or the folder cannot be made.
     """
-    path = Path(folder or os.environ.get("PODHEALTH_DATA") or "podhealth-data").resolve()
+    path = data_folder(folder)
     if create:
         named_by = "PODHEALTH_DATA" if not folder and os.environ.get("PODHEALTH_DATA") else "--data"
         try:

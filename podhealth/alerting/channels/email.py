@@ -8,6 +8,8 @@ import html
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -107,6 +109,13 @@ class EmailChannel:
 
 
 def _sent(server: MailServer, mail: EmailMessage, to: list[str]) -> Sent:
+    with _signed_in(server) as client:
+        refused = client.send_message(mail, server.sender, to)
+    return Sent("250" if not refused else f"250, {len(refused)} of {len(to)} refused")
+
+
+@contextmanager
+def _signed_in(server: MailServer) -> Iterator[_Smtp]:
     context = None if server.security == "none" else ssl.create_default_context(cafile=server.ca_file)
     client = _Smtp(server, context if server.security == "tls" else None)
     assert client.sock is not None  # connected by its constructor
@@ -116,10 +125,20 @@ def _sent(server: MailServer, mail: EmailMessage, to: list[str]) -> Sent:
                 client.starttls(context=context)  # raises where it is not offered: never in the open
             if server.user:
                 client.login(server.user, server.password)
-            refused = client.send_message(mail, server.sender, to)
+            yield client
         finally:
             _leave(client)
-    return Sent("250" if not refused else f"250, {len(refused)} of {len(to)} refused")
+
+
+def try_out(server: MailServer) -> None:
+    """Connect, begin TLS and sign in as for a mail, and send none. Raises SendError that says what is wrong."""
+    try:
+        with _signed_in(server):
+            pass
+    except smtplib.SMTPResponseException as error:
+        raise _refused(error.smtp_code, error.smtp_error) from None
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise SendError(f"the mail server does not answer: {error}"[:200]) from None
 
 
 def _leave(client: smtplib.SMTP) -> None:

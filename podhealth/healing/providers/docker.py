@@ -87,6 +87,12 @@ def _talk(pod: PodRef, timeout_s: float | None = None, most_bytes: int = _MOST_B
         raise ProviderError("the daemon answered something that is not its JSON") from None
 
 
+def greet(pod: PodRef) -> str:
+    """Return which API the daemon speaks. Raises ProviderError where it does not let us in."""
+    with _talk(pod) as client:
+        return plain(client.api_version)
+
+
 def _meaning(error: APIError) -> ProviderError:
     code = error.response.status_code
     text = f"the daemon answered {code}: {plain(error.explanation)}"
