@@ -70,5 +70,5 @@ def _job(row: Any) -> Said | None:
         return None
     how = "ended well" if row.signal == Signal.SUCCESS else "failed"
     code = f" with exit code {row.exit_code}" if row.exit_code else ""
-    took = "" if row.took_ms is None else f", after {length_in_words(row.took_ms * 1_000)}"
-    return (f"Its job {how}{code} ", row.job_ended_at, f"{took}.")
+    took = "" if row.took_ms is None else f"; it took {length_in_words(row.took_ms * 1_000)}"
+    return (f"Its job {how}{code}, ", row.job_ended_at, f"{took}.")

@@ -52,9 +52,9 @@ def test_the_newest_figures_stand_below_the_checks(say, vic):
     ("said", "sentence"),
     [
         ({"signal": "start"}, r"Its job began .+ UTC and has not ended\."),
-        ({"exitCode": 3}, r"Its job failed with exit code 3 .+ UTC\."),
-        ({"signal": "fail"}, r"Its job failed \d.+ UTC\."),
-        ({"signal": "success"}, r"Its job ended well .+ UTC\."),
+        ({"exitCode": 3}, r"Its job failed with exit code 3, .+ UTC\."),
+        ({"signal": "fail"}, r"Its job failed, \d.+ UTC\."),
+        ({"signal": "success"}, r"Its job ended well, .+ UTC\."),
     ],
     ids=str,
 )
@@ -67,7 +67,7 @@ def test_a_job_is_told_with_how_long_it_took(engine, say, vic):
     with write(engine) as conn:
         conn.execute(sa.update(Heartbeat).values(job_started_at=db_now(conn) - HOUR))
 
-    assert _told(vic, say(exitCode=0)).endswith(" UTC, after 1 h.")
+    assert _told(vic, say(exitCode=0)).endswith(" UTC; it took 1 h.")
 
 
 def test_a_pod_without_an_agent_says_nothing_of_one(say, vic):
