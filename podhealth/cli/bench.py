@@ -137,7 +137,7 @@ def pages(pods: int, days: int, times: int, database_url: str | None, as_json: b
 
 @bench.command()
 @click.option("--agents", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Pods with an agent.")
-@click.option("--at-once", type=click.IntRange(1, 1_000), default=32, show_default=True, help="Messages under way.")
+@click.option("--at-once", type=click.IntRange(1, 1_000), default=64, show_default=True, help="Messages under way.")
 @click.option("--seconds", type=_Number(1, 3_600), default=10.0, show_default=True, help="Length of the span.")
 @database_option
 @json_option
