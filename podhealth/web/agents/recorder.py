@@ -16,7 +16,7 @@ from podhealth.store.heartbeats import Said, Verdict, record_plain, record_repor
 _MOST_AT_ONCE = 500
 _PATIENCE_S = 20.0  # more than a writer waits for SQLite
 _IDLE_S = 60.0
-# A transaction costs more than a millisecond of CPU, and each message in it a twentieth of that. Agents are in no hurry.
+# A transaction costs a millisecond of CPU and more, each message in it a twentieth of that. Agents are in no hurry.
 _LINGER_S = 0.02
 
 
