@@ -35,7 +35,7 @@ from podhealth.models.healing import (
 )
 from podhealth.models.history import FiveMinutes, Hour, PhaseChange, Result, RollupMark, Transition
 from podhealth.models.inventory import Heartbeat, Node, Pod, PodStatus, Tenant
-from podhealth.models.operation import FeedEntry, Submission, TickStep, Worker
+from podhealth.models.operation import DeadMan, FeedEntry, Submission, TickStep, Worker
 from podhealth.models.sources import Reading, Source, SyncedPod, TagRule
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Check",
     "CheckRun",
     "CheckState",
+    "DeadMan",
     "Decision",
     "Delivery",
     "Episode",

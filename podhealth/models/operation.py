@@ -41,6 +41,18 @@ class Worker(Base):
     loop_lag_ms: Mapped[float] = mapped_column(sa.Double, server_default="0", default=0.0)
     recorded: Mapped[int] = mapped_column(server_default="0", default=0)
     lag_p99_ms: Mapped[float | None] = mapped_column(sa.Double)
+    capacity: Mapped[int | None]  # of a prober: how many probes it can have in flight
+
+
+class DeadMan(Base):
+    """The one row that says when the dead-man URL was last tried, when it answered, and why not since."""
+
+    __tablename__ = "dead_man"
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    tried_at: Mapped[datetime]
+    pinged_at: Mapped[datetime | None]
+    said: Mapped[str | None] = mapped_column(sa.String(200))
 
 
 class TickStep(Base):

@@ -92,6 +92,11 @@ class Engine:
         """How many probes were taken and are not finished, waiting ones included."""
         return self._submitted - self._finished
 
+    @property
+    def capacity(self) -> int:
+        """How many probes it can have in flight."""
+        return self._slots
+
     def room(self) -> int:
         """How many more probes may be submitted now."""
         return max(0, self._slots - self.in_flight)

@@ -154,7 +154,8 @@ class ProbeLoop:
         if now >= self._next_beat:
             self._next_beat = now + BEAT_EVERY_S
             p99 = self._outtake.p99_since_last()
-            said = Beat(len(self._flying), self._engine.loop_lag_s * 1000, self._outtake.recorded, p99)
+            lag_ms = self._engine.loop_lag_s * 1000
+            said = Beat(len(self._flying), lag_ms, self._outtake.recorded, p99, self._engine.capacity)
             with write(self._db) as conn:
                 workers.beat(conn, self.worker_id, "probe", self.vantage, said)
         if now >= self._next_leases:

@@ -26,6 +26,7 @@ class Beat(NamedTuple):
     loop_lag_ms: float = 0.0
     recorded: int = 0
     lag_p99_ms: float | None = None
+    capacity: int | None = None
 
 
 NOTHING_TO_SAY = Beat()
@@ -60,6 +61,7 @@ class Living(NamedTuple):
     loop_lag_ms: float
     recorded: int
     lag_p99_ms: float | None
+    capacity: int | None
 
 
 def living(conn: sa.Connection, role: str | None = None) -> list[Living]:
