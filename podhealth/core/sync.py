@@ -18,6 +18,8 @@ from podhealth.core.pod_rules import MAX_NAME, MAX_TAG, MAX_TAGS
 # Two answers so far apart must agree before a guest counts as gone.
 AGREE_AFTER = timedelta(seconds=10)
 NOT_CHOSEN = "not chosen"
+DELETED_HERE = "its pod was deleted here"
+_TAKEN_BY_GONE = "a pod whose guest has vanished has its name: delete that pod, and this one is added"
 # Why a pod is wanted stopped that was off when it was added: it is wanted running once its guest runs.
 OFF_THERE = "it was off at its provider when it was added"
 
@@ -54,7 +56,10 @@ class Fields(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A pod of the source as it is stored: ``here`` as it is, ``given`` by sync, ``said`` by the source last."""
+    """A pod of the source as it is stored: ``here`` as it is, ``given`` by sync, ``said`` by the source last.
+
+    ``node_id``, ``gave_node_id``: the node it stands on, and the one that sync has put it on.
+    """
 
     pod_id: int
     version: int
@@ -64,6 +69,8 @@ class Known(NamedTuple):
     said: Fields
     marks: tuple[str, ...] = ()
     is_deleted: bool = False
+    node_id: int | None = None
+    gave_node_id: int | None = None
     ref: str | None = None
     called: str | None = None  # the guest's name, as its provider is asked for it
     waits_for_start: bool = False  # it was off there when it was added, and nobody has wanted it otherwise
@@ -107,13 +114,15 @@ class Line(NamedTuple):
 class Around(NamedTuple):
     """What is asked of the tenant: names taken (and by which pod), pods that people made of guests, allowed addresses.
 
-    ``refuse``: why an address may not be a pod's, null where it may. ``by_hand``: such pods' names by the guest's key.
+    ``by_hand``: such pods' names by the guest's key. ``refuse``: why an address may not be a pod's, null where it may.
+    ``gone``: pods of the source whose guests have vanished.
     """
 
     taken: Mapping[str, int]
     by_hand: Mapping[str, str]
     refuse: Callable[[str], str | None]
     now: datetime
+    gone: frozenset[int] = frozenset()
 
 
 def draw_up(guests: Sequence[Guest], known: Sequence[Known], takes: Takes, around: Around) -> list[Line]:
@@ -133,7 +142,10 @@ def draw_up(guests: Sequence[Guest], known: Sequence[Known], takes: Takes, aroun
         matched.add(mine.pod_id)
         lines.append(_kept(mine, guest, taken, around))
     here = {guest.key: guest for guest in guests}
-    lines += [_unmatched(one, here.get(one.key), around.now) for one in known if one.pod_id not in matched]
+    lost = [_unmatched(one, here.get(one.key), around.now) for one in known if one.pod_id not in matched]
+    gone = [line.known.pod_id for line in lost if line.known and line.act in (Act.VANISH, Act.GONE)]
+    lines += lost
+    around = around._replace(gone=frozenset(gone))
     lines += [_fresh(guest, takes, taken, around) for guest in fresh]
     return lines
 
@@ -141,7 +153,7 @@ def draw_up(guests: Sequence[Guest], known: Sequence[Known], takes: Takes, aroun
 def _kept(one: Known, guest: Guest, taken: dict[str, int], around: Around) -> Line:
     name = one.here.name or guest.key
     if one.is_deleted:
-        return Line(Act.OUT, name, guest.key, guest, one, why="its pod was deleted here")
+        return Line(Act.OUT, name, guest.key, guest, one, why=DELETED_HERE)
     if guest.name is None:  # its node is down, and the cluster lists little of it: it is there, no more is known
         return Line(Act.SAME, name, guest.key, guest, one, one.here, one.given)
     there = Fields(guest.name, _address(guest, one.here.address, around), _fitting(guest.tags), guest.node)
@@ -188,12 +200,10 @@ def _why_out(guest: Guest, takes: Takes, taken: Mapping[str, int], around: Aroun
         return "its name is not known now: is its node down?"
     if guest.key in around.by_hand:
         return f"it is watched already, by the pod {around.by_hand[guest.key]} that somebody made by hand"
-    try:
-        line("name", guest.name, MAX_NAME)
-    except InputError as refused:
-        return f"its name {refused.message}"
+    if why := _why_no_line(guest.name, MAX_NAME):
+        return f"its name {why}"
     if guest.name in taken:
-        return "another pod has its name"
+        return _TAKEN_BY_GONE if taken[guest.name] in around.gone else "another pod has its name"
     if not guest.addresses:
         return guest.no_address or "no address of it is known"
     if _address(guest, None, around) is None:
@@ -210,7 +220,15 @@ def _address(guest: Guest, here: str | None, around: Around) -> str | None:
 
 
 def _fitting(tags: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag for tag in tags if 0 < len(tag) <= MAX_TAG))[:MAX_TAGS]
+    """Return the tags that a pod may have: another system's may be longer, or more."""
+    return tuple(dict.fromkeys(tag for tag in tags if _why_no_line(tag, MAX_TAG) is None))[:MAX_TAGS]
+
+
+def _why_no_line(text: str, longest: int) -> str | None:
+    try:
+        return None if line("name", text, longest) == text else "is written in another normal form"
+    except InputError as refused:
+        return refused.message
 
 
 def _merged(
@@ -244,11 +262,7 @@ def _why_kept(field: str, one: Known, new: str, taken: Mapping[str, int]) -> str
         return None
     if taken.get(new, one.pod_id) != one.pod_id:
         return "another pod has that name"
-    try:
-        line("name", new, MAX_NAME)
-    except InputError as refused:
-        return f"it {refused.message}"
-    return None
+    return _why_no_line(new, MAX_NAME)
 
 
 def _merged_tags(one: Known, there: tuple[str, ...]) -> tuple[str, ...]:

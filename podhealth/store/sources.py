@@ -16,7 +16,7 @@ from podhealth.core.guests import Answer, Takes, guest_of
 from podhealth.core.provider_fields import SECRETS
 from podhealth.core.source_rules import SourceRules, parse_source
 from podhealth.core.words import FeedKind, Role
-from podhealth.models import Pod, Reading, Source
+from podhealth.models import Pod, Reading, Source, SyncedPod
 from podhealth.store import advisory, audit, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
@@ -153,6 +153,21 @@ def believe(conn: sa.Connection, scope: Scope, source_id: int) -> None:
     values = {"believed_until": now + _BELIEVED_FOR, "next_at": now}
     conn.execute(sa.update(Source).where(Source.id == source_id).values(**values))
     audit.write(conn, scope, "missing guests believed", "source", source_id, None, {"said": row.error})
+    append(conn, [note(scope.tenant_id, source_id)])
+
+
+def forget_deleted(conn: sa.Connection, scope: Scope, source_id: int, key: str) -> None:
+    """Forget that pods of this guest were deleted here: the next sync adds it again where it is chosen.
+
+    Raises NotFound, and Conflict where there was none.
+    """
+    _locked(conn, scope, source_id)
+    deleted = sa.select(Pod.id).where(Pod.id == SyncedPod.pod_id, Pod.deleted_at.is_not(None)).exists()
+    mine = sa.delete(SyncedPod).where(SyncedPod.source_id == source_id, SyncedPod.key == key, deleted)
+    if not conn.execute(mine).rowcount:
+        raise Conflict("no pod of that guest was deleted here")
+    conn.execute(sa.update(Source).where(Source.id == source_id).values(next_at=db_now(conn)))
+    audit.write(conn, scope, "guest wanted again", "source", source_id, None, {"guest": key})
     append(conn, [note(scope.tenant_id, source_id)])
 
 

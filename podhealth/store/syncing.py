@@ -43,14 +43,25 @@ def plan(conn: sa.Connection, source: Any, answer: Answer, networks: Sequence[st
 
 def known_pods(conn: sa.Connection, source: Any) -> list[Known]:
     """Return the pods that the source's sync has added, deleted ones too."""
+    shared = sa.select(Node.name).where(Node.tenant_id.is_(None), Node.deleted_at.is_(None))
+    elsewhere = set(conn.scalars(shared)) if source.is_shared else set()
     query = (
-        sa.select(SyncedPod.__table__, *_POD, Node.name.label("node"))
+        sa.select(SyncedPod.__table__, *_POD, Node.name.label("node"), Node.tenant_id.label("node_of"))
         .join(Pod, Pod.id == SyncedPod.pod_id)
         .join(Node, Node.id == Pod.node_id, isouter=True)
         .where(SyncedPod.source_id == source.id)
         .order_by(SyncedPod.pod_id)
     )
-    return [_known(row) for row in conn.execute(query)]
+    return [_known(row, _place_of(row, elsewhere, source.is_shared)) for row in conn.execute(query)]
+
+
+def _place_of(row: Row, shared: set[str], is_shared: bool) -> str | None:
+    """Return what a pod's node is called: one that is not of the source's kind is another, whatever its name."""
+    if row.node is not None and is_shared and row.node_of is not None and row.node in shared:
+        return f"{row.node} (the tenant's)"
+    if row.node is not None and not is_shared and row.node_of is None:
+        return f"{row.node} (the platform's)"
+    return None if row.node is None else str(row.node)
 
 
 _POD: tuple[Any, ...] = (
@@ -58,6 +69,7 @@ _POD: tuple[Any, ...] = (
     Pod.name,
     Pod.address,
     Pod.tags,
+    Pod.node_id,
     Pod.provider_ref,
     Pod.provider_config,
     Pod.desired_state,
@@ -66,16 +78,19 @@ _POD: tuple[Any, ...] = (
 )
 
 
-def _known(row: Row) -> Known:
+def _known(row: Row, node: str | None) -> Known:
+    given = Fields.of(row.given)
     return Known(
         pod_id=row.pod_id,
         version=row.version,
         key=row.key,
-        here=Fields(row.name, row.address, tuple(row.tags), row.node),
-        given=Fields.of(row.given),
+        here=Fields(row.name, row.address, tuple(row.tags), node),
+        given=given._replace(node=node) if row.given.get("nodeId") == row.node_id else given,
         said=Fields.of(row.said),
         marks=tuple(row.marks),
         is_deleted=row.deleted_at is not None,
+        node_id=row.node_id,
+        gave_node_id=row.given.get("nodeId"),
         ref=row.provider_ref,
         called=(row.provider_config or {}).get("guestName"),
         waits_for_start=row.desired_state == DesiredState.STOPPED and row.desired_reason == OFF_THERE,
@@ -171,11 +186,12 @@ def _add(conn: sa.Connection, scope: Scope, source: Any, line: Line, networks: S
     guest = line.guest
     assert guest is not None  # what is added is one
     desired = DesiredState.STOPPED if guest.is_running is False else DesiredState.RUNNING
+    node_id = _node_id(conn, source, line.to.node)
     fields: dict[str, object] = {
         "name": line.to.name,
         "address": line.to.address,
         "tags": list(line.to.tags),
-        "nodeId": _node_id(conn, source, line.to.node),
+        "nodeId": node_id,
         "provider": source.kind.value,
         "providerRef": guest.ref,
         "providerConfig": _config(source.kind, guest),
@@ -183,7 +199,8 @@ def _add(conn: sa.Connection, scope: Scope, source: Any, line: Line, networks: S
         "desiredState": desired.value,
     }
     pod_id = inventory.create_pod(conn, scope, fields, networks=networks, stopped_because=OFF_THERE)
-    kept = {"key": guest.key, "marks": list(guest.marks), "given": line.given.as_json(), "said": _said(line).as_json()}
+    given = line.given.as_json() | {"nodeId": node_id}
+    kept = {"key": guest.key, "marks": list(guest.marks), "given": given, "said": _said(line).as_json()}
     owner = {"pod_id": pod_id, "tenant_id": source.tenant_id, "source_id": source.id, "added_at": db_now(conn)}
     conn.execute(sa.insert(SyncedPod).values(**owner, **kept))
 
@@ -194,8 +211,11 @@ def _keep(conn: sa.Connection, scope: Scope, source: Any, line: Line, networks: 
     assert guest is not None  # what is kept is both
     podstate.lock_pods(conn, [one.pod_id])
     now = db_now(conn)
+    fields = _changed(conn, source, line)
+    is_in_step = line.given.node == line.to.node
+    node_id = fields.get("nodeId", one.node_id if is_in_step else one.gave_node_id)
     values: dict[str, Any] = {
-        "given": line.given.as_json(),
+        "given": line.given.as_json() | {"nodeId": node_id},
         "said": _said(line).as_json(),
         "marks": list(guest.marks or one.marks),
     }
@@ -208,7 +228,7 @@ def _keep(conn: sa.Connection, scope: Scope, source: Any, line: Line, networks: 
         conn.execute(sa.update(Pod).where(Pod.id == one.pod_id).values(provider_ref=ref, **config))
     if line.act == Act.BACK:
         _tell_found(conn, scope, source, one, now)
-    if fields := _changed(conn, source, line):
+    if fields:
         inventory.update_pod(conn, scope, one.pod_id, fields, one.version, networks=networks)
     feed.append(conn, [FeedNote(source.tenant_id, FeedKind.INVENTORY, one.pod_id)])
 

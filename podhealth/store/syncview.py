@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.check_rules import RUNNING
-from podhealth.core.sync import NOT_CHOSEN, Act, Drift, Fields, Line, drift_of
+from podhealth.core.sync import DELETED_HERE, NOT_CHOSEN, Act, Drift, Fields, Line, drift_of
 from podhealth.core.tag_rules import TagRuleRules, checks_for
 from podhealth.core.words import ProviderKind
 from podhealth.models import Node, Pod, Source, SyncedPod
@@ -57,13 +57,17 @@ class DriftLine(NamedTuple):
 
 
 class PlanLine(NamedTuple):
-    """One guest or pod in the plan: what is said of it, and the checks it would get. ``path``: its pod's."""
+    """One guest or pod in the plan: what is said of it, and the checks it would get. ``path``: its pod's.
+
+    ``is_deleted_here``: it is left out because its pod was deleted here, and may be wanted again.
+    """
 
     name: str
     key: str
     path: str | None
     said: str
     checks: str = ""
+    is_deleted_here: bool = False
 
 
 class PlanView(NamedTuple):
@@ -196,7 +200,7 @@ def _changes(line: Line) -> str:
 
 
 def _plain(line: Line, said: str) -> PlanLine:
-    return PlanLine(line.name, line.key, _path(line), said)
+    return PlanLine(line.name, line.key, _path(line), said, is_deleted_here=line.why == DELETED_HERE)
 
 
 def _path(line: Line) -> str | None:

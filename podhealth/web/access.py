@@ -181,6 +181,7 @@ RULES: dict[str, Rule] = {
     "inventory.read_now": _ACT,
     "inventory.switch": _SET,
     "inventory.believe": _SET,
+    "inventory.add_again": _SET,
     "inventory.share": Rule(Door.PAGE, Role.PLATFORM),
     "inventory.confirm_delete": _SET,
     "inventory.delete": _SET,

@@ -219,3 +219,27 @@ def test_of_another_tenants_sources_and_rules_nothing_is_seen(app: Flask, engine
 
     assert caller.get(f"/inventory/sources/{source_id}").status_code == 404
     assert ">lab<" not in caller.get("/inventory").text
+
+
+def test_a_doubted_answer_is_believed_and_a_deleted_pods_guest_wanted_again_by_a_press(
+    adam: Caller, engine: sa.Engine, scope: Scope
+) -> None:
+    source_id = a_source(engine, scope)
+    do_all(engine, source_id, GUEST)
+    path = f"/inventory/sources/{source_id}"
+    early = adam.post(f"{path}/believe")
+    with write(engine) as conn:
+        row = sources.claim(conn, source_id)
+        assert row is not None
+        sources.put_back(conn, row, "3 guests are missing at once", is_in_doubt=True)
+    adam.post(f"/pods/{only(engine, Pod).id}/delete", data={"confirm": "web"})
+    text = adam.get(path).text
+    believed = adam.post(f"{path}/believe")
+    again = adam.post(f"{path}/add-again", data={"guest": "100"})
+    twice = adam.post(f"{path}/add-again", data={"guest": "100"})
+
+    assert early.status_code == 409
+    assert "Are they really gone?" in text
+    assert "Add again" in text
+    assert (believed.status_code, again.status_code, twice.status_code) == (303, 303, 409)
+    assert only(engine).believed_until is not None

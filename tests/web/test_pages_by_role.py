@@ -114,6 +114,7 @@ NOT_NOW = {
     "account.end_one_session",  # another session than this one
     "brakes.end_override",  # a breaker that somebody held open or closed
     "checks.enable",  # a check that is disabled
+    "inventory.add_again",  # a guest whose pod was deleted
     "inventory.believe",  # an answer that is doubted
     "heals.cancel",  # a heal that is planned
     "ops.end_override",

@@ -26,7 +26,7 @@ from podhealth.tls import Pin
 # Four seconds in all: which API it speaks, and then what is asked.
 _VERSION_S, _TIMEOUT_S = 1.5, 2.5
 _MOST_BYTES = 1 << 20
-_LIST_S, _MOST_LISTED_BYTES = 15.0, 16 << 20
+_LIST_S, _MOST_LISTED_BYTES, _MOST_LISTED, _MOST_NAMED = 15.0, 16 << 20, 5_000, 100
 _OLDEST_API = "1.24"
 _REFUSALS = frozenset({400, 401, 403, 404})
 _GRACE_S, _LONGEST_GRACE_S = 10, 60
@@ -145,8 +145,8 @@ def _listed(info: Mapping[str, Any]) -> Guest:
         name=plain(labels.get(_NAME) or name),
         is_running={"running": True, "paused": True, "restarting": True}.get(str(info["State"]), False),
         addresses=tuple(dict.fromkeys(plain(address) for address in addresses if address)),
-        tags=tuple(tag for tag in re.split(r"[;,\s]+", labels.get(_TAGS, "")) if tag),
-        labels=tuple(f"{plain(key)}={plain(value)}" for key, value in sorted(labels.items())),
+        tags=tuple(plain(tag) for tag in re.split(r"[;,\s]+", labels.get(_TAGS, "")) if tag)[:_MOST_NAMED],
+        labels=tuple(f"{plain(key)}={plain(value)}" for key, value in sorted(labels.items()))[:_MOST_NAMED],
         no_address=None if any(addresses) else f"no address of it is known: the label {_ADDRESS} can say it",
     )
 
@@ -190,7 +190,10 @@ class DockerProvider:
     def guests(self, source: PodRef, wants: Callable[[Guest], bool]) -> Answer:
         """Return all containers, as ``Lister`` says: the daemon tells all of each at once."""
         with _talk(source, _LIST_S, _MOST_LISTED_BYTES) as client:
-            return Answer(tuple(_listed(info) for info in client.containers(all=True) if info.get("Names")))
+            listed = [_listed(info) for info in client.containers(all=True) if info.get("Names")]
+        if len(listed) > _MOST_LISTED or not all(_REF.fullmatch(guest.key) for guest in listed):
+            raise ProviderError(f"the daemon lists more than {_MOST_LISTED:,} containers, or one whose name is none")
+        return Answer(tuple(listed))
 
     def find_task(self, pod: PodRef, call: Call) -> Task | None:
         """Return the action if it has happened. That it has not is known once the daemon would have ended it."""

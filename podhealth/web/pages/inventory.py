@@ -125,6 +125,22 @@ def believe(source_id: int) -> ResponseReturnValue:
     return redirect(f"/inventory/sources/{source_id}?asked=1", 303)
 
 
+@pages.post("/inventory/sources/<id:source_id>/add-again")
+def add_again(source_id: int) -> ResponseReturnValue:
+    """Have a guest whose pod was deleted here added again by the next sync."""
+    key = request.form.get("guest", "")[:253]
+
+    def do(conn: sa.Connection) -> Answer:
+        sources.forget_deleted(conn, current_scope(), source_id, key)
+        return {"id": source_id}
+
+    try:
+        once(do)
+    except Conflict as refused:
+        return _source_page(source_id, str(refused), 409)
+    return redirect(f"/inventory/sources/{source_id}?asked=1", 303)
+
+
 @pages.post("/inventory/sources/<id:source_id>/share")
 def share(source_id: int) -> ResponseReturnValue:
     """Have the source's guests stand on the platform's shared nodes, or no longer; for platform admins."""

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import clock, egress
-from podhealth.core.errors import Conflict
+from podhealth.core.errors import Conflict, Forbidden
 from podhealth.core.sync import OFF_THERE, Act
-from podhealth.core.words import DesiredState
+from podhealth.core.words import DesiredState, Role
 from podhealth.healing import running
-from podhealth.models import Check, Pod, Source
+from podhealth.models import Check, Node, Pod, Source
 from podhealth.store import inventory, sources, tagrules
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
@@ -249,13 +249,78 @@ def test_a_number_that_another_guest_has_now_is_not_the_same_pod(engine: sa.Engi
     assert (now["shop"].address, now["shop"].id != before) == ("10.0.3.77", True)
 
 
-def test_a_pod_that_was_deleted_here_is_not_added_again(engine: sa.Engine, scope: Scope, lab: int) -> None:
+def test_a_pod_that_was_deleted_here_is_added_again_only_when_somebody_wants_it(
+    engine: sa.Engine, scope: Scope, lab: int
+) -> None:
     with write(engine) as conn:
         inventory.delete_pod(conn, scope, pods(engine)["web"].id)
     done = synced(engine, lab)
+    left = set(pods(engine))
+    with write(engine) as conn:
+        sources.forget_deleted(conn, scope, lab, "100")
+    again = synced(engine, lab)
 
     assert why(done, "100") == "its pod was deleted here"
-    assert set(pods(engine)) == {"cache"}
+    assert left == {"cache"}
+    assert acts(again)["100"] == Act.ADD
+    assert set(pods(engine)) == {"web", "cache"}
+
+
+def test_a_guest_made_anew_under_name_and_number_of_the_old_one_waits_until_that_pod_is_deleted(
+    engine: sa.Engine, scope: Scope, lab: int, far: Running
+) -> None:
+    far.pve.vms[0].config["smbios1"] = "uuid=33333333-3333-3333-3333-333333333333"
+    told = {(line.act, line.why) for line in synced(engine, lab).lines if line.key == "100"}
+    old = pods(engine)["web"]
+    with write(engine) as conn:
+        inventory.delete_pod(conn, scope, old.id)
+    synced(engine, lab)
+
+    assert told == {
+        (Act.VANISH, "its number 100 is another guest's now, web"),
+        (Act.OUT, "a pod whose guest has vanished has its name: delete that pod, and this one is added"),
+    }
+    assert pods(engine)["web"].id != old.id
+
+
+def test_only_a_platform_admin_puts_a_sources_pods_on_shared_nodes(engine: sa.Engine, scope: Scope, lab: int) -> None:
+    with write(engine) as conn:
+        shared = conn.execute(
+            sa.insert(Node).values(name="pve1", created_at=clock.utcnow()).returning(Node.id)
+        ).scalar_one()
+    own = pods(engine)["web"].node_id
+    with pytest.raises(Forbidden), write(engine) as conn:
+        sources.share_nodes(conn, scope, lab, True)
+    with write(engine) as conn:
+        sources.share_nodes(conn, scope._replace(role=Role.PLATFORM), lab, True)
+    synced(engine, lab)
+    moved = {pod.node_id for pod in pods(engine).values()}
+    with write(engine) as conn:
+        sources.share_nodes(conn, scope._replace(role=Role.PLATFORM), lab, False)
+    synced(engine, lab)
+    back = {pod.node_id for pod in pods(engine).values()}
+    with write(engine) as conn:
+        inventory.update_pod(conn, scope, pods(engine)["web"].id, {"nodeId": shared}, networks=NETWORKS)
+    synced(engine, lab)
+
+    assert own != shared
+    assert (moved, back) == ({shared}, {own})
+    assert pods(engine)["web"].node_id == shared  # somebody has put it there
+
+
+def test_what_a_source_says_cannot_smuggle_in_what_a_pod_may_not_have(
+    engine: sa.Engine, scope: Scope, far: Running
+) -> None:
+    rows = [
+        {"type": "qemu", "vmid": 100, "node": "pve1", "name": "w\0eb\ud800", "status": "running", "tags": "a\u0007;ok"},
+        {"type": "lxc", "vmid": 101, "node": "pve1", "name": "x" * 90, "status": "running", "tags": "t" * 90},
+    ]
+    far.pve.raw = json.dumps({"data": rows}).encode()
+    done = synced(engine, a_source(engine, scope, "proxmox", far.config()))
+
+    assert set(pods(engine)) == {"w eb"}
+    assert pods(engine)["w eb"].tags == ["a", "ok"]
+    assert "must be text of 1 to 63 characters" in why(done, "101")
 
 
 # ---------------------------------------------------------------- what is not believed
@@ -273,21 +338,34 @@ def test_an_empty_answer_is_an_error_and_never_all_gone(engine: sa.Engine, lab: 
     assert [pod.vanished_at for pod in pods(engine).values()] == [None, None]
 
 
-def test_a_token_that_lost_its_rights_on_some_guests_is_not_believed(
-    engine: sa.Engine, scope: Scope, far: Running
-) -> None:
+def test_a_token_that_lost_its_rights_on_a_pool_is_not_believed(engine: sa.Engine, scope: Scope, far: Running) -> None:
+    far.pve.pools = {"prod": {100}, "test": {101}}
     for user in (TOKEN_ID, TOKEN_ID.partition("!")[0]):
-        for vmid in (100, 101):
-            far.pve.grant(user, f"/vms/{vmid}", "VM.Audit")
+        for path in ("/pool/prod", "/pool/test", "/vms/100"):
+            far.pve.grant(user, path, "VM.Audit")
     source_id = a_source(engine, scope, "proxmox", far.config())
     first = synced(engine, source_id).error
     for entries in far.pve.acl.values():
-        entries[:] = [entry for entry in entries if entry[0] != "/vms/101"]
+        entries[:] = [entry for entry in entries if entry[0] != "/pool/test"]
     done = synced(engine, source_id)
 
     assert first is None
-    assert done.error == "its token may no longer look at /vms/101, and one guest is missing"
+    assert done.error == "its token may no longer look at /pool/test, and one guest is missing"
     assert pods(engine)["cache"].vanished_at is None
+
+
+def test_a_right_that_goes_with_its_guest_does_not_hide_that_it_vanished(
+    engine: sa.Engine, scope: Scope, far: Running
+) -> None:
+    for user in (TOKEN_ID, TOKEN_ID.partition("!")[0]):
+        for path in ("/vms/100", "/vms/101"):
+            far.pve.grant(user, path, "VM.Audit")
+    source_id = a_source(engine, scope, "proxmox", far.config())
+    synced(engine, source_id)
+    for entries in far.pve.acl.values():
+        entries[:] = [entry for entry in entries if entry[0] != "/vms/101"]
+
+    assert acts(synced(engine, source_id))["101"] == Act.MISSING
 
 
 def test_many_guests_missing_at_once_are_believed_only_when_a_person_says_so(

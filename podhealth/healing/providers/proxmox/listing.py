@@ -23,8 +23,9 @@ _LIST_S, _DETAILS_S = 10.0, 60.0
 # A guest agent that hangs costs Proxmox seconds; after so many in all, the others' configurations must do.
 _AGENTS_S = 20.0
 _AT_ONCE = 6
-_MOST_GUESTS = 5_000
+_MOST_GUESTS, _MOST_TAGS = 5_000, 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", re.ASCII)
+_OF_GUEST = re.compile(r"/vms/[0-9]+", re.ASCII)
 _MAC = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:])", re.ASCII)
 _ID = re.compile(r"(?:^|,)uuid=([0-9A-Fa-f-]{36})(?:,|$)", re.ASCII)
 _NO_AGENT = "no address of it is known: its guest agent does not answer, and its configuration names none"
@@ -39,7 +40,8 @@ def list_guests(source: PodRef, wants: Callable[[Guest], bool]) -> Answer:
     """
     with talk(source, _LIST_S) as far:
         rows = far.guest_rows()
-        rights = tuple(sorted(path for path, privileges in far.rights().items() if "VM.Audit" in privileges))
+        # Those on single guests go with the guest: they say nothing about the token.
+        rights = tuple(sorted(p for p, may in far.rights().items() if "VM.Audit" in may and not _OF_GUEST.fullmatch(p)))
     if len(rows) > _MOST_GUESTS:
         raise ProviderError(f"Proxmox lists {len(rows):,} guests; {_MOST_GUESTS:,} are the most that are taken")
     guests = {(guest.key, row["type"]): guest for row in rows if (guest := _listed(row)) is not None}
@@ -60,11 +62,11 @@ def _listed(row: Mapping[str, Any]) -> Guest | None:
     return Guest(
         key=str(vmid),
         ref=f"{node}/{vmid}",
-        name=name if isinstance(name, str) and name else None,
+        name=plain(name) if isinstance(name, str) and name else None,
         node=node,
         is_running={"running": True, "stopped": False}.get(str(row.get("status"))),
-        tags=tuple(tag for tag in re.split(r"[;,\s]+", str(row.get("tags") or "")) if tag),
-        pool=str(row["pool"])[:253] if row.get("pool") else None,
+        tags=tuple(plain(tag) for tag in re.split(r"[;,\s]+", str(row.get("tags") or "")) if tag)[:_MOST_TAGS],
+        pool=plain(row["pool"]) if row.get("pool") else None,
         unfit="it is a template" if row.get("template") in (1, True) else None,
     )
 
