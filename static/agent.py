@@ -88,11 +88,15 @@ CRON = f"* * * * * python3 -I {HOME} --once >/dev/null 2>&1\n"
 
 
 class FailedError(Exception):
-    """A message did not arrive. ``wait_s``: when it is worth another try; null: soon, then ever later."""
+    """A message did not arrive. ``wait_s``: when it is worth another try; null: soon, then ever later.
 
-    def __init__(self, why, wait_s=None):
+    ``is_overtaken``: the server has heard a newer one of this boot, or of the next.
+    """
+
+    def __init__(self, why, wait_s=None, is_overtaken=False):
         super().__init__(why)
         self.wait_s = wait_s
+        self.is_overtaken = is_overtaken
 
 
 class Stay(urllib.request.HTTPRedirectHandler):
@@ -122,7 +126,7 @@ def settings():
             raise SystemExit(f"{name} is not set, neither in the environment nor in {CONF}")
     if not found["PODHEALTH_URL"].startswith(("http://", "https://")):
         raise SystemExit("PODHEALTH_URL must begin with https:// or http://")
-    return found
+    return {**found, "overtaken": 0}
 
 
 def read(path):
@@ -225,13 +229,27 @@ def send(of, message):
             if answer.status != 204:
                 raise FailedError(f"{address} answered {answer.status}: is this PodHealth?", REFUSED_WAIT_S)
     except urllib.error.HTTPError as refused:
-        raise FailedError(f"{address} answered {refused.code}: {why(refused)}", wait_of(refused)) from None
+        said = f"{address} answered {refused.code}: {why(refused)}"
+        raise FailedError(said, wait_of(refused), refused.code == 409) from None
     except (OSError, ValueError) as error:  # a name that nobody knows, a certificate, a time-out
         raise FailedError(f"{address} was not reached: {error}") from None
     except FailedError:
         raise
     except Exception as error:  # what a broken answer raises has no common name
         raise FailedError(f"{address} gave no answer: {type(error).__name__}") from None
+
+
+def tell(of, message):
+    """Send one message, and keep in mind whether it was overtaken; raises FailedError where it did not arrive."""
+    try:
+        send(of, message)
+    except FailedError as error:
+        if error.is_overtaken:
+            of["overtaken"] += 1
+            error.wait_s = 1 if of["overtaken"] <= 2 else REFUSED_WAIT_S
+        raise
+    if of["overtaken"] < 2:
+        of["overtaken"] = 0
 
 
 def why(refused):
@@ -251,9 +269,16 @@ def wait_of(refused):
     return None if refused.code >= 500 else REFUSED_WAIT_S
 
 
+def identity(of):
+    """Return which boot speaks, and a number that grows. A machine that was taken back to a snapshot has those of the
+    past again: once the server has said so twice, nothing is said of them."""
+    boot = None if of["overtaken"] >= 2 else boot_id()
+    return {} if boot is None else {"bootId": boot, "sequence": sequence()}
+
+
 def alive(of, period):
     """Return the message that this machine is alive."""
-    return {"bootId": boot_id(), "sequence": sequence(), "periodSeconds": period, "metrics": metrics(of)}
+    return {**identity(of), "periodSeconds": period, "metrics": metrics(of)}
 
 
 def seconds(given):
@@ -280,7 +305,7 @@ def watch(of):
     while not over.wait(wait):
         begun = time.monotonic()
         try:
-            send(of, alive(of, period))
+            tell(of, alive(of, period))
         except FailedError as error:
             if failed == 0:
                 say(f"{error}; trying again")
@@ -296,10 +321,10 @@ def watch(of):
 
 
 def patiently(of, message, tries=5):
-    """Send what is said once only, with some tries; return whether it arrived."""
+    """Send what ``message()`` says, with some tries; return whether it arrived."""
     for attempt in range(tries):
         try:
-            send(of, message)
+            tell(of, message())
             return True
         except FailedError as error:
             if attempt == tries - 1:
@@ -311,9 +336,13 @@ def patiently(of, message, tries=5):
 
 def run(of, command, period, tells_start):
     """Run a job, tell how it goes, and return its exit code; that nobody hears of it never keeps it from running."""
-    told = {"bootId": boot_id(), "periodSeconds": period}
+
+    def told(**more):
+        # Without a number: what is said of a job must not be overtaken by the minute's "alive".
+        return {**identity(of), "sequence": None, "periodSeconds": period, **more}
+
     if tells_start:
-        patiently(of, {**told, "signal": "start"}, tries=1)
+        patiently(of, lambda: told(signal="start"), tries=1)
     environment = {name: value for name, value in os.environ.items() if name != "PODHEALTH_AGENT_TOKEN"}
     try:
         code = subprocess.run(command, env=environment, check=False).returncode
@@ -321,7 +350,7 @@ def run(of, command, period, tells_start):
         say(f"{command[0]}: {error.strerror}")
         code = 127
     code = 128 - code if code < 0 else code  # ended by a signal, as shells count
-    patiently(of, {**told, "exitCode": code}, tries=5 if tells_start else 1)  # a check comes again soon
+    patiently(of, lambda: told(exitCode=code), tries=5 if tells_start else 1)  # a check comes again soon
     return code
 
 
@@ -393,7 +422,8 @@ def main():
     if command:
         return run(of, command, given.period, given.job)
     if given.once:
-        return 0 if patiently(of, alive(of, period_of(of)), tries=3) else 1
+        period = period_of(of)
+        return 0 if patiently(of, lambda: alive(of, period), tries=3) else 1
     return watch(of)
 
 

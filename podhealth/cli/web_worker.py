@@ -6,7 +6,6 @@ untouched in its socket for the ordinary way. Uses the insides of gunicorn's wor
 """
 
 import socket
-import time
 from collections import deque
 from functools import partial
 from selectors import EVENT_READ
@@ -14,6 +13,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from podhealth import clock
 from podhealth.web.agents.answers import Answers
 from podhealth.web.agents.intake import TooOftenError, token_hash_of
 from podhealth.web.agents.plain import MOST_BYTES, Plain, may_be_plain, plain_of
@@ -46,7 +46,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _wait_for_data(self, conn: TConn) -> None:
         # As gunicorn does with a connection that has kept a thread for some seconds.
-        conn.timeout = time.monotonic() + self.cfg.keepalive
+        conn.timeout = clock.monotonic() + self.cfg.keepalive
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 

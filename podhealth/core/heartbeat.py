@@ -27,7 +27,7 @@ FIELDS = frozenset({"bootId", "periodSeconds", "signal", "exitCode", "sequence",
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One message of an agent. ``sequence`` grows with each message of a boot: an older one is an echo."""
+    """One message of an agent. ``sequence`` grows with each message of a boot: an older one was overtaken."""
 
     boot_id: str | None = None
     period_s: int | None = None
@@ -103,8 +103,8 @@ def _metrics(value: object) -> Mapping[str, float]:
     }
 
 
-def is_echo(report: Report, known: Heard | None) -> bool:
-    """Return whether a message was overtaken by a later one of the same boot, and says nothing any more."""
+def is_overtaken(report: Report, known: Heard | None) -> bool:
+    """Return whether a later message of the same boot was heard before this one, which says nothing any more."""
     if known is None or report.sequence is None or known.sequence is None or not _is_same_boot(report, known):
         return False
     return report.sequence <= known.sequence

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from podhealth.core.check_rules import CheckRules
-from podhealth.core.heartbeat import Heard, Report, hear, is_echo
+from podhealth.core.heartbeat import Heard, Report, hear, is_overtaken
 from podhealth.core.words import Action, DesiredState, FeedKind, HealState, Kind, Signal
 from podhealth.models import Check, CheckState, Heal, Heartbeat, Pod, Tenant
 from podhealth.store import checks, feed, podstate
@@ -32,10 +32,12 @@ class Said(NamedTuple):
 
 
 class Verdict(Enum):
-    """What became of a message: stored, of no agent that we know, or left for a transaction of its own."""
+    """What became of a message: stored, of no agent that we know, said after a newer one, or left for a transaction of
+    its own."""
 
     STORED = auto()
     UNKNOWN = auto()
+    OVERTAKEN = auto()
     LEFT = auto()
 
 
@@ -59,30 +61,32 @@ def record_plain(conn: sa.Connection, said: Sequence[Said]) -> list[Verdict]:
         elif before is None or agent.pod_id in left or not _is_plain(report, before):
             left.add(agent.pod_id)  # and what it says after that, which must not overtake it
             verdicts.append(Verdict.LEFT)
+        elif is_overtaken(report, before):
+            verdicts.append(Verdict.OVERTAKEN)
         else:
-            if not is_echo(report, before):
-                known[agent.pod_id] = hear(report, before, now)
-                changed.add(agent.pod_id)
+            known[agent.pod_id] = hear(report, before, now)
+            changed.add(agent.pod_id)
             verdicts.append(Verdict.STORED)
     _update(conn, {pod_id: heard for pod_id in sorted(changed) if (heard := known[pod_id]) is not None})
     return verdicts
 
 
-def record_report(conn: sa.Connection, said: Said) -> bool:
-    """Store one message, whatever it changes, and return whether its agent is known (behaviour §3, Agent).
+def record_report(conn: sa.Connection, said: Said) -> Verdict:
+    """Store one message, whatever it changes (behaviour §3, Agent).
 
     The first message ever brings the check of kind agent. A boot id that was not seen before begins a start, unless a
-    heal of ours has just begun that start; one from before the newest is an echo of the past and is passed over.
+    heal of ours has just begun that start; one from before the newest was overtaken.
     A job that ends in another way than the one before is probed at once.
     """
     agent = _agents(conn, {said.token_hash}).get(said.token_hash)
+    if agent is not None:
+        podstate.lock_pods(conn, [agent.pod_id])
+        agent = _agents(conn, {said.token_hash}).get(said.token_hash)
     if agent is None:
-        return False
-    podstate.lock_pods(conn, [agent.pod_id])
-    agent = _agents(conn, {said.token_hash})[said.token_hash]
+        return Verdict.UNKNOWN
     before, report = _heard(agent), said.report
-    if is_echo(report, before) or (report.boot_id is not None and report.boot_id == agent.previous_boot_id):
-        return True
+    if is_overtaken(report, before) or (report.boot_id is not None and report.boot_id == agent.previous_boot_id):
+        return Verdict.OVERTAKEN
     notes = _begin(conn, agent, report)
     # After a start has begun: a heartbeat counts only if it was received after that.
     heard = hear(report, before, db_now(conn))
@@ -92,7 +96,7 @@ def record_report(conn: sa.Connection, said: Said) -> bool:
         _probe_soon(conn, agent.pod_id, heard.received_at)
     if notes:
         feed.append(conn, notes)
-    return True
+    return Verdict.STORED
 
 
 def _is_plain(report: Report, before: Heard) -> bool:
@@ -161,7 +165,8 @@ def _values(heard: Heard) -> dict[str, Any]:
 _ALIVE = ("received_at", "period_s", "sequence", "metrics")
 _UPDATE = (
     sa.update(Heartbeat)
-    .where(Heartbeat.pod_id == sa.bindparam("of_pod"))
+    # Another process may have heard of a new boot since this one looked: then this says nothing any more.
+    .where(Heartbeat.pod_id == sa.bindparam("of_pod"), Heartbeat.boot_id.is_not_distinct_from(sa.bindparam("of_boot")))
     .values({name: sa.bindparam(f"new_{name}", type_=Heartbeat.__table__.c[name].type) for name in _ALIVE})
 )
 
@@ -169,7 +174,8 @@ _UPDATE = (
 def _update(conn: sa.Connection, heard: Mapping[int, Heard]) -> None:
     # Sorted by pod: two processes that store for the same pods must not wait for one another.
     rows = [
-        {"of_pod": pod_id} | {f"new_{name}": getattr(one, name) for name in _ALIVE} for pod_id, one in heard.items()
+        {"of_pod": pod_id, "of_boot": one.boot_id} | {f"new_{name}": getattr(one, name) for name in _ALIVE}
+        for pod_id, one in heard.items()
     ]
     if rows:
         conn.execute(_UPDATE, rows)

@@ -106,7 +106,7 @@ def _heard(world):
     ("token", "body", "status"),
     [
         ("own", "", 204),
-        ("own", '{"bootId": "b", "sequence": 1, "metrics": {"load1": 0.5}}', 204),
+        ("own", '{"bootId": "b", "metrics": {"load1": 0.5}}', 204),
         ("own", '{"signal": "start"}', 204),
         ("wrong", "", 401),
         ("wrong", '{"bootId": "b"}', 401),
@@ -127,6 +127,16 @@ def test_the_loop_answers_as_the_route_does(world, token, body, status):
     assert by_route.headers.keys() - by_loop.headers.keys() <= {"Server", "X-Request-Id", "Content-Type"}
     assert not by_loop.body or by_loop.headers["Content-Type"] == by_route.headers["Content-Type"]
     assert (_heard(world) is not None) == (status == 204)
+
+
+def test_what_was_overtaken_is_refused_either_way(world):
+    said = '{"bootId": "b", "sequence": 5}'
+    first = _ask(world.port, _request(world.token, said))
+    again = [_ask(world.port, _request(world.token, said, more)) for more in ("", BY_THE_ROUTE)]
+
+    assert (first.status, [one.status for one in again]) == (204, [409, 409])
+    assert again[0].problem == again[1].problem
+    assert again[0].problem["code"] == "overtaken"
 
 
 def test_a_token_that_is_used_too_often_is_told_when_it_may_be_used_again(world):

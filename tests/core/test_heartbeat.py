@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from podhealth.core.errors import InputError
-from podhealth.core.heartbeat import Heard, Report, hear, is_echo, parse_report
+from podhealth.core.heartbeat import Heard, Report, hear, is_overtaken, parse_report
 from podhealth.core.words import Signal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_what_may_not_be_said_is_named(fields, field):
 
 
 @pytest.mark.parametrize(
-    ("report", "known", "echo"),
+    ("report", "known", "overtaken"),
     [
         (Report(sequence=5), None, False),
         (Report(sequence=6), Heard(NOW, sequence=5), False),
@@ -75,8 +75,8 @@ def test_what_may_not_be_said_is_named(fields, field):
     ],
     ids=str,
 )
-def test_an_echo_is_what_a_later_message_of_the_same_boot_overtook(report, known, echo):
-    assert is_echo(report, known) is echo
+def test_a_later_message_of_the_same_boot_overtakes(report, known, overtaken):
+    assert is_overtaken(report, known) is overtaken
 
 
 def _after(*said):

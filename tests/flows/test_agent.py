@@ -1,5 +1,6 @@
 """The agent as it runs on a pod, against a real web server; by the oldest Python that it must run on, where it is."""
 
+import json
 import os
 import shutil
 import signal
@@ -133,8 +134,7 @@ class Answering:
     def __init__(self, port, status, seen, **headers):
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):  # noqa: N802 - the name is the library's
-                self.rfile.read(int(self.headers["Content-Length"]))
-                seen.append((self.path, self.headers["Authorization"]))
+                seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -176,6 +176,28 @@ def test_its_token_follows_no_redirect(pod):
 
     assert "answered 308" in said
     assert (len(seen), elsewhere) == (1, [])
+
+
+def test_a_machine_that_was_taken_back_to_a_snapshot_is_heard_all_the_same(pod):
+    pod.run("--once")
+    with write(pod.engine) as conn:
+        ahead = sa.update(Heartbeat).where(Heartbeat.pod_id == pod.pod_id).values(sequence=1 << 50)
+        conn.execute(ahead)
+    before = pod.heard()
+    done = pod.run("--once")
+
+    assert done == (0, "", "")
+    assert pod.heard().received_at > before.received_at
+    assert pod.heard().boot_id == before.boot_id
+
+
+def test_a_server_that_refuses_for_ever_is_not_flooded(pod):
+    seen = []
+    with Answering(0, 409, seen) as server:
+        done = pod.run("--once", PODHEALTH_URL=f"http://127.0.0.1:{server.server_port}")
+
+    assert done[0] == 1
+    assert [("bootId" in one, "sequence" in one) for one in seen] == [(True, True), (True, True), (False, False)]
 
 
 @pytest.mark.parametrize(

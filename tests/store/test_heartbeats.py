@@ -20,12 +20,16 @@ from podhealth.store.tenancy import Scope
 from tests.support.build import a_heal, a_pod, a_tenant
 
 
-@pytest.fixture
-def token(engine):
+def _token(engine):
     with write(engine) as conn:
         tenant_id = a_tenant(conn)
         pod_id = a_pod(conn, tenant_id)
         return inventory.set_agent_token(conn, Scope(tenant_id, Role.ADMIN, Actor.USER, "ann"), pod_id)
+
+
+@pytest.fixture
+def token(engine):
+    return _token(engine)
 
 
 def _beat(engine, token, boot_id=None, period_s=None):
@@ -50,13 +54,13 @@ def test_a_heartbeat_is_stored_at_the_servers_time(engine, token):
     known = _beat(engine, token, "b1", 30)
     row = _stored(engine)
 
-    assert known is True
+    assert known is Verdict.STORED
     assert row.received_at >= before
     assert (row.boot_id, row.period_s) == ("b1", 30)
 
 
 def test_an_unknown_token_is_nobody(engine, token):
-    assert _beat(engine, "pa_unknown") is False
+    assert _beat(engine, "pa_unknown") is Verdict.UNKNOWN
 
 
 def test_the_token_is_stored_hashed_only(engine, token):
@@ -69,7 +73,7 @@ def test_a_deleted_pods_or_tenants_agent_is_nobody(engine, token, gone):
     with write(engine) as conn:
         conn.execute(sa.update(gone).values(deleted_at=db_now(conn)))
 
-    assert _beat(engine, token) is False
+    assert _beat(engine, token) is Verdict.UNKNOWN
 
 
 def test_the_first_heartbeat_brings_the_check_of_kind_agent(engine, token):
@@ -173,13 +177,13 @@ def test_a_heartbeat_that_tells_of_a_start_counts_after_it(engine, token):
     assert _stored(engine).received_at > started
 
 
-def test_an_echo_of_the_boot_before_is_passed_over(engine, token):
+def test_a_message_of_the_boot_before_was_overtaken(engine, token):
     _beat(engine, token, "b1")
     _beat(engine, token, "b2")
     before = _stored(engine)
     clock.shift(timedelta(seconds=5))
 
-    assert _beat(engine, token, "b1") is True
+    assert _beat(engine, token, "b1") is Verdict.OVERTAKEN
     assert _stored(engine) == before
 
 
@@ -235,7 +239,7 @@ def test_only_what_says_no_more_than_alive_is_stored_with_others(engine, token):
     row = _stored(engine)
 
     assert first == [Verdict.LEFT]
-    assert then == [Verdict.UNKNOWN, Verdict.STORED, Verdict.STORED, Verdict.LEFT, Verdict.LEFT]
+    assert then == [Verdict.UNKNOWN, Verdict.STORED, Verdict.OVERTAKEN, Verdict.LEFT, Verdict.LEFT]
     assert (row.sequence, row.period_s, row.metrics) == (3, 30, {"load1": 0.5})
 
 
@@ -275,3 +279,20 @@ def test_what_a_job_said_before_a_start_of_the_pod_counts_no_more(engine, token)
     _say(engine, token, bootId="b2")
 
     assert _job(engine) == (False, None, False)
+
+
+def test_what_is_said_of_a_boot_that_ended_meanwhile_changes_nothing(postgres_engine):
+    token = _token(postgres_engine)
+    _say(postgres_engine, token, bootId="b1", sequence=9)
+
+    faster = iter(["b2"])
+
+    @sa.event.listens_for(postgres_engine, "before_cursor_execute")
+    def _another_process_is_faster(_conn, _cursor, statement, *_):
+        if statement.startswith("UPDATE heartbeats"):
+            for boot_id in faster:
+                _say(postgres_engine, token, bootId=boot_id, sequence=1)
+
+    _plain(postgres_engine, (token, {"bootId": "b1", "sequence": 10}))
+
+    assert (_stored(postgres_engine).boot_id, _stored(postgres_engine).sequence) == ("b2", 1)

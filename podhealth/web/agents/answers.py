@@ -7,12 +7,14 @@ from http import HTTPStatus
 from math import ceil
 
 from podhealth import clock
+from podhealth.store.heartbeats import Verdict
 from podhealth.web.agents.recorder import Stored
 from podhealth.web.errors import problem
 from podhealth.web.headers import of_every_answer
 
 TOO_OFTEN = "This token is used too often"
 UNKNOWN = "No pod has this token"
+OVERTAKEN = "A newer heartbeat of this agent was heard before"
 
 
 class Answers:
@@ -20,15 +22,16 @@ class Answers:
 
     def __init__(self, is_https: bool) -> None:
         self._headers = {**of_every_answer(is_https), "Connection": "close"}
-        self._heard = self._bytes(204, {}, b"")
-        self._unknown = self._problem(401, "unauthorized", UNKNOWN, {"WWW-Authenticate": "Bearer"})
+        self._by_verdict = {
+            Verdict.STORED: self._bytes(204, {}, b""),
+            Verdict.UNKNOWN: self._problem(401, "unauthorized", UNKNOWN, {"WWW-Authenticate": "Bearer"}),
+            Verdict.OVERTAKEN: self._problem(409, "overtaken", OVERTAKEN, {}),
+        }
         self._away = self._problem(503, "unavailable", "The database does not answer", {}, retry_after_s=5)
 
     def of(self, stored: Stored) -> bytes:
         """Return what is answered to a message that this became of."""
-        if stored.error is not None:
-            return _dated(self._away)
-        return _dated(self._heard if stored.is_known else self._unknown)
+        return _dated(self._away if stored.verdict is None else self._by_verdict[stored.verdict])
 
     def too_often(self, wait_s: float) -> bytes:
         """Return the refusal of a token that is used too often."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from podhealth.core.errors import PodHealthError
 from podhealth.core.heartbeat import Report, parse_report
 from podhealth.store.accounts import hash_of
-from podhealth.store.heartbeats import Said
+from podhealth.store.heartbeats import Said, Verdict
 from podhealth.web.agents.allowance import Allowance
 from podhealth.web.agents.recorder import Recorder, Stored
 
@@ -33,8 +33,8 @@ class Intake:
         self._recorder = Recorder(engine)
         self._allowance = Allowance(a_minute)
 
-    def take(self, token_hash: str, fields: dict[str, Any]) -> bool:
-        """Store what an agent says, and return whether its token is any pod's.
+    def take(self, token_hash: str, fields: dict[str, Any]) -> Verdict:
+        """Store what an agent says, and return what became of it.
 
         Raises InputError that names a bad field, TooOftenError, and what the database raises.
         """

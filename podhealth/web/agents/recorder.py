@@ -22,9 +22,9 @@ _LINGER_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a message: stored for an agent that is known, of nobody known, or not stored for ``error``."""
+    """What became of a message, or the ``error`` for which nothing did."""
 
-    is_known: bool = False
+    verdict: Verdict | None = None
     error: Exception | None = None
 
 
@@ -52,17 +52,17 @@ class Recorder:
                 self._thread = threading.Thread(target=self._work, name="heartbeats", daemon=True)
                 self._thread.start()
 
-    def record(self, said: Said) -> bool:
-        """Store it, and return whether its agent is known; raises what the database raises, TimeoutError too."""
+    def record(self, said: Said) -> Verdict:
+        """Store it, and return what became of it; raises what the database raises, TimeoutError too."""
         told: queue.SimpleQueue[Stored] = queue.SimpleQueue()
         self.submit(said, told.put)
         try:
             stored = told.get(timeout=_PATIENCE_S)
         except queue.Empty:
             raise sa.exc.TimeoutError("the database did not take it in time") from None
-        if stored.error is not None:
-            raise stored.error
-        return stored.is_known
+        if stored.verdict is None:
+            raise stored.error or RuntimeError("nothing was told")
+        return stored.verdict
 
     def _work(self) -> None:
         while True:
@@ -92,15 +92,15 @@ class Recorder:
             if verdict is Verdict.LEFT:
                 left.append(one)
             else:
-                one.tell(Stored(verdict is Verdict.STORED))
+                one.tell(Stored(verdict))
         for one in left:
             self._store_alone(one)
 
     def _store_alone(self, one: _Waiting) -> None:
         try:
             with write(self._engine) as conn:
-                is_known = record_report(conn, one.said)
+                verdict = record_report(conn, one.said)
         except Exception as error:  # as above
             one.tell(Stored(error=error))
         else:
-            one.tell(Stored(is_known))
+            one.tell(Stored(verdict))

@@ -12,7 +12,8 @@ from flask.typing import ResponseReturnValue
 from podhealth.core.heartbeat import MAX_BOOT_ID, MAX_EXIT_CODE, MAX_PERIOD_S, MAX_SEQUENCE, METRICS, MIN_PERIOD_S
 from podhealth.core.readers import Reader, a_line, a_number, a_whole_number, a_word, an_object, or_null, shape
 from podhealth.core.words import Signal
-from podhealth.web.agents.answers import TOO_OFTEN, UNKNOWN
+from podhealth.store.heartbeats import Verdict
+from podhealth.web.agents.answers import OVERTAKEN, TOO_OFTEN, UNKNOWN
 from podhealth.web.agents.intake import MAX_BODY, TooOftenError, token_hash_of
 from podhealth.web.api import api
 from podhealth.web.api.body import json_object
@@ -34,7 +35,7 @@ _BODY = as_core_reads(shape({name: or_null(reader) for name, reader in _FIELDS.i
 
 
 @api.post("/heartbeats")
-@declared("Agents", None, status=204, body=_BODY)
+@declared("Agents", None, status=204, body=_BODY, refusals={409: f"{OVERTAKEN}."})
 def heartbeat() -> ResponseReturnValue:
     """Record a heartbeat at the server's clock; answers 204. core/heartbeat.py says what it may hold.
 
@@ -48,9 +49,11 @@ def heartbeat() -> ResponseReturnValue:
     if len(body) > MAX_BODY:
         return answer(413, "too_large", f"A heartbeat holds at most {MAX_BODY:,} bytes")
     try:
-        is_known = installed().agents.take(token_hash, json_object(request) if body else {})
+        verdict = installed().agents.take(token_hash, json_object(request) if body else {})
     except TooOftenError as refused:
         return answer(429, "too_many_requests", TOO_OFTEN, retryAfter=math.ceil(refused.wait_s))
-    if not is_known:
+    if verdict is Verdict.UNKNOWN:
         return answer(401, "unauthorized", UNKNOWN)
+    if verdict is Verdict.OVERTAKEN:
+        return answer(409, "overtaken", OVERTAKEN)
     return "", 204

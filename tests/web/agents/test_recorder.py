@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections import Counter
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from podhealth.models import Heartbeat
 from podhealth.store import inventory
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import make_engine, read, write
-from podhealth.store.heartbeats import Said
+from podhealth.store.heartbeats import Said, Verdict
 from podhealth.store.tenancy import system_scope
 from podhealth.web.agents.recorder import Recorder
 from tests.support.build import a_pod, a_tenant
@@ -31,7 +32,7 @@ def test_each_is_told_what_became_of_its_own(engine):
     told, are_told = [], threading.Event()
 
     def tell(stored):
-        told.append(stored.is_known)
+        told.append(stored.verdict)
         if len(told) == len(said) + 1:
             are_told.set()
 
@@ -41,7 +42,7 @@ def test_each_is_told_what_became_of_its_own(engine):
     with read(engine) as conn:
         newest = dict(conn.execute(sa.select(Heartbeat.pod_id, Heartbeat.sequence)).all())
 
-    assert sorted(told) == [False] + [True] * 12
+    assert Counter(told) == {Verdict.STORED: 12, Verdict.UNKNOWN: 1}
     assert newest == dict.fromkeys(tokens, 3)
 
 
@@ -56,7 +57,7 @@ def test_a_database_that_fails_is_told_to_all_and_the_next_is_stored(sqlite_engi
     with sqlite_engine.begin() as conn:
         conn.exec_driver_sql("ALTER TABLE away RENAME TO heartbeats")
 
-    assert recorder.record(said) is True
+    assert recorder.record(said) is Verdict.STORED
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path):
