@@ -18,6 +18,7 @@ _NO_PAGES = frozenset(
     {
         "assets.own",
         "assets.packaged_file",
+        "assets.agent",
         "health.alive",
         "sockets.live",
         "pods.home",
