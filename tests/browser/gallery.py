@@ -17,9 +17,11 @@ from podhealth.cli.bench_fleet import TENANT, Size, check_ids_of, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import fill_past
 from podhealth.core.channel_fields import Platform
-from podhealth.core.words import Role
-from podhealth.models import Episode, IncidentMember, Node, Pod, Tenant, db
-from podhealth.store import accounts, channels, members, publictexts, resets, statuspages, tokens, walllinks
+from podhealth.core.probe import Finding
+from podhealth.core.words import FailClass, Outcome, Role
+from podhealth.models import Episode, Incident, IncidentMember, Node, Pod, Tenant, db
+from podhealth.models.base import to_us
+from podhealth.store import accounts, channels, checkruns, publictexts, resets, statuspages, tokens
 from podhealth.store.db import db_now, make_engine, write
 from podhealth.store.holds import snooze
 from podhealth.store.schema import migrate
@@ -47,6 +49,7 @@ NAMES = (
     "billing",
     "git",
 )
+WRONG = "HTTP 502, wanted 200-399"
 SECRETS = {"hook": "https://hooks.example/services/1"}
 
 
@@ -79,12 +82,12 @@ def a_gallery(folder: Path) -> Iterator[Gallery]:
     fill_measured(engine, SIZE, range(1, 20), now)
     with write(engine) as conn:
         _rename(conn)
-        texts = _furnish(conn)
         people = {
             Role.ADMIN: accounts.create_user(conn, TENANT, "adam@acme.example", "Adam", Role.ADMIN),
             Role.PLATFORM: accounts.create_platform_admin(conn, "op@example.com", "Olga"),
         }
         accounts.create_user(conn, TENANT, "vic@acme.example", "Vic", Role.VIEWER)
+        texts = _furnish(conn, people[Role.ADMIN])
     own = sign_in(engine, people[Role.ADMIN])
     signed_in: dict[Role | None, str | None] = {Role.VIEWER: own, Role.OPERATOR: own, Role.ADMIN: own, None: None}
     signed_in[Role.PLATFORM] = sign_in(engine, people[Role.PLATFORM])
@@ -100,6 +103,8 @@ def _rename(conn: sa.Connection) -> None:
     for pod_id in SIZE.pod_ids:
         name = f"{NAMES[pod_id % len(NAMES)]}-{pod_id // len(NAMES) + 1}"
         conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(name=name, address=f"10.0.{pod_id % 4}.{pod_id}"))
+        old, new = (f"{one} is unhealthy" for one in (f"pod {pod_id}", name))
+        conn.execute(sa.update(Incident).where(Incident.title == old).values(title=new))
     conn.execute(sa.update(Node).where(Node.tenant_id == TENANT).values(name="pve-1"))
     first = conn.scalar(sa.select(sa.func.min(Node.id)).where(Node.tenant_id == TENANT))
     for number in range(1, 4):
@@ -109,7 +114,7 @@ def _rename(conn: sa.Connection) -> None:
     conn.execute(sa.update(Pod).where(Pod.id % 4 == 0).values(node_id=first))
 
 
-def _furnish(conn: sa.Connection) -> dict[str, str]:
+def _furnish(conn: sa.Connection, admin_id: int) -> dict[str, str]:
     """Store one of everything, and return the texts in addresses by endpoint."""
     scope = Scope(TENANT, Role.ADMIN, system_scope(TENANT).actor, "adam@acme.example")
     channels.create_channel(
@@ -123,7 +128,9 @@ def _furnish(conn: sa.Connection) -> dict[str, str]:
     )
     snooze(conn, scope, 11, db_now(conn) + timedelta(hours=4), "disk is being replaced")
     open_one = sa.select(Episode.id).where(Episode.pod_id == 7, Episode.closed_at.is_(None))
-    an_approval(conn, 7, conn.scalar(open_one) or an_episode(conn, 7, 1), reason="http failed 3 times in a row")
+    approval_id = an_approval(
+        conn, 7, conn.scalar(open_one) or an_episode(conn, 7, 1), reason="http failed 3 times in a row"
+    )
     shown = tuple(
         Shown(pod_id, "", label) for pod_id, label in ((2, "Shop"), (3, "Payments"), (4, "Mail"), (7, "Queue"))
     )
@@ -132,11 +139,16 @@ def _furnish(conn: sa.Connection) -> dict[str, str]:
     publictexts.write(conn, scope, conn.scalar(member), "identified", "A disk is full; we make room.")
     tokens.make_token(conn, scope, "grafana", "viewer", "365", "")
     resets.ask(conn, "nobody@acme.example", None)
-    return {
-        "wall.by_link": walllinks.create_link(conn, scope, "kitchen", ""),
-        "joining.invitation": members.invite(conn, scope, "nina@acme.example", Role.OPERATOR, False),
-        "public.show": "acme",
-    }
+    _run(conn, scope, check_ids_of(7)[0])
+    return everypage.secrets_of(conn, scope, admin_id, approval_id) | {"public.show": "acme"}
+
+
+def _run(conn: sa.Connection, scope: Scope, check_id: int) -> None:
+    """One run by hand, as a prober answered it."""
+    checkruns.ask(conn, scope, 7, check_id)
+    (taken,) = checkruns.take(conn, "local", "probe-1", ("10.0.0.0/8",))
+    now_us, found = to_us(db_now(conn)), Finding(Outcome.FAIL, FailClass.DOWN, "http_502", error=WRONG, answered=502)
+    checkruns.answer(conn, taken.run_id, found, now_us - 38_000, now_us, "probe-1")
 
 
 def _ids(engine: sa.Engine) -> Any:

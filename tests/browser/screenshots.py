@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.gallery import a_gallery
 from tests.support.api import Api
+from tests.support.everypage import go
 from tests.support.pages import a_browser, card, pictures, signed_in
 from tests.support.up import Up, running_up
 
@@ -85,7 +86,7 @@ def take_pages(folder: Path) -> None:
             page = windows[address.role]
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
-                page.goto(house.web.origin + address.path)
+                go(page, house.web, address)
                 for theme in THEMES:
                     page.emulate_media(color_scheme=theme)
                     page.screenshot(path=folder / f"{address.name}-{width}-{theme}.png", full_page=True)

@@ -2,16 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from flask import Flask
+from playwright.sync_api import Page, Response
 
 from podhealth.core.words import Role
-from podhealth.models import db
+from podhealth.models import SignInLink, db
+from podhealth.store import accounts, approval_links, members, walllinks
+from podhealth.store.db import db_now
+from podhealth.store.tenancy import Scope
 from podhealth.web.access import RULES, Door
 from podhealth.web.ids import IdConverter
 from tests.support.cast import House
+from tests.support.webserver import WebServer
 
 # Files, answers for programs, and addresses that only send people on.
 _NO_PAGES = frozenset(
@@ -67,6 +73,28 @@ def addresses(app: Flask, id_of: Callable[[str], object], text_of: Callable[[str
         yield Address(name, endpoint, path, rule.role)
         for look in LOOKS.get(endpoint, ()):
             yield Address(f"{name}-{look.replace('=', '-')}", endpoint, f"{path}?{look}", rule.role)
+
+
+def secrets_of(conn: sa.Connection, scope: Scope, user_id: int, approval_id: int) -> dict[str, str]:
+    """Make one of each secret that stands in a page's path, all still good, and return them by endpoint."""
+    token, now = accounts.new_link_token(), db_now(conn)
+    reset = {"user_id": user_id, "token_hash": accounts.hash_of(token), "is_reset": True, "created_at": now}
+    conn.execute(sa.insert(SignInLink).values(**reset, expires_at=now + timedelta(minutes=30)))
+    return {
+        "wall.by_link": walllinks.create_link(conn, scope, "kitchen", ""),
+        "joining.invitation": members.invite(conn, scope, "nina@acme.example", Role.OPERATOR, False),
+        "joining.reset": token,
+        "account.link": accounts.create_sign_in_link(conn, user_id, timedelta(hours=1)),
+        "approvals.link": approval_links.token_for(approval_id, "channel on-call"),
+    }
+
+
+def go(page: Page, web: WebServer, address: Address) -> Response | None:
+    """Open a page; of the one that asks for the code, as somebody whose password was right."""
+    if address.endpoint == "second_factor.code":
+        name, _, value = web.cookie_of_first_step(1).partition("=")
+        page.context.add_cookies([{"name": name, "value": value, "url": web.origin}])
+    return page.goto(web.origin + address.path)
 
 
 def id_of(engine: sa.Engine, house: House, noun: str) -> Any:
