@@ -43,7 +43,7 @@ def count(engine: sa.Engine, table: object) -> int:
 def came(html: str) -> dict[str, tuple[str, str]]:
     """What the page tells of each pod: its state and why."""
     rows = re.findall(
-        r'<th scope="row">\s*(?:<a [^>]*>)?([^<\s]+).*?</th>.*?</svg>\s*(\w+)\s*</td>\s*<td>(.*?)</td>', html, re.S
+        r'<th scope="row"[^>]*><[ab][^>]*>([^<]+).*?</th>.*?</svg>\s*(\w+)\s*</td>\s*<td>(.*?)</td>', html, re.S
     )
     return {name: (state, why) for name, state, why in rows}
 

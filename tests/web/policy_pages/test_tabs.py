@@ -57,7 +57,7 @@ def test_the_pods_are_listed_with_why(engine, acme, adam) -> None:
         a_pod(conn, acme.tenant_id, "other")
     page = adam.get(f"/policies/{row.id}?tab=pods")
 
-    rows = re.findall(r'<th scope="row">\s*<a[^>]*>(.*?)</a>.*?<td>(.*?)</td>', page.text, re.S)
+    rows = re.findall(r'<th scope="row"[^>]*><a[^>]*>(.*?)</a>.*?<td class="at-full">(.*?)</td>', page.text, re.S)
     assert rows == [("a-chosen", "Set for this pod"), ("B-tagged", "Tag web, priority 10")]
     assert "2 pods bound" in text_of(page)
 
