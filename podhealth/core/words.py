@@ -321,6 +321,17 @@ class Deed(StrEnum):
     GAVE_BACK = "gave_back"
 
 
+class Declared(StrEnum):
+    """What a file of configuration as code may hold."""
+
+    NODE = "node"
+    POLICY = "policy"
+    POD = "pod"
+    CHECK = "check"
+    WINDOW = "window"
+    CHANNEL = "channel"
+
+
 class LetterKind(StrEnum):
     """What is mailed to one person about the own account."""
 

@@ -14,6 +14,7 @@ from podhealth.models.dashboard import (
     StatusPagePod,
     WallLink,
 )
+from podhealth.models.declared import DeclaredObject
 from podhealth.models.fleet import (
     Approval,
     Breaker,
@@ -51,6 +52,7 @@ __all__ = [
     "CheckState",
     "DeadMan",
     "Decision",
+    "DeclaredObject",
     "Delivery",
     "Episode",
     "FeedEntry",

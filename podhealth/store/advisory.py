@@ -15,6 +15,7 @@ class Each(IntEnum):
     BREAKER = 0x4252
     CHANNEL_NAMES = 0x4348  # of a tenant
     NODE_PLANS = 0x4E4F
+    DECLARED = 0x4443  # of a tenant: one file at a time
     DEFAULT_POLICY = 0x504F  # of a tenant
     SOURCE_NAMES = 0x534F  # of a tenant
     TENANT_PLANS = 0x5445

@@ -47,13 +47,14 @@ def create_pod(
     *,
     networks: Sequence[str] = DEFAULT_NETWORKS,
     stopped_because: str = "created stopped",
+    with_checks: Sequence[CheckRules] = (),
 ) -> int:
     """Make a pod with its status row and checks and return its id; it counts as a start (behaviour §2).
 
     ``default_checks``: a ping each minute, and what the tenant's tag rules say; the check ``running`` comes with a
     provider that reports, in any case.
     ``networks``: where the platform allows pods; without it, the settings' defaults. ``stopped_because``: why one is
-    wanted stopped from the beginning.
+    wanted stopped from the beginning. ``with_checks``: these besides, by names that the pod has not yet.
 
     Raises InputError naming a bad field.
     """
@@ -70,12 +71,15 @@ def create_pod(
     conn.execute(sa.insert(PodStatus).values(**status))
     if rules.provider in REPORTING:
         checks.insert_check(conn, scope.tenant_id, pod_id, RUNNING, now)
+    first = with_checks
     if default_checks:
-        for check in (PING, *checks_for(rules.tags, tagrules.all_rules(conn, scope), (PING.name, RUNNING.name))):
-            checks.insert_check(conn, scope.tenant_id, pod_id, check, now)
+        by_tag = checks_for(rules.tags, tagrules.all_rules(conn, scope), (PING.name, RUNNING.name))
+        first = (PING, *by_tag, *with_checks)
+    for check in first:
+        checks.insert_check(conn, scope.tenant_id, pod_id, check, now)
     settled = _first_phase(conn, pod_id, rules, now, stopped_because)
     joined = maintenance.join(conn, pod_id)
-    audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules))
+    audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules) | _checks_told(with_checks))
     _tell(conn, scope, pod_id, f"{rules.name} was added", [*settled.notes, *joined])
     return pod_id
 
@@ -244,6 +248,10 @@ def _columns(rules: PodRules) -> dict[str, Any]:
 
 def _told(rules: PodRules) -> dict[str, Any]:
     return {name: value for name, value in _columns(rules).items() if name != _NOT_TOLD}
+
+
+def _checks_told(given: Sequence[CheckRules]) -> dict[str, Any]:
+    return {"checks": [check.as_fields() for check in given]} if given else {}
 
 
 def _tell(conn: sa.Connection, scope: Scope, pod_id: int, text: str | None, notes: Sequence[FeedNote]) -> None:

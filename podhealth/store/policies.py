@@ -76,7 +76,7 @@ def save_policy(
     if existing is not None and version is not None and existing.version != version:
         said = f"policy {existing.name} was changed meanwhile: it is version {existing.version} now"
         raise Stale(said, existing.version)
-    in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
+    in_trouble = lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
     told = _take_default(conn, scope, None if existing is None else existing.id, now) if rules.is_default else []
     saved = _create(conn, scope, rules, now) if existing is None else _change(conn, scope, existing, rules, now)
@@ -93,7 +93,7 @@ def delete_policy(conn: sa.Connection, scope: Scope, policy_id: int, version: in
     row = tenancy.get_policy(conn, scope, policy_id)
     if version is not None and row.version != version:
         raise Stale(f"policy {row.name} was changed meanwhile: it is version {row.version} now", row.version)
-    in_trouble = _lock_pods_in_trouble(conn, scope.tenant_id)
+    in_trouble = lock_pods_in_trouble(conn, scope.tenant_id)
     now = db_now(conn)
     conn.execute(sa.update(Policy).where(Policy.id == policy_id).values(deleted_at=now, updated_at=now))
     audit.write(conn, scope, "policy deleted", "policy", policy_id, policy_fields(rules_of(row)), None)
@@ -101,7 +101,8 @@ def delete_policy(conn: sa.Connection, scope: Scope, policy_id: int, version: in
     append(conn, [FeedNote(scope.tenant_id, FeedKind.POLICY, object_id=policy_id)])
 
 
-def _lock_pods_in_trouble(conn: sa.Connection, tenant_id: int) -> list[int]:
+def lock_pods_in_trouble(conn: sa.Connection, tenant_id: int) -> list[int]:
+    """Lock the pods that a change of policies has judged anew, and return their ids."""
     has_episode = sa.exists().where(Episode.pod_id == PodStatus.pod_id, Episode.closed_at.is_(None))
     query = sa.select(PodStatus.pod_id).where(
         PodStatus.tenant_id == tenant_id, sa.or_(PodStatus.status == Status.UNHEALTHY, has_episode)
