@@ -5,7 +5,7 @@ Who may do a thing is not asked here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -31,6 +31,16 @@ class Link(NamedTuple):
     hash: str
 
 
+class Done(NamedTuple):
+    """One thing that was done, as ``write`` takes it."""
+
+    what: str
+    object_type: str
+    object_id: object
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+
 class Verdict(NamedTuple):
     """What became of verifying a chain. ``tenant`` null: the installation's; ``broken_at`` null: all is well."""
 
@@ -54,14 +64,19 @@ def write(
     ``what`` is a past-tense word or two ("created", "policy saved"). Called after all other locks and just before the
     feed: the chain's head stays locked until COMMIT. Secrets do not belong into ``before`` and ``after``.
     """
-    _append(conn, scope.tenant_id, scope, (what, object_type, str(object_id), _plain(before), _plain(after)))
+    write_all(conn, scope, [Done(what, object_type, object_id, before, after)])
+
+
+def write_all(conn: sa.Connection, scope: Scope, done: Sequence[Done]) -> None:
+    """Do as ``write`` with many things that were done by one act, in their order."""
+    _append(conn, scope.tenant_id, scope, done)
 
 
 def write_installation(
     conn: sa.Connection, scope: Scope, what: str, object_type: str, object_id: object, after: dict[str, Any]
 ) -> None:
     """Add what concerns no single tenant (tenants made, system kill switches) to the installation's chain."""
-    _append(conn, INSTALLATION, scope, (what, object_type, str(object_id), None, _plain(after)))
+    _append(conn, INSTALLATION, scope, [Done(what, object_type, object_id, None, after)])
 
 
 def verify(conn: sa.Connection, chain: int) -> int | None:
@@ -104,27 +119,31 @@ def chains(conn: sa.Connection) -> list[int]:
     return sorted({*heads, *conn.scalars(sa.select(AuditEntry.chain).distinct())})
 
 
-def _append(conn: sa.Connection, chain: int, scope: Scope, done: tuple[Any, ...]) -> None:
+def _append(conn: sa.Connection, chain: int, scope: Scope, done: Sequence[Done]) -> None:
     head = _lock_head(conn, chain)
-    what, object_type, object_id, before, after = done
-    row: dict[str, Any] = {
-        "chain": chain,
-        "seq": head.seq + 1,
-        "at": db_now(conn),
-        "actor": scope.actor,
-        "actor_name": scope.actor_name[:200],
-        "address": scope.address,
-        "what": what,
-        "object_type": object_type,
-        "object_id": object_id,
-        "before": before,
-        "after": after,
-        "prev_hash": head.hash,
-    }
-    row["hash"] = _hash_of(row)
-    conn.execute(sa.insert(AuditEntry).values(**row))
-    new_head = sa.update(AuditHead).where(AuditHead.chain == chain).values(seq=row["seq"], hash=row["hash"])
-    conn.execute(new_head)
+    at = db_now(conn)
+    rows: list[dict[str, Any]] = []
+    for what, object_type, object_id, before, after in done:
+        row: dict[str, Any] = {
+            "chain": chain,
+            "seq": head.seq + 1,
+            "at": at,
+            "actor": scope.actor,
+            "actor_name": scope.actor_name[:200],
+            "address": scope.address,
+            "what": what,
+            "object_type": object_type,
+            "object_id": str(object_id),
+            "before": _plain(before),
+            "after": _plain(after),
+            "prev_hash": head.hash,
+        }
+        row["hash"] = _hash_of(row)
+        head = Link(row["seq"], row["hash"])
+        rows.append(row)
+    if rows:
+        conn.execute(sa.insert(AuditEntry), rows)
+        conn.execute(sa.update(AuditHead).where(AuditHead.chain == chain).values(seq=head.seq, hash=head.hash))
 
 
 def _lock_head(conn: sa.Connection, chain: int) -> Link:

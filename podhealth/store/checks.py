@@ -134,17 +134,33 @@ def by_name(conn: sa.Connection, pod_id: int, name: str) -> sa.Row[Any] | None:
 
 def insert_check(conn: sa.Connection, tenant_id: int, pod_id: int, rules: CheckRules, now: datetime) -> int:
     """Store a new check with its state, due at once, and return its id; the caller resets, settles and tells."""
-    vantage = PROVIDER_VANTAGE if rules.kind == Kind.RUNNING else LOCAL_VANTAGE
-    owner = {"tenant_id": tenant_id, "pod_id": pod_id, "vantage": vantage}
-    made = conn.execute(
-        sa.insert(Check).values(**_columns(rules), **owner, created_at=now, updated_at=now)
-    ).inserted_primary_key
-    assert made is not None  # a single row always has its key
-    check_id = int(made[0])
-    slot = from_us(next_slot_us(check_id, rules.interval_seconds, to_us(now)))
-    due = {"next_at": now if rules.enabled else None, "slot_at": slot}
-    conn.execute(sa.insert(CheckState).values(check_id=check_id, **owner, since=now, **due))
-    return check_id
+    return insert_checks(conn, tenant_id, [(pod_id, rules)], now)[0]
+
+
+def insert_checks(
+    conn: sa.Connection, tenant_id: int, wanted: Sequence[tuple[int, CheckRules]], now: datetime
+) -> list[int]:
+    """Do as ``insert_check`` with many, each with the id of its pod; return their ids in the order given."""
+    if not wanted:
+        return []
+    owners = [{"tenant_id": tenant_id, "pod_id": pod_id, "vantage": _vantage_of(rules)} for pod_id, rules in wanted]
+    rows = [
+        {**_columns(rules), **owner, "created_at": now, "updated_at": now}
+        for owner, (_, rules) in zip(owners, wanted, strict=True)
+    ]
+    made = sa.insert(Check).returning(Check.id, sort_by_parameter_order=True)
+    ids = list(conn.execute(made, rows).scalars())
+    states = []
+    for check_id, owner, (_, rules) in zip(ids, owners, wanted, strict=True):
+        slot = from_us(next_slot_us(check_id, rules.interval_seconds, to_us(now)))
+        due = {"next_at": now if rules.enabled else None, "slot_at": slot}
+        states.append({"check_id": check_id, **owner, "since": now, **due})
+    conn.execute(sa.insert(CheckState), states)
+    return ids
+
+
+def _vantage_of(rules: CheckRules) -> str:
+    return PROVIDER_VANTAGE if rules.kind == Kind.RUNNING else LOCAL_VANTAGE
 
 
 def refuse_bad_pattern(rules: CheckRules) -> None:

@@ -3,13 +3,12 @@
 Each object is stored by the function that pages and API call, so that it is judged, audited and told as theirs are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from podhealth.core.channel_fields import Platform
-from podhealth.core.check_rules import CheckRules
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import Declared, Kind
 from podhealth.declared import planning
@@ -27,14 +26,17 @@ from podhealth.store import (
     checks,
     declared,
     inventory,
+    newpods,
     ownnodes,
     podstate,
     policies,
     windows,
 )
 from podhealth.store.db import db_now
+from podhealth.store.newpods import NewPod
 from podhealth.store.tenancy import Scope
 
+_AT_ONCE = 500
 _CHANGED = "the tenant was changed meanwhile, and the file would do something else now: plan again"
 
 
@@ -114,30 +116,31 @@ class _Doing:
         for change in plan.changes:
             if change.noun is Declared.CHECK and change.pod_id is None and change.pod is not None:
                 firsts.setdefault(change.pod, []).append(change)
+        new = [one for one in plan.changes if one.noun is Declared.POD and one.act is Act.ADD]
         for change in plan.changes:
             if change.noun is Declared.CHECK and change.pod_id is None:
                 continue  # made with its pod
             try:
-                self._one(change, firsts.get(change.name, []))
+                if (change.noun, change.act) != (Declared.POD, Act.ADD):
+                    self._one(change)
+                elif change is new[0]:
+                    self._new_pods(new, firsts)
             except InputError as error:
                 place = place_of(change.noun, change.path, error.field)
                 raise FileError([self._document.fault(place, error.message)]) from None
 
-    def _one(self, change: Change, firsts: Sequence[Change]) -> None:
+    def _one(self, change: Change) -> None:
         if change.act is Act.REMOVE:
             self._remove(change)
             return
-        made = {
+        object_id = {
             Declared.NODE: self._node,
             Declared.POLICY: self._policy,
+            Declared.POD: self._pod,
             Declared.CHECK: self._check,
             Declared.WINDOW: self._window,
             Declared.CHANNEL: self._channel,
-        }
-        if change.noun is Declared.POD:
-            self._pod(change, firsts)
-            return
-        object_id = made[change.noun](change)
+        }[change.noun](change)
         if change.act is Act.ADD:
             self._mark(change.noun, [object_id])
             if change.noun in (Declared.NODE, Declared.POLICY):
@@ -157,27 +160,29 @@ class _Doing:
         version = None if any(one.field == "isDefault" for one in change.fields) else change.version
         return int(policies.save_policy(self._conn, self._scope, change.wanted, change.object_id, version).id)
 
-    def _pod(self, change: Change, firsts: Sequence[Change]) -> None:
+    def _pod(self, change: Change) -> int:
+        assert change.object_id is not None  # new ones are made all at once
         fields, networks = by_ids(change.wanted, self._ids), self._terms.networks
-        if change.object_id is not None:
-            inventory.update_pod(self._conn, self._scope, change.object_id, fields, change.version, networks=networks)
-            return
-        rules: list[CheckRules] = [one.rules for one in firsts if one.rules.kind != Kind.RUNNING]
-        pod_id = inventory.create_pod(
-            self._conn,
-            self._scope,
-            fields,
-            change.name not in self._has_checks,
-            networks=networks,
-            with_checks=rules,
-        )
-        self._ids.by_name["pod"][change.name] = pod_id
-        self._mark(Declared.POD, [pod_id])
-        if rules:
-            query = sa.select(Check.id).where(Check.pod_id == pod_id, Check.name.in_([one.name for one in rules]))
-            self._mark(Declared.CHECK, self._conn.scalars(query).all())
-        if len(rules) < len(firsts):  # the check running comes switched on
-            checks.disable_check(self._conn, self._scope, pod_id, Kind.RUNNING.value)
+        inventory.update_pod(self._conn, self._scope, change.object_id, fields, change.version, networks=networks)
+        return change.object_id
+
+    def _new_pods(self, new: Sequence[Change], firsts: Mapping[str, Sequence[Change]]) -> None:
+        wanted = []
+        for change in new:
+            rules = [one.rules for one in firsts.get(change.name, ()) if one.rules.kind != Kind.RUNNING]
+            fields = by_ids(change.wanted, self._ids)
+            wanted.append(NewPod(fields, change.name not in self._has_checks, rules))
+        ids = newpods.create_pods(self._conn, self._scope, wanted, networks=self._terms.networks)
+        self._mark(Declared.POD, ids)
+        for change, pod_id in zip(new, ids, strict=True):
+            self._ids.by_name["pod"][change.name] = pod_id
+            # The check running comes switched on; a change of it says that it is to be off.
+            if any(one.rules.kind == Kind.RUNNING for one in firsts.get(change.name, ())):
+                checks.disable_check(self._conn, self._scope, pod_id, Kind.RUNNING.value)
+        asked = [pod_id for change, pod_id in zip(new, ids, strict=True) if change.name in self._has_checks]
+        for start in range(0, len(asked), _AT_ONCE):
+            query = sa.select(Check.id).where(Check.pod_id.in_(asked[start : start + _AT_ONCE]))
+            self._mark(Declared.CHECK, self._conn.scalars(query.where(Check.kind != Kind.RUNNING)).all())
 
     def _check(self, change: Change) -> int:
         assert change.pod_id is not None  # those of new pods are made with them

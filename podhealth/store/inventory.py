@@ -1,4 +1,4 @@
-"""Pods as their owners know them: made, edited, deleted. (What their agents say is in store/heartbeats.py.)
+"""Pods as their owners know them: edited, deleted, and made (by store/newpods). What agents say is in heartbeats.py.
 
 Each act is one call in a transaction of its own: it takes the locks in order and ends with audit and feed. What a
 pod's status becomes is settled by store/podstate.py.
@@ -6,82 +6,51 @@ pod's status becomes is settled by store/podstate.py.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.check_rules import RUNNING, CheckRules
-from podhealth.core.errors import InputError, NotFound, Stale
+from podhealth.core.check_rules import RUNNING
+from podhealth.core.errors import Stale
 from podhealth.core.pod_rules import PodRules, parse_pod
-from podhealth.core.tag_rules import checks_for
-from podhealth.core.words import DesiredState, FeedKind, Kind, ProviderKind
-from podhealth.models import Check, Node, Pod, PodStatus, Source, Tenant
-from podhealth.settings import Settings
-from podhealth.store import audit, checks, feed, maintenance, podstate, tagrules, tenancy
+from podhealth.core.words import DesiredState, FeedKind
+from podhealth.models import Check, Node, Pod
+from podhealth.store import audit, checks, feed, maintenance, podstate, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
 from podhealth.store.health import has_tag
+from podhealth.store.newpods import (
+    DEFAULT_NETWORKS,
+    REPORTING,
+    columns,
+    create_pod,
+    networks_of,
+    refuse_strangers,
+    refuse_taken_name,
+    told,
+)
 from podhealth.store.tenancy import Scope
 
-__all__ = ["create_pod", "delete_pod", "list_nodes", "list_pods", "rules_of", "set_agent_token", "update_pod"]
+__all__ = [
+    "DEFAULT_NETWORKS",
+    "create_pod",
+    "delete_pod",
+    "list_nodes",
+    "list_pods",
+    "networks_of",
+    "rules_of",
+    "set_agent_token",
+    "update_pod",
+]
 
 AGENT_PREFIX = "pa_"
-DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].default
-# Providers that say of a guest whether it runs; their pods have the check ``running`` (behaviour §2).
-REPORTING = frozenset({ProviderKind.PROCESS, ProviderKind.PROXMOX, ProviderKind.DOCKER})
-PING = CheckRules("ping", Kind.PING)
 
 _MOVES = ("address", "provider", "provider_ref", "provider_config", "source_id")
 _NOT_TOLD = "provider_config"  # may hold a secret of the provider
-
-
-def create_pod(
-    conn: sa.Connection,
-    scope: Scope,
-    fields: Mapping[str, object],
-    default_checks: bool = True,
-    *,
-    networks: Sequence[str] = DEFAULT_NETWORKS,
-    stopped_because: str = "created stopped",
-    with_checks: Sequence[CheckRules] = (),
-) -> int:
-    """Make a pod with its status row and checks and return its id; it counts as a start (behaviour §2).
-
-    ``default_checks``: a ping each minute, and what the tenant's tag rules say; the check ``running`` comes with a
-    provider that reports, in any case.
-    ``networks``: where the platform allows pods; without it, the settings' defaults. ``stopped_because``: why one is
-    wanted stopped from the beginning. ``with_checks``: these besides, by names that the pod has not yet.
-
-    Raises InputError naming a bad field.
-    """
-    rules = parse_pod(fields, networks_of(conn, scope, networks))
-    _refuse_strangers(conn, scope, rules)
-    _refuse_taken_name(conn, scope, rules.name)
-    now = db_now(conn)
-    values = _columns(rules) | {"tenant_id": scope.tenant_id, "created_at": now, "updated_at": now}
-    pod_id = _insert(conn, Pod, values | {"provider_config": None})
-    if rules.provider_config is not None:  # sealed for this row, so not before it has its id
-        config = sealing.seal(rules.provider_config, pod_id)
-        conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(provider_config=config))
-    status = {"pod_id": pod_id, "tenant_id": scope.tenant_id, "since": now, "phase_since": now, "updated_at": now}
-    conn.execute(sa.insert(PodStatus).values(**status))
-    if rules.provider in REPORTING:
-        checks.insert_check(conn, scope.tenant_id, pod_id, RUNNING, now)
-    first = with_checks
-    if default_checks:
-        by_tag = checks_for(rules.tags, tagrules.all_rules(conn, scope), (PING.name, RUNNING.name))
-        first = (PING, *by_tag, *with_checks)
-    for check in first:
-        checks.insert_check(conn, scope.tenant_id, pod_id, check, now)
-    settled = _first_phase(conn, pod_id, rules, now, stopped_because)
-    joined = maintenance.join(conn, pod_id)
-    audit.write(conn, scope, "pod created", "pod", pod_id, None, _told(rules) | _checks_told(with_checks))
-    _tell(conn, scope, pod_id, f"{rules.name} was added", [*settled.notes, *joined])
-    return pod_id
 
 
 def update_pod(
@@ -109,14 +78,14 @@ def update_pod(
         after = replace(after, provider_config=config)
     if after == before:
         return
-    _refuse_strangers(conn, scope, after)
+    refuse_strangers(conn, scope, after)
     if after.name != before.name:
-        _refuse_taken_name(conn, scope, after.name)
+        refuse_taken_name(conn, scope, after.name)
     now = db_now(conn)
-    changed = _columns(after) | {"version": row.version + 1, "updated_at": now}
+    changed = columns(after) | {"version": row.version + 1, "updated_at": now}
     conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(**changed))
     notes = _consequences(conn, row, before, after, now)
-    old, new = _told(before), _told(after)
+    old, new = told(before), told(after)
     differing = [name for name in new if old[name] != new[name]] or [_NOT_TOLD]
     was, now_is = ({name: told.get(name, "…") for name in differing} for told in (old, new))
     audit.write(conn, scope, "pod edited", "pod", pod_id, was, now_is)
@@ -134,7 +103,7 @@ def delete_pod(conn: sa.Connection, scope: Scope, pod_id: int) -> None:
     _void_checks(conn, pod_id)
     settled = podstate.reset_checks(conn, pod_id, now, "deleted")
     podstate.judge_by(conn, [pod_id], now)
-    audit.write(conn, scope, "pod deleted", "pod", pod_id, _told(rules_of(row)))
+    audit.write(conn, scope, "pod deleted", "pod", pod_id, told(rules_of(row)))
     _tell(conn, scope, pod_id, f"{row.name} was deleted", settled.notes)
 
 
@@ -180,12 +149,6 @@ def rules_of(row: Any) -> PodRules:
     )
 
 
-def _first_phase(conn: sa.Connection, pod_id: int, rules: PodRules, now: datetime, why: str) -> podstate.Settled:
-    if rules.desired_state == DesiredState.STOPPED:
-        return podstate.set_desired(conn, pod_id, now, DesiredState.STOPPED, why)
-    return podstate.begin_starting(conn, pod_id, now, rules.start_deadline_s, "created", own_heal=False)
-
-
 def _consequences(conn: sa.Connection, row: Any, before: PodRules, after: PodRules, now: datetime) -> list[FeedNote]:
     notes: list[FeedNote] = []
     if any(getattr(before, name) != getattr(after, name) for name in _MOVES):
@@ -209,57 +172,6 @@ def _void_checks(conn: sa.Connection, pod_id: int) -> None:
     conn.execute(sa.update(Check).where(Check.pod_id == pod_id).values(generation=Check.generation + 1))
 
 
-def networks_of(conn: sa.Connection, scope: Scope, platform: Sequence[str]) -> list[Sequence[str]]:
-    """Return the lists of networks, in each of which a pod's address must lie. Raises NotFound without the tenant."""
-    query = sa.select(Tenant.allowed_networks).where(tenancy.own(scope, Tenant), Tenant.deleted_at.is_(None))
-    found = conn.execute(query).one_or_none()
-    if found is None:
-        raise NotFound("there is no such tenant")
-    return [platform] if found.allowed_networks is None else [platform, found.allowed_networks]
-
-
-def _refuse_strangers(conn: sa.Connection, scope: Scope, rules: PodRules) -> None:
-    if rules.policy_id is not None:
-        try:
-            tenancy.get_policy(conn, scope, rules.policy_id)
-        except NotFound as error:
-            raise InputError("policyId", str(error)) from None
-    if rules.node_id is not None:
-        query = sa.select(Node.id).where(Node.id == rules.node_id, Node.deleted_at.is_(None))
-        mine = sa.or_(tenancy.own(scope, Node), Node.tenant_id.is_(None))
-        if conn.scalar(query.where(mine)) is None:
-            raise InputError("nodeId", "there is no such node")
-    if rules.source_id is not None:
-        source = sa.select(Source.kind).where(Source.id == rules.source_id, Source.deleted_at.is_(None))
-        if conn.scalar(source.where(tenancy.own(scope, Source))) != rules.provider:
-            raise InputError("sourceId", "there is no such source of that provider")
-
-
-def _refuse_taken_name(conn: sa.Connection, scope: Scope, name: str) -> None:
-    query = sa.select(Pod.id).where(tenancy.own(scope, Pod), Pod.name == name, Pod.deleted_at.is_(None))
-    if conn.scalar(query) is not None:
-        raise InputError("name", "there is a pod of this name already", code="taken")
-
-
-def _columns(rules: PodRules) -> dict[str, Any]:
-    columns = asdict(rules)
-    return columns | {"tags": list(rules.tags)}
-
-
-def _told(rules: PodRules) -> dict[str, Any]:
-    return {name: value for name, value in _columns(rules).items() if name != _NOT_TOLD}
-
-
-def _checks_told(given: Sequence[CheckRules]) -> dict[str, Any]:
-    return {"checks": [check.as_fields() for check in given]} if given else {}
-
-
 def _tell(conn: sa.Connection, scope: Scope, pod_id: int, text: str | None, notes: Sequence[FeedNote]) -> None:
     toast = None if text is None else {"text": text, "tone": "neutral"}
     feed.append(conn, [*notes, FeedNote(scope.tenant_id, FeedKind.INVENTORY, pod_id, None, toast)])
-
-
-def _insert(conn: sa.Connection, model: Any, values: dict[str, Any]) -> int:
-    made = conn.execute(sa.insert(model).values(**values)).inserted_primary_key
-    assert made is not None  # a single row always has its key
-    return int(made[0])

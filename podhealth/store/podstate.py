@@ -118,6 +118,11 @@ def begin_starting(
     return _change(conn, [pod_id], now, lambda pod, at: settle.start(pod, at, deadline_s, reason, own_heal=own_heal))
 
 
+def begin_first_start(conn: sa.Connection, pod_ids: Iterable[int], now: datetime) -> Settled:
+    """Begin the first ``starting`` of pods that were just made, each with its own deadline."""
+    return _change(conn, pod_ids, now, lambda pod, at: settle.start(pod, at, None, "created", own_heal=False))
+
+
 def end_starting(conn: sa.Connection, pod_id: int, now: datetime) -> Settled:
     """End the pod's ``starting`` phase now, whatever its checks say; nothing happens to a pod that is not starting."""
 
