@@ -12,13 +12,17 @@ import click
 from podhealth.core.errors import InputError, PodHealthError
 
 _COMMANDS = {
+    "apply": "podhealth.cli.declared:apply",
     "bench": "podhealth.cli.bench:bench",
     "demo": "podhealth.cli.demo:demo",
     "demo-host": "podhealth.cli.demo_host:demo_host",
     "doctor": "podhealth.cli.doctor:doctor",
+    "export": "podhealth.cli.declared:export",
     "healing": "podhealth.cli.healing:healing",
+    "import": "podhealth.cli.importing:import_",
     "migrate": "podhealth.cli.migrate:migrate",
     "openapi": "podhealth.cli.openapi:openapi",
+    "plan": "podhealth.cli.declared:plan",
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",
     "simulate": "podhealth.cli.simulate:simulate",

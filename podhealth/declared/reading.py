@@ -6,6 +6,7 @@ aliases, no tags, no second document and no name twice: none of them can be read
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import yaml
@@ -35,13 +36,16 @@ class Read(NamedTuple):
     lines: Lines
 
 
-def read_yaml(text: str | bytes) -> Read:
-    """Return what the file says. Raises FileError, with the line, for all that is no plain and small YAML."""
+def read_yaml(text: str | bytes, *, of_others: bool = False) -> Read:
+    """Return what the file says. Raises FileError, with the line, for all that is no plain and small YAML.
+
+    ``of_others``: other products' files may use anchors, aliases and merges; what they grow to is counted.
+    """
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     if len(raw) > LARGEST:
         raise _refused((), f"must be at most {LARGEST // 1024:,} KiB, and is {len(raw) // 1024:,}")
     try:
-        reader = _Reader(yaml.parse(raw.decode("utf-8-sig"), Loader=_LOADER))
+        reader = _Reader(yaml.parse(raw.decode("utf-8-sig"), Loader=_LOADER), of_others)
         return Read(reader.document(), reader.lines)
     except UnicodeDecodeError:
         raise _refused((), "is no UTF-8 text") from None
@@ -62,8 +66,10 @@ def _refused(path: Path, message: str, line: int | None = None) -> FileError:
 class _Reader:
     """Builds values out of the parser's events, so that nothing is expanded before it is looked at."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
+    def __init__(self, events: Iterator[Any], of_others: bool) -> None:
         self._events = events
+        self._of_others = of_others
+        self._anchored: dict[str, tuple[Any, int]] = {}
         self._left = _MOST_NODES
         self.lines: Lines = {}
 
@@ -87,13 +93,32 @@ class _Reader:
         self._left -= 1
         if self._left < 0 or len(path) > DEEPEST:
             raise _refused(path, "holds too much" if self._left < 0 else "is nested too deeply", line)
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise _refused(path, "must not use anchors and aliases (& and *)", line)
+        if event.anchor is not None:
+            return self._shared(event, path, line)
+        return self._plain(event, path, line)
+
+    def _plain(self, event: Any, path: Path, line: int) -> Any:
         if event.tag is not None:
-            raise _refused(path, f"must not use tags ({event.tag[:_LONGEST_NAME]})", line)
+            raise _refused(path, f"must not use tags ({str(event.tag)[:_LONGEST_NAME]})", line)
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event, path, line)
         return self._list(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
+
+    def _shared(self, event: Any, path: Path, line: int) -> Any:
+        if not self._of_others:
+            raise _refused(path, "must not use anchors and aliases (& and *)", line)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchored:
+                raise _refused(path, f"there is no anchor {str(event.anchor)[:_LONGEST_NAME]} before it", line)
+            value, weight = self._anchored[event.anchor]
+            self._left -= weight
+            if self._left < 0:
+                raise _refused(path, "holds too much", line)
+            return deepcopy(value)
+        before = self._left
+        value = self._plain(event, path, line)
+        self._anchored[event.anchor] = (value, before - self._left)
+        return value
 
     def _list(self, path: Path) -> list[Any]:
         found: list[Any] = []
@@ -112,7 +137,14 @@ class _Reader:
                 raise _refused((*path, name[:_LONGEST_NAME]), "is given twice", line)
             found[name] = self._value(self._next(), (*path, name[:_LONGEST_NAME]))
             self.lines[(*path, name[:_LONGEST_NAME])] = line
-        return found
+        return _merged(found) if self._of_others else found
+
+
+def _merged(found: dict[str, Any]) -> dict[str, Any]:
+    more = found.pop("<<", {})
+    for one in reversed(more if isinstance(more, list) else [more]):
+        found = {**one, **found} if isinstance(one, dict) else found
+    return found
 
 
 def _scalar(event: Any, path: Path, line: int) -> Any:
