@@ -290,6 +290,9 @@ RULES: dict[str, Rule] = {
     "api.add_note": _DO,
     "api.public_texts": _READ,
     "api.tell_visitors": _DO,
+    "api.export_config": _WRITE,  # it tells where channels and providers are
+    "api.plan_config": _WRITE,
+    "api.apply_config": _WRITE,
     "api.list_nodes": _OPERATE_BY_API,
     "api.add_node": _OPERATE_BY_API,
     "api.change_node": _OPERATE_BY_API,

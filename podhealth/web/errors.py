@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from podhealth.core.errors import Conflict, Forbidden, InputError, NotFound, PodHealthError, ProviderError, Stale
 from podhealth.core.sentence import span
+from podhealth.declared.faults import FileError
 from podhealth.web.forms.places import own_path
 from podhealth.web.installed import installed
 
@@ -146,6 +147,9 @@ def _on_our_own(error: PodHealthError) -> ResponseReturnValue:
     status, code = next(((s, c) for t, (s, c) in _STATUS_OF.items() if isinstance(error, t)), (500, "internal"))
     if status == 500:
         return _on_surprise(error)
+    if isinstance(error, FileError):
+        faults = [{"field": one.field, "error": one.message, "line": one.line} for one in error.faults]
+        return answer(status, error.code, str(error), field=error.field, faults=faults)
     if isinstance(error, InputError):
         return answer(status, error.code, str(error), field=error.field)
     if isinstance(error, Stale):

@@ -5,7 +5,7 @@ Headers that every answer carries are web/headers.py's business.
 
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
@@ -40,6 +40,7 @@ def _check() -> ResponseReturnValue | None:
     if request.endpoint is None:  # no such route or method: the error handler speaks
         return None
     rule = RULES[request.endpoint]
+    _allow_length(request.endpoint)
     if rule.door is Door.AGENT:
         return None
     if rule.door is Door.API and "Authorization" in request.headers:
@@ -53,6 +54,14 @@ def _check() -> ResponseReturnValue | None:
         return refused
     _refuse_nul()
     return None
+
+
+def _allow_length(endpoint: str) -> None:
+    # Before anything looks at the body, and for a route of the API that declares it only.
+    declaration = getattr(current_app.view_functions[endpoint], "declaration", None)
+    most = getattr(declaration, "most_bytes", None)
+    if most is not None:
+        request.max_content_length = most
 
 
 def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:

@@ -11,6 +11,7 @@ from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     brakes,
     channels,
     checks,
+    config,
     described,
     effect,
     heals,

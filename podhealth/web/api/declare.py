@@ -46,7 +46,7 @@ class Declaration:
     ``answers``: the schema of what is sent with ``status``, null: nothing is. ``query`` and ``path``: the schemas of
     parameters by name (ids need none). ``refusals``: further statuses, each with what it means there. ``links_on``:
     the answer is a part of a list, and its ``Link`` leads on. ``is_edit``: ``If-Match`` is heeded. ``has_secret``: the
-    answer holds one, and is kept sealed.
+    answer holds one, and is kept sealed. ``most_bytes``: how long its body may be, null: as any other (web/guard.py).
     """
 
     tag: str
@@ -61,6 +61,7 @@ class Declaration:
     is_act: bool = False
     is_edit: bool = False
     has_secret: bool = False
+    most_bytes: int | None = None
 
 
 def fields_of(

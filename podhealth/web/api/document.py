@@ -29,6 +29,7 @@ PROBLEM["properties"] = {
     "field": {"type": "string", "description": "The field that was refused, as it was sent."},
     "version": {"type": "integer", "description": "The version that is stored, where the edit was of another."},
     "retryAfter": {"type": "integer", "description": "Seconds to wait."},
+    "faults": {"type": "array", "description": "Of a refused file: each place with `field`, `error` and `line`."},
     "requestId": {"type": "string", "description": "Under which the server's log knows this request."},
 }
 _SAID = {
