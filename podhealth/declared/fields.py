@@ -1,7 +1,7 @@
 """The fields of each kind of object in a file: which there are, their defaults, and how names stand for ids.
 
 A field that a file leaves out has its default, but for those that the world moves: a pod's node and desired state
-stay as they are, and so do secrets (docs/adr/0008).
+stay as they are, and so do secrets (docs/adr/0009).
 """
 
 from collections.abc import Iterable, Mapping
