@@ -12,11 +12,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from podhealth.core.channel_fields import APPRISE_SCHEMES, is_email
 from podhealth.core.errors import SetupError
 from podhealth.core.limits import DEFAULT, Limits
+from podhealth.core.operation import DEFAULT as ALARMS
+from podhealth.core.operation import Alarms
 
 _LOOPBACK = "127.0.0.0/8"
 _DATABASE = re.compile(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://.*")
 _REDIS = re.compile(r"(redis|rediss|unix)://.+")
 _PUBLIC = re.compile(r"https?://[^\s/?#@]+")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?")
+_SHORTEST_TOKEN = 20
 
 
 class Settings(BaseSettings):
@@ -61,6 +65,15 @@ class Settings(BaseSettings):
     heals_at_once_percent: int = Field(DEFAULT.at_once_percent, ge=1, le=100)
     breaker_least: int = Field(DEFAULT.breaker_least, ge=1, le=10_000)
     breaker_percent: int = Field(DEFAULT.breaker_percent, ge=1, le=100)
+    alarm_tick_s: float = Field(ALARMS.tick_late_s, ge=3, le=86_400)
+    alarm_step_late_s: float = Field(ALARMS.step_late_s, ge=3, le=86_400)
+    alarm_probe_lag_s: float = Field(ALARMS.probe_lag_ms / 1000, ge=0.1, le=86_400)
+    alarm_overdue_s: float = Field(ALARMS.overdue_s, ge=1, le=86_400)
+    alarm_outbox_s: float = Field(ALARMS.outbox_old_s, ge=1, le=86_400)
+    alarm_queue_jobs: int = Field(ALARMS.queue_jobs, ge=1, le=10_000_000)
+    alarm_capacity_percent: int = Field(ALARMS.capacity_percent, ge=1, le=100)
+    deadman_url: str = Field("", repr=False, description="Pinged every minute while all is well.")
+    metrics_token: str = Field("", repr=False, description="Bearer token for /metrics; without one this host only.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     max_in_flight: int = Field(6000, ge=1, le=60000)
     max_sockets: int = Field(4000, ge=1, le=100000)
@@ -123,6 +136,20 @@ class Settings(BaseSettings):
             raise ValueError("must be a plain email address, such as podhealth@example.com")
         return value
 
+    @field_validator("deadman_url")
+    @classmethod
+    def _deadman(cls, value: str) -> str:
+        if value and not _WEB_ADDRESS.fullmatch(value):
+            raise ValueError("must begin with https:// or http:// and a plain host")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _metrics(cls, value: str) -> str:
+        if value and (len(value) < _SHORTEST_TOKEN or not value.isascii() or " " in value):
+            raise ValueError(f"must be at least {_SHORTEST_TOKEN} characters without blanks")
+        return value
+
     @model_validator(mode="after")
     def _mail(self) -> "Settings":
         if self.smtp_host and not self.smtp_from:
@@ -145,6 +172,19 @@ class Settings(BaseSettings):
             at_once_percent=self.heals_at_once_percent,
             breaker_least=self.breaker_least,
             breaker_percent=self.breaker_percent,
+        )
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """From when on somebody should look at PodHealth itself."""
+        return Alarms(
+            tick_late_s=self.alarm_tick_s,
+            step_late_s=self.alarm_step_late_s,
+            probe_lag_ms=self.alarm_probe_lag_s * 1000,
+            overdue_s=self.alarm_overdue_s,
+            outbox_old_s=self.alarm_outbox_s,
+            queue_jobs=self.alarm_queue_jobs,
+            capacity_percent=self.alarm_capacity_percent,
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from podhealth.core.operation import OUTBOX_OLD_S, TICK_LATE_S
+from podhealth.core.operation import DEFAULT, Alarms
 from podhealth.core.told import length_in_words
 from podhealth.core.words import BreakerScope, BreakerState, KillScope, Status
 
@@ -38,8 +38,9 @@ class Hold(NamedTuple):
 class Facts:
     """What keeps a tenant's pods from being watched, healed or told of. Ages in seconds, null: nothing to measure.
 
-    ``unmanned``: vantages of its checks at which checks wait and no prober lives. ``blind``: those that cannot trust
-    their own network. ``nodes``: those with pods of the tenant that do not answer.
+    ``unmanned``: vantages of its checks at which checks wait and no prober lives; ``late``: those with a prober at
+    which they wait too long all the same, and how long the first has. ``blind``: those that cannot trust their own
+    network. ``nodes``: those with pods of the tenant that do not answer.
     """
 
     tick_age_s: float | None = None
@@ -49,6 +50,7 @@ class Facts:
     nodes: tuple[str, ...] = ()
     stops: tuple[Stop, ...] = ()
     holds: tuple[Hold, ...] = ()
+    late: tuple[tuple[str, float], ...] = ()
 
 
 class Banner(NamedTuple):
@@ -76,9 +78,9 @@ class Banners:
     until: datetime | None
 
 
-def banners(facts: Facts) -> Banners:
+def banners(facts: Facts, alarms: Alarms = DEFAULT) -> Banners:
     """Return the lines for these facts, the most severe first: not watching, not telling, not healing, then less."""
-    every = (*_standstill(facts), *_stopped(facts), *_held(facts, BreakerState.OPEN), *_places(facts))
+    every = (*_standstill(facts, alarms), *_stopped(facts), *_held(facts, BreakerState.OPEN), *_places(facts))
     every += tuple(_held(facts, BreakerState.HALF_OPEN))
     ends = [one.until for one in every if one.until is not None]
     return Banners(every[:SHOWN], every[SHOWN:], min(ends, default=None))
@@ -88,8 +90,8 @@ def _length(seconds: float) -> str:
     return length_in_words(int(seconds * 1_000_000))
 
 
-def _standstill(facts: Facts) -> Iterator[Banner]:
-    if facts.tick_age_s is not None and facts.tick_age_s > TICK_LATE_S:
+def _standstill(facts: Facts, alarms: Alarms) -> Iterator[Banner]:
+    if facts.tick_age_s is not None and facts.tick_age_s > alarms.tick_late_s:
         about = "Nothing has been judged"
         what, means = (
             f"{about} for {_length(facts.tick_age_s)}",
@@ -100,7 +102,7 @@ def _standstill(facts: Facts) -> Iterator[Banner]:
         what = f"Nobody probes from vantage {vantage}"
         means = "Its checks wait, so their pods become unknown."
         yield Banner(Status.UNHEALTHY, "unhealthy", what, means, path="/pods?status=unknown", word="Unknown pods")
-    if facts.outbox_s > OUTBOX_OLD_S:
+    if facts.outbox_s > alarms.outbox_old_s:
         about = "Messages wait"
         what, means = f"{about} for {_length(facts.outbox_s)}", "People learn late of what happens."
         yield Banner(Status.UNHEALTHY, "unhealthy", what, means, path="/deliveries", word="Deliveries", about=about)
@@ -132,6 +134,10 @@ def _held(facts: Facts, state: BreakerState) -> Iterator[Banner]:
 
 
 def _places(facts: Facts) -> Iterator[Banner]:
+    for vantage, late_s in facts.late:
+        about = f"Checks wait at vantage {vantage}"
+        means = "There are too few probers for them, or the database is slow: what falls ill is seen late."
+        yield Banner(Status.DEGRADED, "degraded", f"{about}, the first for {_length(late_s)}", means, about=about)
     for vantage in facts.blind:
         means = "It does not reach its reference targets, so what fails from there is not believed, healed or told."
         yield Banner(Status.DEGRADED, "degraded", f"Vantage {vantage} is blind", means)

@@ -3,15 +3,38 @@
 Knows neither how they are measured nor how they are shown (behaviour §12).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from podhealth.core.words import Status
 
-TICK_LATE_S = 15.0
-PROBE_LAG_MS = 5_000.0
-PROBES_OVERDUE_S = 15.0
-OUTBOX_OLD_S = 60.0
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """From when on somebody should look: what an operator may set for an installation (docs/settings.md).
+
+    ``step_late_s`` is for the most overdue step of the tick; ``queue_jobs`` for the longest queue;
+    ``capacity_percent`` for probes in flight at the fullest vantage.
+    """
+
+    tick_late_s: float = 15.0
+    step_late_s: float = 300.0
+    probe_lag_ms: float = 5_000.0
+    overdue_s: float = 15.0
+    outbox_old_s: float = 60.0
+    queue_jobs: int = 5_000
+    capacity_percent: int = 90
+
+
+DEFAULT = Alarms()
+
+
+class DeadMan(NamedTuple):
+    """How long ago the dead-man URL answered (null: never), and why it was not pinged since (null: it was)."""
+
+    age_s: float | None
+    said: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +44,8 @@ class Running:
     ``tick_age_s``: since a step of the tick last ran. ``overdue_s``: how long the oldest due check has waited for a
     prober, ``overdue`` how many wait longer than they should. ``outbox_s``: age of the oldest thing that should have
     been told. ``blind``: vantages that cannot trust their network; ``unmanned``: those with checks and no prober.
+    ``step_late_s``: how overdue the latest step of the tick is. ``longest_queue``: its name and how many jobs wait.
+    ``fullest``: a vantage, its probes in flight and how many it could have. ``dead_man`` null: no such URL is set.
     """
 
     tick_age_s: float | None
@@ -36,6 +61,10 @@ class Running:
     blind: tuple[str, ...]
     unmanned: tuple[str, ...]
     is_redis_there: bool
+    step_late_s: float = 0.0
+    longest_queue: tuple[str, int] | None = None
+    fullest: tuple[str, int, int] | None = None
+    dead_man: DeadMan | None = None
 
 
 class Figure(NamedTuple):
@@ -50,22 +79,43 @@ class Figure(NamedTuple):
     mend: str
 
 
-def figures(running: Running) -> tuple[Figure, ...]:
+DEAD_MAN = "dead_man"  # the figure that says whether others are told; it keeps nobody from being told
+
+
+def figures(at: Running, alarms: Alarms = DEFAULT) -> tuple[Figure, ...]:
     """Return the figures of the operation, always the same ones in the same order."""
-    return (_tick(running), _probing(running), _waiting(running), _outbox(running), _dead(running), _redis(running))
+    return (
+        _tick(at, alarms),
+        _probing(at),
+        _waiting(at, alarms),
+        _capacity(at, alarms),
+        _outbox(at, alarms),
+        _dead(at),
+        _queues(at, alarms),
+        _redis(at),
+        _dead_man(at),
+    )
 
 
-def _tick(at: Running) -> Figure:
-    is_late = at.tick_age_s is None or at.tick_age_s > TICK_LATE_S
+def broken(found: Iterable[Figure]) -> list[str]:
+    """Return the names of the figures by which PodHealth does not do its work: then no dead-man URL is pinged."""
+    return [one.name for one in found if one.status == Status.UNHEALTHY and one.key != DEAD_MAN]
+
+
+def _tick(at: Running, alarms: Alarms) -> Figure:
+    is_late = at.tick_age_s is None or at.tick_age_s > alarms.tick_late_s
+    is_behind = at.step_late_s > alarms.step_late_s
     value = "never ran" if at.tick_age_s is None else f"{at.tick_age_s:.0f} s ago"
+    if is_behind:
+        value += f", a step is {at.step_late_s:.0f} s late"
     if at.failing_steps:
         value += f", {at.failing_steps} step{'s' if at.failing_steps > 1 else ''} failed"
     return Figure(
         "tick",
         "Tick",
         value,
-        f"at most {TICK_LATE_S:.0f} s",
-        Status.UNHEALTHY if is_late else Status.DEGRADED if at.failing_steps else Status.HEALTHY,
+        f"at most {alarms.tick_late_s:.0f} s",
+        Status.UNHEALTHY if is_late else Status.DEGRADED if at.failing_steps or is_behind else Status.HEALTHY,
         "Each second the tick judges pods, opens and closes windows, wakes heals and sends what is to be told.",
         "Look whether a scheduler and a worker run, and what their logs say. Probing goes on without it; healing not.",
     )
@@ -90,28 +140,28 @@ def _probing(at: Running) -> Figure:
     )
 
 
-def _waiting(at: Running) -> Figure:
+def _waiting(at: Running, alarms: Alarms) -> Figure:
     lag = "" if at.lag_p99_ms is None else f"p99 {at.lag_p99_ms / 1000:.1f} s"
     late = f"{at.overdue:,} wait, the first for {at.overdue_s:.0f} s" if at.overdue else ""
-    is_slow = at.lag_p99_ms is not None and at.lag_p99_ms > PROBE_LAG_MS
+    is_slow = at.lag_p99_ms is not None and at.lag_p99_ms > alarms.probe_lag_ms
     return Figure(
         "lag",
         "Probe lag",
         ", ".join(part for part in (lag, late) if part) or "nothing probed yet",
-        f"p99 at most {PROBE_LAG_MS / 1000:.0f} s, none waits {PROBES_OVERDUE_S:.0f} s",
+        f"p99 at most {alarms.probe_lag_ms / 1000:.0f} s, none waits {alarms.overdue_s:.0f} s",
         Status.UNHEALTHY if at.overdue else Status.DEGRADED if is_slow else Status.HEALTHY,
         "From the moment a check was due to the moment its result was stored.",
         "Start another prober at that vantage, give the database a faster disk, or probe less often.",
     )
 
 
-def _outbox(at: Running) -> Figure:
+def _outbox(at: Running, alarms: Alarms) -> Figure:
     return Figure(
         "outbox",
         "Outbox",
         f"oldest {at.outbox_s:.0f} s, {at.waiting:,} on their way" if at.waiting else "empty",
-        f"oldest at most {OUTBOX_OLD_S:.0f} s",
-        Status.UNHEALTHY if at.outbox_s > OUTBOX_OLD_S else Status.HEALTHY,
+        f"oldest at most {alarms.outbox_old_s:.0f} s",
+        Status.UNHEALTHY if at.outbox_s > alarms.outbox_old_s else Status.HEALTHY,
         "What should have been told to people by now and was not tried yet. Tries that failed wait for their next turn "
         "and do not count.",
         "Look whether a worker runs. A receiver that is slow holds up its own tenant only.",
@@ -139,4 +189,49 @@ def _redis(at: Running) -> Figure:
         Status.HEALTHY if at.is_redis_there else Status.DEGRADED,
         "Carries hints only. Without it pages learn of changes a second later, and heals begin a second later.",
         "Start it, or mend REDIS_URL. Nothing is lost meanwhile.",
+    )
+
+
+def _capacity(at: Running, alarms: Alarms) -> Figure:
+    vantage, in_flight, most = at.fullest or ("", 0, 0)
+    percent = 100 * in_flight / most if most else 0.0
+    return Figure(
+        "capacity",
+        "Prober capacity",
+        f"{percent:.0f} % at {vantage}, {in_flight:,} of {most:,}" if most else "nothing to measure",
+        f"at most {alarms.capacity_percent} %",
+        Status.DEGRADED if percent > alarms.capacity_percent else Status.HEALTHY,
+        "Probes in flight at the fullest vantage, of those its probers can have at a time. Beyond that checks wait.",
+        "Start another prober at that vantage, or raise PODHEALTH_MAX_IN_FLIGHT and the limit of open files.",
+    )
+
+
+def _queues(at: Running, alarms: Alarms) -> Figure:
+    name, waiting = at.longest_queue or ("", 0)
+    return Figure(
+        "queues",
+        "Queues",
+        f"{waiting:,} jobs wait in {name}" if waiting else "empty",
+        f"at most {alarms.queue_jobs:,} jobs",
+        Status.DEGRADED if waiting > alarms.queue_jobs else Status.HEALTHY,
+        "Jobs are hints; what they hint at is found without them, a second or two later.",
+        "Look whether a worker takes from that queue, or start another one.",
+    )
+
+
+def _dead_man(at: Running) -> Figure:
+    value, status = "off", Status.HEALTHY
+    if at.dead_man is not None:
+        age_s, said = at.dead_man
+        value = "not pinged yet" if age_s is None else f"pinged {age_s:.0f} s ago"
+        if said is not None:
+            value, status = f"{value}; {said}", Status.DEGRADED
+    return Figure(
+        DEAD_MAN,
+        "Dead-man URL",
+        value,
+        "pinged every minute",
+        status,
+        "Pinged while all is well, so that who watches it raises an alarm when PodHealth cannot.",
+        "Set PODHEALTH_DEADMAN_URL, see that workers may reach it, and mend what keeps it from being pinged.",
     )

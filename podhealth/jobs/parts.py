@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from podhealth.live.publish import publish
 from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
 from podhealth.settings import Settings, load_settings
+from podhealth.store.alarms import hold_alarms
 from podhealth.store.db import make_engine
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
@@ -78,6 +79,7 @@ def parts() -> Parts:
     settings = load_settings()
     hold_key(settings.secret_key)
     hold_limits(settings.limits)
+    hold_alarms(settings.alarms)
     return Parts(
         settings=settings,
         engine=make_engine(settings.database_url),

@@ -56,6 +56,7 @@ SLOW = (
     Step("checkpoint", 10, "podhealth.store.ticks.checkpoint"),
     Step("partitions", 3600, "podhealth.store.partitions.ensure_ahead"),
     Step("rollups", 30, "podhealth.store.rollups.make_due"),
+    Step("dead_man", 60, "podhealth.jobs.deadman.ping"),
     Step("retention", 60, "podhealth.store.retention.clean"),
 )
 _QUICK_LEASE = timedelta(seconds=15)

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from podhealth.core.operation import PROBES_OVERDUE_S, Running
+from podhealth.core.operation import DeadMan as Pinged
+from podhealth.core.operation import Running
 from podhealth.core.words import BreakerScope, BreakerState, KillScope, MessageState
 from podhealth.models import (
     Breaker,
     BreakerHold,
     Channel,
     CheckState,
+    DeadMan,
     KillSwitch,
     Message,
     Node,
@@ -25,9 +27,13 @@ from podhealth.models import (
     TickStep,
     Worker,
 )
+from podhealth.queues import Length
 from podhealth.store import breakers, ticks, vantages, workers
+from podhealth.store.alarms import alarms
 from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.claim import DEAD_AFTER_S
+from podhealth.store.db import db_now
+from podhealth.store.sql import insert
 
 _A_DAY = timedelta(hours=24)
 _SHOWN_FOR = timedelta(hours=1)  # how long a process that went without a word is remembered
@@ -50,6 +56,7 @@ class WorkerLine(NamedTuple):
     loop_lag_ms: float
     recorded: int
     lag_p99_ms: float | None
+    capacity: int | None
     is_gone: bool
 
 
@@ -102,8 +109,13 @@ class DeadLine(NamedTuple):
     last_error: str | None
 
 
-def running(conn: sa.Connection, now: datetime, is_redis_there: bool) -> Running:
-    """Return the measured figures of the operation at ``now``: a few short queries, each by an index."""
+def running(
+    conn: sa.Connection, now: datetime, lengths: Sequence[Length] | None, has_dead_man: bool = False
+) -> Running:
+    """Return the measured figures of the operation at ``now``: a few short queries, each by an index.
+
+    ``lengths``: of the queues; null where Redis does not answer.
+    """
     living = [one for one in workers.living(conn) if one.role == "probe"]
     lags = [one.lag_p99_ms for one in living if one.lag_p99_ms is not None]
     seen_from = set(ticks.vantages(conn)) - {PROVIDER_VANTAGE}
@@ -124,8 +136,44 @@ def running(conn: sa.Connection, now: datetime, is_redis_there: bool) -> Running
         dead_letters=conn.scalar(died) or 0,
         blind=tuple(sorted(name for name, trust in vantages.trusted(conn).items() if trust.is_blind)),
         unmanned=tuple(sorted(seen_from - {one.vantage for one in living})),
-        is_redis_there=is_redis_there,
+        is_redis_there=lengths is not None,
+        step_late_s=step_late_s(conn, now),
+        longest_queue=max(((one.queue, one.waiting) for one in lengths or ()), key=lambda one: one[1], default=None),
+        fullest=_fullest(living),
+        dead_man=_dead_man(conn, now) if has_dead_man else None,
     )
+
+
+def step_late_s(conn: sa.Connection, now: datetime) -> float:
+    """Return how long the most overdue step of the tick has waited for somebody to run it."""
+    is_free = sa.or_(TickStep.lease_until.is_(None), TickStep.lease_until <= now)
+    due_at = conn.scalar(sa.select(sa.func.min(TickStep.due_at)).where(is_free))
+    return 0.0 if due_at is None else max(0.0, (now - due_at).total_seconds())
+
+
+def _fullest(living: Sequence[workers.Living]) -> tuple[str, int, int] | None:
+    sums: dict[str, tuple[int, int]] = {}
+    for one in living:
+        if one.vantage is not None and one.capacity:
+            in_flight, most = sums.get(one.vantage, (0, 0))
+            sums[one.vantage] = in_flight + one.in_flight, most + one.capacity
+    full = [(name, in_flight, most) for name, (in_flight, most) in sums.items()]
+    return max(full, key=lambda one: one[1] / one[2], default=None)
+
+
+def _dead_man(conn: sa.Connection, now: datetime) -> Pinged:
+    row = conn.execute(sa.select(DeadMan.pinged_at, DeadMan.said)).one_or_none()
+    if row is None:
+        return Pinged(None, None)
+    return Pinged(None if row.pinged_at is None else max(0.0, (now - row.pinged_at).total_seconds()), row.said)
+
+
+def note_dead_man(conn: sa.Connection, said: str | None) -> None:
+    """Store that the dead-man URL answered just now, or why it was not pinged."""
+    now = db_now(conn)
+    values = {"tried_at": now, "said": said} | ({"pinged_at": now} if said is None else {})
+    statement = insert(conn, DeadMan).values(id=1, **values)
+    conn.execute(statement.on_conflict_do_update(index_elements=[DeadMan.id], set_=values))
 
 
 def _overdue(conn: sa.Connection, now: datetime) -> tuple[int, float]:
@@ -134,7 +182,7 @@ def _overdue(conn: sa.Connection, now: datetime) -> tuple[int, float]:
     for vantage in ticks.vantages(conn):
         if vantage == PROVIDER_VANTAGE:
             continue
-        late = (CheckState.vantage == vantage, CheckState.next_at < now - timedelta(seconds=PROBES_OVERDUE_S))
+        late = (CheckState.vantage == vantage, CheckState.next_at < now - timedelta(seconds=alarms().overdue_s))
         count, oldest = conn.execute(sa.select(sa.func.count(), sa.func.min(CheckState.next_at)).where(*late)).one()
         many, first = many + count, min(first, oldest or now)
     return many, (now - first).total_seconds() if many else 0.0

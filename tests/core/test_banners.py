@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from podhealth.core.banners import Facts, Hold, Stop, banners
-from podhealth.core.operation import OUTBOX_OLD_S, TICK_LATE_S
+from podhealth.core.operation import DEFAULT, Alarms
 from podhealth.core.words import BreakerScope, BreakerState, KillScope, Status
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ def every(facts):
 
 
 def test_where_all_works_nothing_is_said():
-    assert every(Facts()) == every(Facts(tick_age_s=TICK_LATE_S, outbox_s=OUTBOX_OLD_S)) == []
+    assert every(Facts()) == every(Facts(tick_age_s=DEFAULT.tick_late_s, outbox_s=DEFAULT.outbox_old_s)) == []
 
 
 def test_what_keeps_pods_from_being_watched_comes_before_what_keeps_them_from_being_healed():
@@ -76,3 +76,15 @@ def test_a_node_of_any_name_has_its_pods_behind_its_link():
 @pytest.mark.parametrize(("held", "words"), [(0, "it holds 0 pods"), (1, "it holds 1 pod."), (7, "it holds 7 pods")])
 def test_a_breaker_says_how_many_pods_it_holds(held, words):
     assert words in every(Facts(holds=(OPEN._replace(held=held),)))[0].means
+
+
+def test_an_operator_chooses_from_when_on_they_are_told():
+    late = Facts(tick_age_s=20.0, outbox_s=70.0, late=(("dc1", 40.0),))
+    patient = Alarms(tick_late_s=30.0, outbox_old_s=90.0)
+
+    assert [one.what for one in every(late)] == [
+        "Nothing has been judged for 20 s",
+        "Messages wait for 1 min 10 s",
+        "Checks wait at vantage dc1, the first for 40 s",
+    ]
+    assert [one.what for one in banners(late, patient).shown] == ["Checks wait at vantage dc1, the first for 40 s"]

@@ -40,7 +40,7 @@ def pages(engine, tenant, zeta, signed_in):
 
 @pytest.fixture
 def pods(engine, tenant, zeta):
-    """One pod of each, with a check that is due since a minute."""
+    """One pod of each, with a check that is due in a minute, and a prober for each."""
     with write(engine) as conn:
         now = db_now(conn)
         node = conn.execute(sa.insert(Node).values(tenant_id=tenant, name="pve1", created_at=now)).inserted_primary_key[
@@ -48,7 +48,7 @@ def pods(engine, tenant, zeta):
         ]
         found = [a_pod(conn, tenant, "web", node_id=node), a_pod(conn, zeta, "api")]
         for pod_id, vantage in zip(found, ("dc1", "dc2"), strict=True):
-            a_check(conn, pod_id, vantage=vantage, next_at=now - MINUTE)
+            a_check(conn, pod_id, vantage=vantage, next_at=now + MINUTE)
             conn.execute(sa.insert(Vantage).values(name=vantage, updated_at=now))
         for vantage in ("dc1", "dc2"):
             worker = {"id": vantage, "role": "probe", "vantage": vantage, "host": "h", "pid": 1, "version": "1"}
@@ -61,6 +61,11 @@ def pods(engine, tenant, zeta):
 def change(engine, statement):
     with write(engine) as conn:
         conn.execute(statement)
+
+
+def overdue(engine):
+    with write(engine) as conn:
+        conn.execute(sa.update(CheckState).values(next_at=db_now(conn) - MINUTE))
 
 
 def test_while_all_works_no_page_has_any(pods, pages):
@@ -76,7 +81,9 @@ def test_a_scheduler_that_is_late_is_told_to_all(engine, pods, pages):
 
 
 def test_a_vantage_without_a_prober_is_told_to_whom_it_probes_for_once_checks_wait(engine, pods, pages):
+    overdue(engine)
     change(engine, sa.delete(Worker).where(Worker.vantage == "dc1"))
+    change(engine, sa.update(CheckState).where(CheckState.vantage == "dc2").values(next_at=None))
     assert pages() == [["Nobody probes from vantage dc1"], []]
 
     change(engine, sa.update(CheckState).values(next_at=None))
@@ -133,3 +140,10 @@ def test_open_pages_are_told_when_healing_is_switched_off(engine, tenant, pods):
 
     assert FeedKind.SWITCH in {row.kind for row in rows}
     assert "Healing is switched off by eve: move" in "".join(found.elements[Key("banners", 0)])
+
+
+def test_checks_that_wait_for_a_prober_that_lives_are_told_to_those_whose_they_are(engine, pods, pages):
+    overdue(engine)
+    change(engine, sa.update(CheckState).where(CheckState.vantage == "dc1").values(next_at=None))
+
+    assert pages() == [[], ["Checks wait at vantage dc2, the first for 1 min"]]

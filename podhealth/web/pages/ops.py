@@ -12,8 +12,10 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth import queues
-from podhealth.core.operation import figures
+from podhealth.core.operation import Figure, figures
+from podhealth.core.words import Status
 from podhealth.store import operation, platform, ticks
+from podhealth.store.alarms import alarms
 from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import read, write
 from podhealth.web.forms import ops as forms
@@ -63,6 +65,7 @@ def page(tab: str, refused: ActForm | None = None, status: int = 200, **more: An
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         view = _VIEWS[tab](conn, shell.now)
+        found = view["figures"] if "figures" in view else _figures(conn, shell.now)
     shown = {**forms.EMPTY, **({refused.name: refused} if refused else {})}
     said: dict[str, Any] = {"said": None, "link": None, "link_of": None} | more
     text = render_template(
@@ -71,6 +74,7 @@ def page(tab: str, refused: ActForm | None = None, status: int = 200, **more: An
         tab=tab,
         tabs=TABS,
         view=view,
+        alarms=[one for one in found if one.status != Status.HEALTHY],
         forms=shown,
         lengths={"switch": forms.SWITCH_LENGTHS, "override": forms.OVERRIDE_LENGTHS},
         **said,
@@ -78,10 +82,15 @@ def page(tab: str, refused: ActForm | None = None, status: int = 200, **more: An
     return text, status
 
 
+def _figures(conn: sa.Connection, now: datetime) -> tuple[Figure, ...]:
+    lengths = queues.lengths(installed().redis, set(ticks.vantages(conn)) - {PROVIDER_VANTAGE})
+    has_dead_man = bool(installed().settings.deadman_url)
+    return figures(operation.running(conn, now, lengths, has_dead_man), alarms())
+
+
 def _now(conn: sa.Connection, now: datetime) -> Mapping[str, Any]:
-    found = queues.lengths(installed().redis, ())
     return {
-        "figures": figures(operation.running(conn, now, found is not None)),
+        "figures": _figures(conn, now),
         "switches": operation.system_switches(conn, now),
         "breakers": operation.breaker_lines(conn, now),
     }
