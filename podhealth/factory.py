@@ -20,10 +20,11 @@ from podhealth.store.alarms import hold_alarms
 from podhealth.store.db import engine_options, normalise_url, prepare_engine
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
-from podhealth.web import access, compression, errors, guard, headers, installed, rates, session, sockets
+from podhealth.web import access, compression, errors, guard, headers, installed, measuring, rates, session, sockets
 from podhealth.web.agents.intake import Intake
 from podhealth.web.api import api, document
 from podhealth.web.ids import IdConverter
+from podhealth.web.metrics import Everything
 from podhealth.web.navigation import address, navigation
 from podhealth.web.pages import (
     account,
@@ -40,6 +41,7 @@ from podhealth.web.pages import (
     incidents,
     inventory,
     joining,
+    metrics,
     ops,
     pods,
     policies,
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     _install_database(app, settings)
     _install_templates(app)
+    measuring.install(app)
     compression.install(app)
     errors.install(app)
     headers.install(app, settings)
@@ -112,6 +115,7 @@ def create_app(settings: Settings) -> Flask:
         incidents,
         inventory,
         joining,
+        metrics,
         ops,
         public,
         runs,
@@ -128,6 +132,8 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(noun.pages)
     app.register_blueprint(api)
     sockets.install(app)
+    measuring.install_live(app)
+    measuring.registry_of(app).register(Everything(installed.installed(app)))
     access.require_complete(app)
     document.require_declared(app)
     return app

@@ -4,6 +4,7 @@ It knows no sockets. What there is one of on a page (counts, banners) is small a
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ class Turn(NamedTuple):
     """What a tenant's screens are told together: up to which number, what is old, and how it looks now.
 
     ``is_anew``: something is missing in the feed, so all lists are to be loaded anew. ``is_more``: the feed goes on.
+    ``since``: when the first of it happened.
     """
 
     seq: int
@@ -33,6 +35,7 @@ class Turn(NamedTuple):
     is_anew: bool
     is_too_much: bool
     is_more: bool
+    since: datetime
 
     def frame_for(self, shown: frozenset[Key], after: int) -> Frame:
         """Return the frame of screens that show this and have reached ``after``."""
@@ -56,7 +59,7 @@ def next_turn(conn: sa.Connection, tenant_id: int, after: int, shown: frozenset[
     is_too_much = is_anew or len(_things(touched.keys)) > MAX_RENDERED
     rendered = views.render(conn, tenant_id, _ones(touched.keys) if is_too_much else touched.keys, clock.utcnow())
     told = touched._replace(toasts=news.grouped(conn, tenant_id, touched.toasts))
-    return Turn(seq, told, rendered, is_anew, is_too_much, not is_anew and len(rows) == MAX_ROWS)
+    return Turn(seq, told, rendered, is_anew, is_too_much, not is_anew and len(rows) == MAX_ROWS, rows[0].at)
 
 
 def frame_missed(conn: sa.Connection, newest: int, tenant_id: int, after: int, shown: frozenset[Key]) -> Frame:

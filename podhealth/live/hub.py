@@ -50,6 +50,9 @@ class Hub:
         self._feeds: dict[int, Feed] = {}
         self._sessions: dict[str, set[Link]] = {}
         self._joins: dict[Link, Watch] = {}
+        self.on_told: Callable[[float], None] = lambda _: (
+            None
+        )  # given how many seconds after its commit a change went out
         self._ask_at = self._beat_at = self._check_at = 0.0
         self._is_answered = False
 
@@ -212,6 +215,7 @@ class Hub:
                 self._wire.send(tuple(group.members), encode(frame))
                 group.seq = turn.seq
         feed.seq = turn.seq
+        self.on_told(max(0.0, (clock.utcnow() - turn.since).total_seconds()))
 
     def _beat(self) -> None:
         # A beat says "what you see is true": it must not be said while the database does not answer, nor where what

@@ -58,6 +58,8 @@ RULES: dict[str, Rule] = {
     "assets.packaged_file": _OPEN,
     "assets.agent": _OPEN,
     "health.alive": _OPEN,
+    "health.ready": _OPEN,
+    "metrics.show": _OPEN,  # asks for the operator's own token, or for this very host
     "account.sign_in": _OPEN,
     "account.enter": _OPEN,
     "account.link": _OPEN,

@@ -85,6 +85,6 @@ def _more(response: Response) -> Response:
         # Also for answers without a person: the same address answers differently before and after signing in.
         response.headers["Cache-Control"] = "no-store"
         response.vary.update(("Cookie", "HX-Request"))  # in one line: what adds to it later reads only the first
-    if "request_id" in g:
-        response.headers["X-Request-Id"] = str(g.request_id)
+        if "request_id" in g:
+            response.headers["X-Request-Id"] = str(g.request_id)
     return response
