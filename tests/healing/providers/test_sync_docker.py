@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from podhealth.core.sync import Act
 from podhealth.core.words import DesiredState
-from tests.healing.providers.syncing import a_source, acts, an_admin, pods, synced, why
+from tests.healing.sync.syncing import a_source, acts, an_admin, pods, synced, why
 from tests.support.podman import Podman
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("podman")]

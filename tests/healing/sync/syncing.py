@@ -1,14 +1,16 @@
 """What the tests of sync make and ask: a source of acme, its sync, and its pods as they are then."""
 
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from podhealth import clock
 from podhealth.core.sync import Act
 from podhealth.core.words import Actor, Role
 from podhealth.healing import sync
 from podhealth.healing.sync import Synced
-from podhealth.models import Node, Notice, Pod, SyncedPod
+from podhealth.models import Node, Notice, Pod, Source, SyncedPod
 from podhealth.store import sources
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
@@ -55,3 +57,17 @@ def pods(engine: sa.Engine) -> dict[str, Any]:
 def notices(engine: sa.Engine) -> list[str]:
     with read(engine) as conn:
         return list(conn.scalars(sa.select(Notice.text).order_by(Notice.id)))
+
+
+def a_card(address: str) -> dict[str, object]:
+    ip = {"ip-address": address, "ip-address-type": "ipv4", "prefix": 24}
+    return {"name": "eth0", "hardware-address": MAC.lower() + "01", "ip-addresses": [ip]}
+
+
+def later(seconds: int = 60) -> None:
+    clock.shift(clock.shifted() + timedelta(seconds=seconds))
+
+
+def source(engine: sa.Engine) -> sa.Row:
+    with read(engine) as conn:
+        return conn.execute(sa.select(Source.__table__)).one()
