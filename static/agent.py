@@ -107,7 +107,26 @@ class Stay(urllib.request.HTTPRedirectHandler):
 
 
 def settings():
-    """Return the settings by name: those of the file, and over them those of the environment."""
+    """Return the settings by name; ends the program where one is missing or is none."""
+    found = given()
+    if found.get("PODHEALTH_AGENT_TOKEN_FILE"):
+        try:
+            with open(found["PODHEALTH_AGENT_TOKEN_FILE"], encoding="utf-8") as file:
+                found["PODHEALTH_AGENT_TOKEN"] = file.read().strip()
+        except OSError as error:
+            raise SystemExit(f"PODHEALTH_AGENT_TOKEN_FILE: {error}") from None
+    for name in ("PODHEALTH_URL", "PODHEALTH_AGENT_TOKEN"):
+        if not found.get(name):
+            raise SystemExit(f"{name} is not set, neither in the environment nor in {CONF}")
+    if not found["PODHEALTH_URL"].startswith(("http://", "https://")):
+        raise SystemExit("PODHEALTH_URL must begin with https:// or http://")
+    if not found["PODHEALTH_AGENT_TOKEN"].isascii() or len(found["PODHEALTH_AGENT_TOKEN"].split()) != 1:
+        raise SystemExit("PODHEALTH_AGENT_TOKEN is no token")
+    return {**found, "overtaken": 0}
+
+
+def given():
+    """Return what the settings' file says, and over it what the environment does."""
     found = {}
     try:
         with open(CONF, encoding="utf-8") as lines:
@@ -118,15 +137,7 @@ def settings():
     except OSError:
         pass  # not there, or not for us: then all stands in the environment
     found.update({name: value for name, value in os.environ.items() if name.startswith("PODHEALTH_")})
-    if found.get("PODHEALTH_AGENT_TOKEN_FILE"):
-        with open(found["PODHEALTH_AGENT_TOKEN_FILE"], encoding="utf-8") as file:
-            found["PODHEALTH_AGENT_TOKEN"] = file.read().strip()
-    for name in ("PODHEALTH_URL", "PODHEALTH_AGENT_TOKEN"):
-        if not found.get(name):
-            raise SystemExit(f"{name} is not set, neither in the environment nor in {CONF}")
-    if not found["PODHEALTH_URL"].startswith(("http://", "https://")):
-        raise SystemExit("PODHEALTH_URL must begin with https:// or http://")
-    return {**found, "overtaken": 0}
+    return found
 
 
 def read(path):
@@ -256,7 +267,8 @@ def why(refused):
     """Return what an error says of itself."""
     try:
         problem = json.loads(refused.read(4096))
-        return ": ".join(str(problem[name])[:200] for name in ("field", "error") if name in problem)
+        said = ": ".join(str(problem[name])[:200] for name in ("field", "error") if name in problem)
+        return "".join(c if c.isprintable() else " " for c in said)
     except Exception:
         return str(refused.reason)
 
@@ -406,22 +418,22 @@ def main():
     asked.add_argument("--print", choices=("systemd", "openrc", "cron"), help="print a service file")
     parser.add_argument("--period", type=seconds, metavar="SECONDS", help="how often this COMMAND runs (5 to 86400)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND, with its arguments")
-    given = parser.parse_args()
-    command = given.command[1:] if given.command[:1] == ["--"] else given.command
-    if bool(command) != (given.job or given.check):
+    wanted = parser.parse_args()
+    command = wanted.command[1:] if wanted.command[:1] == ["--"] else wanted.command
+    if bool(command) != (wanted.job or wanted.check):
         parser.error("--job and --check want a COMMAND, and nothing else does")
-    if given.print:
-        sys.stdout.write({"systemd": SYSTEMD, "openrc": OPENRC, "cron": CRON}[given.print])
+    if wanted.print:
+        sys.stdout.write({"systemd": SYSTEMD, "openrc": OPENRC, "cron": CRON}[wanted.print])
         return 0
-    if given.install:
+    if wanted.install:
         try:
-            return install(given.install)
+            return install(wanted.install)
         except OSError as error:
             raise SystemExit(f"{error}; run this as root") from None
     of = settings()
     if command:
-        return run(of, command, given.period, given.job)
-    if given.once:
+        return run(of, command, wanted.period, wanted.job)
+    if wanted.once:
         period = period_of(of)
         return 0 if patiently(of, lambda: alive(of, period), tries=3) else 1
     return watch(of)

@@ -242,6 +242,8 @@ def test_a_token_may_stand_in_a_file_of_its_own(pod, tmp_path):
     [
         ({"PODHEALTH_AGENT_CONF": "/nowhere"}, [], "PODHEALTH_URL"),
         ({"PODHEALTH_URL": "ftp://x"}, [], "PODHEALTH_URL"),
+        ({"PODHEALTH_AGENT_TOKEN": "pa_a\nb"}, [], "PODHEALTH_AGENT_TOKEN"),
+        ({"PODHEALTH_AGENT_TOKEN_FILE": "/nowhere"}, [], "PODHEALTH_AGENT_TOKEN_FILE"),
         ({"PODHEALTH_AGENT_PERIOD": "1"}, [], "PODHEALTH_AGENT_PERIOD"),
         ({}, ["--job"], "COMMAND"),
         ({}, ["--once", "ls"], "COMMAND"),

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 
 from podhealth.store.db import write
 from podhealth.store.heartbeats import Said, Verdict, record_plain, record_report
+
+log = structlog.get_logger(__name__)
 
 _MOST_AT_ONCE = 500
 _PATIENCE_S = 20.0  # more than a writer waits for SQLite
@@ -84,6 +87,7 @@ class Recorder:
             with write(self._engine) as conn:
                 verdicts = record_plain(conn, [one.said for one in batch])
         except Exception as error:  # whatever it was, those who wait must hear of it
+            log.error("heartbeats were not stored", heartbeats=len(batch), error=type(error).__name__)
             for one in batch:
                 one.tell(Stored(error=error))
             return
@@ -101,6 +105,7 @@ class Recorder:
             with write(self._engine) as conn:
                 verdict = record_report(conn, one.said)
         except Exception as error:  # as above
+            log.error("heartbeats were not stored", heartbeats=1, error=type(error).__name__)
             one.tell(Stored(error=error))
         else:
             one.tell(Stored(verdict))
