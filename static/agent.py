@@ -367,8 +367,8 @@ def run(of, command, period, tells_start):
 
 
 def install(url):
-    """Write settings, agent and service where this machine wants them, and start it. The token is read from standard
-    input."""
+    """Write settings, agent and service where this machine wants them, start it, and return the exit code. The token is
+    read from standard input."""
     is_typed = sys.stdin.isatty()
     token = (getpass.getpass("Token of this pod: ") if is_typed else sys.stdin.readline()).strip()
     if not url.startswith(("http://", "https://")) or not token or any(c in token for c in " \"'$`\\"):
@@ -387,8 +387,7 @@ def install(url):
     else:
         say("neither systemd nor OpenRC here; a line for root's crontab: " + CRON.strip())
         after = []
-    for command in [] if root else after:
-        subprocess.run(command, check=True)
+    return max((subprocess.run(command, check=False).returncode for command in after if not root), default=0)
 
 
 def put(path, text, mode):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -281,6 +282,29 @@ def test_it_installs_itself(pod, tmp_path, kind):
         "systemd": kind == "systemd",
         "openrc": kind == "openrc",
     }
+
+
+def test_the_lines_for_a_crontab_do_what_they_say(pod, tmp_path):
+    text = (FILE.parents[1] / "docs/agent.md").read_text()
+    header = tmp_path / "header"
+    for written, here in {
+        "https://podhealth.example": pod.url,
+        "/etc/podhealth-agent.header": str(header),
+        "/usr/local/bin/backup;": "sh -c 'exit 3';",
+        "pa_…": pod.token,
+    }.items():
+        text = text.replace(written, here)
+    lines = re.findall(r"^(?:\(umask|[0-9*]+ [0-9*]+ \* \* \* )(?:.*curl|.*echo).*", text, re.M)
+    said = []
+    for line in lines:
+        subprocess.run(
+            ["sh", "-c", line.removeprefix("* * * * * ").removeprefix("15 2 * * * ")], check=True, timeout=30
+        )
+        said.append(pod.heard() and pod.heard().signal)
+
+    assert said == [None, Signal.ALIVE, Signal.FAIL]
+    assert (pod.heard().exit_code, pod.heard().period_s) == (3, 86_400)
+    assert stat.S_IMODE(header.stat().st_mode) == 0o600
 
 
 def test_the_script_of_openrc_hands_the_settings_on(pod):
