@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-fast lint fmt bench screenshots docs migration lock clean
+.PHONY: help install install-dev demo test fuzz test-fast lint fmt bench screenshots docs migration lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: install-dev ## Run every test: SQLite, PostgreSQL, Redis, Podman and a bro
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m tests.support.podman
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+fuzz: install-dev ## Have schemathesis look for faults of the API, longer than `make test` does (FUZZ_EXAMPLES, FUZZ_SEED)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-50} $(BIN)/python -m pytest -q -n 0 tests/web/api/test_fuzz.py
 
 test-fast: install-dev ## Run the rules' tests: seconds
 	$(BIN)/python -m pytest -q tests/core -m "not slow"

@@ -4,7 +4,7 @@ from typing import Any
 
 from podhealth.core.channel_fields import MAX_NAME, MAX_URL, MOST_RECIPIENTS, MOST_ROUTES
 from podhealth.core.pod_rules import MAX_TAG, MAX_TAGS
-from podhealth.core.readers import A_FLAG, AN_ID, Schema, a_line, a_word, shape, tags
+from podhealth.core.readers import A_FLAG, AN_ID, Schema, a_line, a_word, nullable, shape, tags
 from podhealth.core.words import ChannelKind, Severity
 
 _URL: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_URL}
@@ -28,6 +28,10 @@ def _of_kind(kind: ChannelKind, is_new: bool) -> Schema:
         "routes": {"type": "array", "maxItems": MOST_ROUTES, "items": _ROUTE},
     }
     if not is_new:
-        return {"type": "object", "properties": fields | {"version": AN_ID.schema}, "additionalProperties": False}
+        return {
+            "type": "object",
+            "properties": fields | {"version": nullable(AN_ID.schema)},
+            "additionalProperties": False,
+        }
     needed = ["name", "kind", "config"]
     return {"type": "object", "properties": fields, "required": needed, "additionalProperties": False}

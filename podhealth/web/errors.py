@@ -38,6 +38,9 @@ _STATUS_OF: dict[type[PodHealthError], tuple[int, str]] = {
     ProviderError: (502, "provider"),
 }
 
+# Of what a request is made of, not of what a field says.
+_STATUS_OF_CODE = {"not_json": 400, "unsupported_media_type": 415}
+
 _CODES = {
     400: "bad_request",
     401: "unauthorized",
@@ -151,9 +154,11 @@ def _on_our_own(error: PodHealthError) -> ResponseReturnValue:
         faults = [{"field": one.field, "error": one.message, "line": one.line} for one in error.faults]
         return answer(status, error.code, str(error), field=error.field, faults=faults)
     if isinstance(error, InputError):
+        status = _STATUS_OF_CODE.get(error.code, status)
         return answer(status, error.code, str(error), field=error.field)
     if isinstance(error, Stale):
-        status, code = (412, _CODES[412]) if "If-Match" in request.headers else (status, code)
+        is_matched = request.headers.get("If-Match", "*").strip() not in ("", "*")
+        status, code = (412, _CODES[412]) if is_matched else (status, code)
         return answer(status, code, str(error), version=error.version)
     return answer(status, code, _said(error, status))
 

@@ -17,7 +17,7 @@ from podhealth.web.csrf import MaskedProtect
 from podhealth.web.errors import answer
 from podhealth.web.forms.places import OPERATION, SECOND_FACTOR
 from podhealth.web.installed import installed
-from podhealth.web.session import lacks_factor, scope_of_session, scope_of_token
+from podhealth.web.session import lacks_factor, scope_of_session, scope_of_token, session_key
 
 csrf = MaskedProtect()
 _SAFE = frozenset({"GET", "HEAD"})
@@ -46,6 +46,8 @@ def _check() -> ResponseReturnValue | None:
     if rule.door is Door.API and "Authorization" in request.headers:
         # No cookie is believed beside a token, so no other site can ride on it.
         g.scope = scope_of_token()
+    elif rule.door is Door.API and session_key() is None:
+        return _who_are_you(rule.door)  # a program that forgot its token: not "from another site"
     elif refused := _recognise_person(rule.door):
         return refused
     if lacks_factor() and not rule.opens_without_factor:

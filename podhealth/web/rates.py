@@ -11,7 +11,7 @@ from typing import Any
 
 import redis.exceptions
 import structlog
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
@@ -103,7 +103,18 @@ def install(app: Flask, settings: Settings) -> None:
         said = f"At most {most[kind]} {kind} a minute are answered here"
         return answer(429, "too_many_requests", said, retryAfter=wait)
 
+    def say_what_is_left(response: Response) -> Response:
+        rule, limit = RULES.get(request.endpoint or ""), limiter.current_limit
+        if rule is None or rule.door is not Door.API or limit is None:
+            return response
+        kind, left = _kind() or Kind.CHANGES, math.ceil(limit.reset_at - clock.utcnow().timestamp())
+        # The IETF's draft: a name for the policy, its quota and window; what remains of it, and for how long.
+        response.headers["RateLimit-Policy"] = f'"{kind.name.lower()}";q={most[kind]};w={_WINDOW_S}'
+        response.headers["RateLimit"] = f'"{kind.name.lower()}";r={limit.remaining};t={min(max(left, 0), _WINDOW_S)}'
+        return response
+
     app.register_error_handler(RateLimitExceeded, refuse)
+    app.after_request(say_what_is_left)
 
 
 def _kind() -> Kind | None:

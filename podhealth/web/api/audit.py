@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from podhealth.core.readers import A_MOMENT
+from podhealth.core.readers import A_MOMENT, Schema
 from podhealth.core.words import Actor, Role
 from podhealth.store import auditlog
 from podhealth.store.auditlog import Entry, Wish
@@ -36,8 +36,9 @@ ENTRY = answer(
     after=maybe(OBJECT),
     hash=TEXT,
 )
+_MOMENT: Schema = {"anyOf": [A_MOMENT.schema, {"const": ""}]}  # an empty parameter is none
 _TEXTS = ("by", "what", "objectType", "objectId")
-_WISH = dict.fromkeys(_TEXTS, TEXT) | dict.fromkeys(("since", "until"), A_MOMENT.schema)
+_WISH = dict.fromkeys(_TEXTS, TEXT) | dict.fromkeys(("since", "until"), _MOMENT)
 
 
 @api.get("/audit")

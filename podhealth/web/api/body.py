@@ -21,7 +21,7 @@ def json_object(request: Request) -> dict[str, Any]:
     NaN or infinity, NUL or lone surrogates in a text, or more than 12 levels (hazards M13, A64, A66).
     """
     if request.mimetype != "application/json":
-        raise InputError("body", "send JSON with Content-Type: application/json", code="not_json")
+        raise InputError("body", "send JSON with Content-Type: application/json", code="unsupported_media_type")
     return json_fields(request.get_data(cache=False))
 
 

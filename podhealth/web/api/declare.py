@@ -15,7 +15,7 @@ from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError
-from podhealth.core.readers import AN_ID, Reader, Schema, an_object, shape
+from podhealth.core.readers import AN_ID, Reader, Schema, an_object, nullable, shape
 from podhealth.store.db import write
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.api import etags, repeats
@@ -89,7 +89,7 @@ def a_new(readers: Mapping[str, Reader], required: Sequence[str], **more: Schema
 
 def an_edit(readers: Mapping[str, Reader], **more: Schema) -> Body:
     """Return the body that changes such an object: any of its fields, and the version that was read."""
-    return a_new(readers, (), **more, version=AN_ID.schema)
+    return a_new(readers, (), **more, version=nullable(AN_ID.schema))
 
 
 def reads(tag: str, answers: Schema | None, **more: Any) -> Callable[[Route], Route]:  # noqa: ANN401 - a Declaration's

@@ -158,6 +158,9 @@ def _description(one: Operation) -> str:
     return " ".join(part for part in (rest, role) if part).replace("``", "`")
 
 
+_IF_MATCH: Schema = {"type": "string", "description": "The tag of the version that was read."}
+
+
 def _parameters(one: Operation) -> Iterator[dict[str, Any]]:
     declared = one.declaration
     for name in one.ids:
@@ -170,7 +173,7 @@ def _parameters(one: Operation) -> Iterator[dict[str, Any]]:
         known = {"type": "string", "minLength": 1, "maxLength": repeats.LONGEST, "pattern": "^[!-~]+$"}
         yield {"name": repeats.HEADER, "in": "header", "schema": known}
     if declared.is_edit:
-        yield {"name": "If-Match", "in": "header", "schema": {"type": "string", "examples": ['"7"']}}
+        yield {"name": "If-Match", "in": "header", "schema": _IF_MATCH}
 
 
 def _body(body: Body) -> dict[str, Any]:

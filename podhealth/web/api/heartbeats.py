@@ -31,7 +31,8 @@ _FIELDS: dict[str, Reader] = {
     "sequence": a_whole_number(0, MAX_SEQUENCE),
     "metrics": _METRICS,
 }
-_BODY = as_core_reads(shape({name: or_null(reader) for name, reader in _FIELDS.items()}), may_be_absent=True)
+REPORT = shape({name: or_null(reader) for name, reader in _FIELDS.items()})
+_BODY = as_core_reads(REPORT, may_be_absent=True)
 
 
 @api.post("/heartbeats")

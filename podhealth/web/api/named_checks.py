@@ -15,7 +15,7 @@ from podhealth.store.db import read
 from podhealth.web.api import api, etags
 from podhealth.web.api.answers import CHECK
 from podhealth.web.api.declare import acts, as_core_reads, body, edited, reads
-from podhealth.web.api.schema import done, many
+from podhealth.web.api.schema import done, many, maybe
 from podhealth.web.api.shapes import check_shape
 from podhealth.web.installed import engine_of
 from podhealth.web.session import current_scope
@@ -53,7 +53,7 @@ def get_check(pod_id: int, check_id: int) -> dict[str, Any]:
 @acts(
     "Checks",
     CHECK,
-    body=as_core_reads(check_schema(is_new=False, is_kind_known=True, version=AN_ID.schema)),
+    body=as_core_reads(check_schema(is_new=False, is_kind_known=True, version=maybe(AN_ID.schema))),
     is_edit=True,
 )
 def change_check(conn: sa.Connection, pod_id: int, check_id: int) -> dict[str, Any]:

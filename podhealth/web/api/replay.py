@@ -11,7 +11,7 @@ from podhealth.web.api import api
 from podhealth.web.api.body import take_number
 from podhealth.web.api.declare import a_new, body, declared
 from podhealth.web.api.policies import ROW
-from podhealth.web.api.schema import NUMBER, TIME, WHOLE, answer, by_name, many, words
+from podhealth.web.api.schema import ANYTHING, NUMBER, TIME, WHOLE, answer, by_name, many, words
 from podhealth.web.api.shapes import iso
 from podhealth.web.installed import engine_of
 from podhealth.web.replaying import Answer, replayed
@@ -39,7 +39,7 @@ _REFUSALS = {404: "`id` names no policy of the tenant.", 409: "Another replay is
 
 
 @api.post("/policies/replay")
-@declared("Policies", REPLAY, body=a_new(READERS, (), **ROW), refusals=_REFUSALS)
+@declared("Policies", REPLAY, body=a_new(READERS, (), **ROW | {"version": ANYTHING}), refusals=_REFUSALS)
 def replay_policy() -> dict[str, Any]:
     """Answer what a policy would have done, beside what was done; nothing is stored.
 
