@@ -255,7 +255,7 @@ def _vanish(conn: sa.Connection, scope: Scope, source: Any, line: Line) -> None:
     text = f"{line.name} has vanished from {source.name}: {line.why}. The pod stays as it is."
     _tell(conn, source, NoticeKind.VANISHED, one.pod_id, text, now)
     audit.write(conn, scope, "guest vanished", "pod", one.pod_id, None, {"why": line.why})
-    toast = {"text": f"{line.name} has vanished from {source.name}", "tone": "warning"}
+    toast = {"text": f"{line.name} has vanished from {source.name}", "tone": "neutral"}
     feed.append(conn, [FeedNote(source.tenant_id, FeedKind.INVENTORY, one.pod_id, None, toast)])
 
 

@@ -19,10 +19,10 @@ from tests.support.wait import wait_for
 
 
 @pytest.fixture
-def source_id(sqlite_here: Parts) -> int:
+def source_id(here: Parts) -> int:
     """A source at which nobody listens."""
     config = {"url": f"https://10.0.0.1:{free_port()}"}
-    with write(sqlite_here.engine) as conn:
+    with write(here.engine) as conn:
         given = {"name": "lab", "kind": "docker", "config": config, "takes": {"everything": True}, "enabled": True}
         return int(sources.create_source(conn, system_scope(a_tenant(conn)), given, ("10.0.0.0/8",)).id)
 
@@ -36,30 +36,30 @@ def reading() -> int:
     return sum(thread.name == "sync" for thread in threading.enumerate())
 
 
-def test_a_source_that_is_due_is_read_once_and_says_why_it_could_not_be(sqlite_here: Parts, source_id: int) -> None:
-    reader = Reader(sqlite_here)
+def test_a_source_that_is_due_is_read_once_and_says_why_it_could_not_be(here: Parts, source_id: int) -> None:
+    reader = Reader(here)
     reader.wake()
     wait_for(lambda: reading() == 0, what="the reader rests")
-    first = row(sqlite_here)
+    first = row(here)
     reader.wake()
     wait_for(lambda: reading() == 0, what="nothing more is due")
-    with read(sqlite_here.engine) as conn:
+    with read(here.engine) as conn:
         told = conn.scalars(sa.select(FeedEntry.object_id)).all()
 
     assert "may not be called" in first.error  # no network is open in this process
     assert (first.lease_until, first.next_at > clock.utcnow() + timedelta(seconds=200)) == (None, True)
-    assert row(sqlite_here) == first
+    assert row(here) == first
     assert source_id in told
 
 
-def test_what_a_reader_had_in_hand_when_it_died_is_read_by_the_next(sqlite_here: Parts, source_id: int) -> None:
-    with write(sqlite_here.engine) as conn:
+def test_what_a_reader_had_in_hand_when_it_died_is_read_by_the_next(here: Parts, source_id: int) -> None:
+    with write(here.engine) as conn:
         assert sources.claim(conn) is not None  # and dies
-    Reader(sqlite_here).wake()
+    Reader(here).wake()
     before = reading()
     clock.shift(sources.LEASE + timedelta(seconds=1))
-    Reader(sqlite_here).wake()
+    Reader(here).wake()
     wait_for(lambda: reading() == 0, what="it was read")
 
     assert before == 0
-    assert row(sqlite_here).error is not None
+    assert row(here).error is not None
