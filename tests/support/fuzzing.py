@@ -26,6 +26,8 @@ from podhealth.models import (
     Invitation,
     KillSwitch,
     Message,
+    Source,
+    TagRule,
     User,
 )
 from podhealth.store import accounts
@@ -111,6 +113,8 @@ _TABLES: dict[str, Any] = {
     "userId": User,
     "tokenId": ApiToken,
     "invitationId": Invitation,
+    "sourceId": Source,
+    "ruleId": TagRule,
 }
 
 

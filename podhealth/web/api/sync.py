@@ -10,7 +10,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.check_schema import check_schema
-from podhealth.core.readers import Schema
+from podhealth.core.readers import AN_ID, Schema
 from podhealth.core.source_rules import KINDS, READERS, REQUIRED
 from podhealth.core.sync import Act, Line
 from podhealth.core.tag_rules import TAG
@@ -78,8 +78,9 @@ LINE = answer(
 PREVIEW = answer("SyncPreview", readAt=maybe(TIME), lines=many(LINE))
 TAG_RULE = answer("TagRule", id=ID, version=VERSION, tag=TEXT, check=OBJECT, createdAt=TIME, updatedAt=TIME)
 _RULE_FIELDS: dict[str, Schema] = {"tag": TAG.schema, "check": check_schema(is_new=True)}
-_NEW_RULE: Schema = {"type": "object", "properties": _RULE_FIELDS, "required": ["tag", "check"]}
-_EDITED_RULE: Schema = {"type": "object", "properties": {**_RULE_FIELDS, "version": VERSION}}
+_ONLY = {"type": "object", "additionalProperties": False}
+NEW_RULE: Schema = {**_ONLY, "properties": _RULE_FIELDS, "required": ["tag", "check"]}
+_EDITED_RULE: Schema = {**_ONLY, "properties": {**_RULE_FIELDS, "version": maybe(AN_ID.schema)}}
 _REACHED = {409: "Pods are reached by it."}
 _NO_DOUBT = {409: "No answer of it waits to be believed."}
 
@@ -167,7 +168,7 @@ def list_tag_rules() -> ResponseReturnValue:
 
 
 @api.post("/tag-rules")
-@acts("Sources", TAG_RULE, status=201, body=as_core_reads(_NEW_RULE))
+@acts("Sources", TAG_RULE, status=201, body=as_core_reads(NEW_RULE))
 def create_tag_rule(conn: sa.Connection) -> ResponseReturnValue:
     """Make a rule: pods that are added with this tag get this check, beside their ping."""
     return _tag_rule(tagrules.save_rule(conn, current_scope(), body())), 201

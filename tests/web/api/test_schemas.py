@@ -24,9 +24,14 @@ from podhealth.core.pod_rules import READERS as POD
 from podhealth.core.policy import READERS as POLICY
 from podhealth.core.policy import parse_policy
 from podhealth.core.readers import shape
+from podhealth.core.source_rules import READERS as SOURCE
+from podhealth.core.source_rules import REQUIRED as REQUIRED_OF_SOURCE
+from podhealth.core.source_rules import parse_source
+from podhealth.core.tag_rules import parse_tag_rule
 from podhealth.core.window_rules import READERS as WINDOW
 from podhealth.core.window_rules import REQUIRED, parse_window
 from podhealth.web.api.heartbeats import REPORT
+from podhealth.web.api.sync import NEW_RULE
 from tests.support.schemas import made_of
 
 _NETWORKS = ["10.0.0.0/8"]
@@ -47,6 +52,10 @@ CASES = {
     "pod": (_POD, partial(parse_pod, networks=[_NETWORKS]), {"name": "a", "address": "10.0.0.7"},
             ["address: ", "providerRef: ", "providerConfig", "sourceId: "]),
     "node": (shape(NODE, ["name"]), partial(parse_node, networks=_NETWORKS), {"name": "a"}, ["address: "]),
+    "source": (shape(SOURCE, REQUIRED_OF_SOURCE), partial(parse_source, networks=_NETWORKS),
+               {"name": "a", "kind": "docker", "config": {"url": "https://10.0.0.2:2376"}},
+               ["config", "takes", "tokenId: ", "url: ", "is no field of its provider's settings"]),
+    "tag rule": (NEW_RULE, parse_tag_rule, {"tag": "a", "check": {"checkType": "ping"}}, ["check"]),
     "heartbeat": (REPORT, parse_report, {}, ["exitCode: "]),
     "slack": (_CHANNELS["slack"], partial(parse_channel, platform=Platform()), {"kind": "slack", **_HOOK},
               ["config.url: "]),
