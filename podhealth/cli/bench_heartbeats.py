@@ -43,11 +43,13 @@ def run(agents: int, at_once: int, seconds: float, database_url: str | None) -> 
             last = json.loads(hear(clients))
         place.require_alive()
         recorded = counted["answered"] - before["answered"]
+        if not recorded:
+            raise SetupError("bench: not one heartbeat was answered")
         lost = _lost(place.engine, {tokens[token]: number for token, number in last["acknowledged"].items()})
         if lost:
             raise SetupError(f"bench: {lost} heartbeats were answered and not stored")
         return {
-            "recordedPerCpuSecond": round(recorded / used_s) if used_s else None,
+            "recordedPerCpuSecond": round(recorded / max(used_s, 0.01)),
             "recordedPerSecond": round(recorded / seconds, 1),
             "recorded": recorded,
             "refused": last["refused"],
@@ -57,7 +59,7 @@ def run(agents: int, at_once: int, seconds: float, database_url: str | None) -> 
             "cpuSeconds": round(used_s, 2),
             "rssMb": round(bench_cpu.rss_mb(place.pids("redis")), 1),
             "agents": agents,
-            "atOnce": at_once,
+            "atOnce": min(at_once, agents),
             "seconds": seconds,
             "database": "sqlite" if database_url is None else place.database,
             "machine": bench_cpu.machine(),

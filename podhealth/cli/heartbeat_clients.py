@@ -23,7 +23,7 @@ class Agents:
     def __init__(self, order: dict[str, Any]) -> None:
         self._host, self._port = order["host"], order["port"]
         self._waiting = deque(order["tokens"])
-        self._at_once = order["atOnce"]
+        self._at_once = min(order["atOnce"], len(order["tokens"]))
         self._sequence = dict.fromkeys(order["tokens"], 0)
         self.acknowledged = dict.fromkeys(order["tokens"], 0)
         self.answered = self.refused = 0
