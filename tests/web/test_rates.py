@@ -140,3 +140,15 @@ def test_as_many_addresses_are_believed_as_proxies_are_trusted(monkeypatch, data
     told = Caller(app).get("/sign-in", headers={"X-Forwarded-For": "192.0.2.1, 198.51.100.7, 203.0.113.9"})
 
     assert told.text == address
+
+
+def test_an_answer_of_the_api_says_what_is_left(strict, engine, tenant):
+    caller = Caller(strict, token=_token(engine, tenant, "counted"))
+
+    answers = [caller.get(OVERVIEW) for _ in range(5)]
+
+    assert [one.headers["RateLimit"].partition(";t=")[0] for one in answers] == [
+        f'"reads";r={left}' for left in (3, 2, 1, 0, 0)
+    ]
+    assert {one.headers["RateLimit-Policy"] for one in answers} == {'"reads";q=4;w=60'}
+    assert answers[-1].status_code == 429

@@ -179,3 +179,28 @@ def test_twenty_heals_come_at_a_time_unless_others_are_asked_for(site):
     assert 'rel="next"' in usual.headers["Link"]
     assert len(all_of_them.json) == stored == BEGUN
     assert "Link" not in all_of_them.headers
+
+
+def test_pods_and_heals_by_their_own_lists_come_once_while_others_are_made(site):
+    with write(site.engine) as conn:
+        tenant_id = a_tenant(conn, "lists")
+        pod_ids = [a_pod(conn, tenant_id, f"list-{number}") for number in range(7)]
+        for pod_id in pod_ids:
+            a_heal(conn, pod_id, state="failed", completed_at=clock.utcnow(), next_step_at=None)
+        caller = Caller(site.app, token=create_token(conn, tenant_id, "t", Role.VIEWER, "test", None))
+    listed, cursor = [], ""
+    while cursor is not None:
+        answer = caller.get("/api/pods", query_string={"limit": 3, "cursor": cursor}).json
+        listed, cursor = listed + [one["id"] for one in answer["pods"]], answer["nextCursor"]
+        with write(site.engine) as conn:
+            conn.execute(sa.update(Pod).where(Pod.id == listed[0]).values(deleted_at=clock.utcnow()))
+    healed, path = [], "/api/heals?limit=3"
+    while path:
+        answer = caller.get(path)
+        healed += [one["podId"] for one in answer.json]
+        path = answer.headers.get("Link", "<>").partition(">")[0].lstrip("<")
+        with write(site.engine) as conn:
+            a_heal(conn, pod_ids[-1], state="failed", completed_at=clock.utcnow(), next_step_at=None)
+
+    assert listed == pod_ids
+    assert healed == pod_ids[::-1]
