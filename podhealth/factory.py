@@ -28,6 +28,7 @@ from podhealth.web.metrics import Everything
 from podhealth.web.navigation import address, navigation
 from podhealth.web.pages import (
     account,
+    api_docs,
     approvals,
     assets,
     audit,
@@ -100,6 +101,7 @@ def create_app(settings: Settings) -> Flask:
     _install_security(app)
     for noun in (
         account,
+        api_docs,
         approvals,
         assets,
         audit,

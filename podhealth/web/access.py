@@ -97,6 +97,7 @@ RULES: dict[str, Rule] = {
     "account.after_session": _SELF,
     "account.end_one_session": _SELF,
     "account.sign_out_everywhere": _SELF,
+    "api_docs.show": _SEE,
     "audit.list": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),  # the installation's own, where none is viewed
     "audit.export": Rule(Door.PAGE, Role.OPERATOR, is_of_tenant=False),
     "audit.verify": Rule(Door.PAGE, Role.ADMIN, is_of_tenant=False),

@@ -55,6 +55,7 @@ MORE = (
     Place("/audit", "Audit", "audit.list"),
     Place("/users", "Users", "users.list"),
     Place("/tokens", "Tokens", "tokens.list"),
+    Place("/api/docs", "API", "api_docs.show"),
     Place("/settings", "Settings", "settings.show"),
     Place("/ops", "Operation", "ops.show"),
     Place("/styleguide", "Style guide", "styleguide.show"),

@@ -32,7 +32,7 @@ PROBLEM["properties"] = {
     "faults": {"type": "array", "description": "Of a refused file: each place with `field`, `error` and `line`."},
     "requestId": {"type": "string", "description": "Under which the server's log knows this request."},
 }
-_SAID = {
+REFUSALS = {
     400: "The request could not be read.",
     401: "No good token.",
     403: "The role does not suffice.",
@@ -196,7 +196,7 @@ def _answers(one: Operation) -> dict[str, Any]:
     if one.method == "get" and declared.media == "application/json":
         found["304"] = {"description": "What `If-None-Match` names is what there is."}
     for status in sorted(_refusals(one)):
-        found[str(status)] = _problem(declared.refusals.get(status, _SAID[status]))
+        found[str(status)] = _problem(declared.refusals.get(status, REFUSALS[status]))
     return found
 
 

@@ -38,7 +38,7 @@ _BODY = as_core_reads(REPORT, may_be_absent=True)
 @api.post("/heartbeats")
 @declared("Agents", None, status=204, body=_BODY, refusals={409: f"{OVERTAKEN}."})
 def heartbeat() -> ResponseReturnValue:
-    """Record a heartbeat at the server's clock; answers 204. core/heartbeat.py says what it may hold.
+    """Record a heartbeat at the server's clock.
 
     The pod's own token is the only thing looked at: neither a session nor an API token opens this door.
     """
