@@ -13,6 +13,7 @@ from podhealth.core.errors import InputError, PodHealthError
 
 _COMMANDS = {
     "apply": "podhealth.cli.declared:apply",
+    "backup": "podhealth.cli.backup:backup",
     "bench": "podhealth.cli.bench:bench",
     "demo": "podhealth.cli.demo:demo",
     "demo-host": "podhealth.cli.demo_host:demo_host",
@@ -23,6 +24,7 @@ _COMMANDS = {
     "migrate": "podhealth.cli.migrate:migrate",
     "openapi": "podhealth.cli.openapi:openapi",
     "plan": "podhealth.cli.declared:plan",
+    "restore": "podhealth.cli.backup:restore",
     "scheduler": "podhealth.cli.scheduler:scheduler",
     "sign-in-link": "podhealth.cli.user:sign_in_link",
     "simulate": "podhealth.cli.simulate:simulate",

@@ -4,10 +4,13 @@ Environment variables win; what they leave open is found in (and first written t
 Nothing here starts a process.
 """
 
+import fcntl
 import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +140,21 @@ def open_installation(folder: str | None, create: bool = False) -> Installation:
     elif not path.is_dir() and not os.environ.get("DATABASE_URL"):
         raise SetupError(_NO_DATABASE.format(path))
     return Installation(path)
+
+
+@contextmanager
+def sole_use(folder: Path) -> Iterator[None]:
+    """Keep every other 'podhealth up' out of a data folder for a block. Raises SetupError where one runs there."""
+    try:
+        lock = (folder / "up.lock").open("w")
+    except OSError as error:
+        raise SetupError(f"--data: the folder {folder} cannot be written to: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SetupError(f"--data: {folder} is in use by another 'podhealth up'") from None
+        yield
 
 
 data_option = click.option(

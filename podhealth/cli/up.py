@@ -4,22 +4,18 @@ Prints one line on stdout when people can come in; what happens to the programs 
 """
 
 import errno
-import fcntl
 import os
 import signal
 import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from podhealth import clock
 from podhealth.beside import beside
-from podhealth.cli.installation import Installation, data_option, open_installation
+from podhealth.cli.installation import Installation, data_option, open_installation, sole_use
 from podhealth.cli.redis_program import redis_command
 from podhealth.cli.supervision import Program, Supervision, programs_of, quoted, write_configuration
 from podhealth.core.errors import SetupError
@@ -48,7 +44,7 @@ _DEMO = {
 def up(data: str | None, port: int, host: str, demo: bool) -> None:
     """Run web, scheduler and workers from the Procfile, with a private Redis and SQLite unless URLs are set."""
     installation = open_installation(data, create=True)
-    with _sole_use(installation.folder):
+    with sole_use(installation.folder):
         _require_free_port(host, port)
         public_url = (os.environ.get("PODHEALTH_PUBLIC_URL") or f"http://{_in_url(host)}:{port}").rstrip("/")
         more = {
@@ -104,20 +100,6 @@ def _wait_until_ready(url: str, stop: threading.Event, supervision: Supervision)
             if clock.monotonic() > deadline:
                 raise SetupError(f"the dashboard did not answer within {_READY_WITHIN_S} s; see its log") from None
     return False
-
-
-@contextmanager
-def _sole_use(folder: Path) -> Iterator[None]:
-    try:
-        lock = (folder / "up.lock").open("w")
-    except OSError as error:
-        raise SetupError(f"--data: the folder {folder} cannot be written to: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SetupError(f"--data: {folder} is in use by another 'podhealth up'") from None
-        yield
 
 
 def _require_free_port(host: str, port: int) -> None:

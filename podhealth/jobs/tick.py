@@ -106,10 +106,13 @@ def _run_due(here: Parts, steps: Iterable[Step], due: set[str], lease: timedelta
         return
     with write(here.engine) as conn:
         taken = ticks.take(conn, [step.name for step in wanted], here.worker_id, lease)
-    ran = [_run_one(here, step) for step in wanted if step.name in taken]
-    if ran:
+    mine = [step for step in wanted if step.name in taken]
+    # Told to end, a process ends the step it is at, and leaves the others to the next one.
+    ran = [_run_one(here, step) for step in mine if not here.leaving.is_set()]
+    if mine:
         with write(here.engine) as conn:
             ticks.put_back(conn, ran, here.worker_id)
+            ticks.give_back(conn, {step.name for step in mine} - {one.name for one in ran}, here.worker_id)
 
 
 def _run_one(here: Parts, step: Step) -> Ran:

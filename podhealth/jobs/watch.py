@@ -20,6 +20,8 @@ from podhealth.store.db import write
 log = structlog.get_logger(__name__)
 
 TURN_S = 1.0
+# A step of the tick that calls a provider is waited for: SIGTERM cuts no heal.
+_STOP_WITHIN_S = 8.0
 NO_TICK_S = 3.0
 HUNG_AFTER_S = 300.0
 _EXIT_HUNG = 70
@@ -42,7 +44,7 @@ class Watch:
 
     def join(self) -> None:
         """Wait until the thread has said that this process is gone."""
-        self._thread.join(2 * TURN_S)
+        self._thread.join(_STOP_WITHIN_S)
 
     def _run(self) -> None:
         while not self._here.leaving.wait(TURN_S):

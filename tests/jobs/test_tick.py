@@ -152,6 +152,21 @@ def test_what_a_killed_tick_had_taken_is_free_again_after_its_lease(here: Parts,
     assert (before, len(steps.ran)) == (1, 2)
 
 
+def test_a_process_that_is_told_to_end_finishes_its_step_and_leaves_the_others_to_the_next(here: Parts, table) -> None:
+    table({"waiting": 1, "last": 1})
+    leaving = threading.Thread(target=tick.go)
+    leaving.start()
+    wait_for(lambda: steps.ran == ["waiting"], what="the tick is at it")
+    here.leaving.set()
+    steps.may_end.set()
+    leaving.join()
+    rows = stored(here)
+
+    assert steps.ran == ["waiting"]
+    assert [rows[name].lease_until for name in ("waiting", "last")] == [None, None]
+    assert rows["last"].due_at <= clock.utcnow() < rows["waiting"].due_at
+
+
 def test_who_comes_late_does_not_end_the_lease_of_another(here: Parts, table) -> None:
     table({"waiting": 1})
     late = threading.Thread(target=tick.go)
