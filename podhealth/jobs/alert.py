@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from podhealth import clock
+from podhealth import clock, logs
 from podhealth.alerting.deliver import Deliverer
 from podhealth.jobs.parts import Parts, parts
 
@@ -66,7 +66,8 @@ class Hands:
                     return
                 self._add()  # there may be more: the next hand looks while this one waits for its receiver
                 try:
-                    self._here.publish(self._deliverer.tell(message))
+                    with logs.bound(message_id=message.id):
+                        self._here.publish(self._deliverer.tell(message))
                 finally:
                     self._let_go(message.tenant_id)
         except sa.exc.DBAPIError as error:

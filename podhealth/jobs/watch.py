@@ -5,13 +5,14 @@ supervisor to start anew.
 """
 
 import os
+import secrets
 import threading
 from collections.abc import Callable
 
 import sqlalchemy as sa
 import structlog
 
-from podhealth import clock
+from podhealth import clock, logs
 from podhealth.jobs import tick
 from podhealth.jobs.parts import Parts
 from podhealth.store import workers
@@ -68,7 +69,8 @@ class Watch:
             self._is_alone = is_alone
             log.warning("no ticks come; running them here" if is_alone else "ticks come again")
         if is_alone:
-            tick.go()
+            with logs.bound(job_id=f"tick-alone-{secrets.token_hex(4)}"):
+                tick.go()
 
     def _end_if_hung(self) -> None:
         busy_since = self.busy_since

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import redis
 import sqlalchemy as sa
+import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from podhealth.core.words import Status
@@ -152,3 +153,13 @@ def test_it_is_ready_when_pages_can_be_served_and_says_which_part_is_not_well(en
         **{"lag": "broken", "outbox": "ok", "redis": "ok"},
     }
     assert (behind.status_code, behind.json["parts"]) == (503, {"database": "ok", "migrations": "behind"})
+
+
+def test_all_that_a_request_logs_stands_under_the_id_that_it_is_answered_with(app: Any):
+    with app.test_request_context("/healthz"):
+        app.preprocess_request()
+        bound = structlog.contextvars.get_contextvars()
+        answer = app.process_response(app.make_response("x"))
+
+    assert bound == {"request_id": answer.headers["X-Request-Id"]}
+    assert structlog.contextvars.get_contextvars() == {}
