@@ -66,9 +66,12 @@ def _sync(engine: sa.Engine, source: Row, networks: Sequence[str], publish: Publ
     if why is not None:
         return _give_up(engine, source, why, publish, is_for_people)
     with write(engine) as conn:
-        if not sources.is_mine(conn, source):
-            return _give_up_in(conn, source, publish)
-        sources.keep_answer(conn, source, answer)
+        is_mine = sources.is_mine(conn, source)
+        if is_mine:
+            sources.keep_answer(conn, source, answer)
+    if not is_mine:
+        _give_back(engine, source, None, publish)
+        return Synced(source, "somebody changed the source meanwhile: it is read again")
     with read(engine) as conn:
         lines = syncing.plan(conn, source, answer, networks)
     done, left = _do(engine, source, lines, networks) if is_done else (Counter[Act](), [])
@@ -137,12 +140,11 @@ def _do(
 
 
 def _give_up(engine: sa.Engine, source: Row, why: str, publish: Publish, is_for_people: bool = False) -> Synced:
-    with write(engine) as conn:
-        published = sources.put_back(conn, source, why, is_in_doubt=is_for_people)
-    publish(published)
+    _give_back(engine, source, why, publish, is_for_people)
     return Synced(source, why)
 
 
-def _give_up_in(conn: sa.Connection, source: Row, publish: Publish) -> Synced:
-    publish(sources.put_back(conn, source, None))
-    return Synced(source, "somebody changed the source meanwhile: it is read again")
+def _give_back(engine: sa.Engine, source: Row, why: str | None, publish: Publish, is_for_people: bool = False) -> None:
+    with write(engine) as conn:
+        published = sources.put_back(conn, source, why, is_in_doubt=is_for_people)
+    publish(published)

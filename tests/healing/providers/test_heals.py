@@ -11,7 +11,11 @@ from podhealth.core.words import Action, HealState, ProviderKind
 from podhealth.healing import steps
 from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
+from podhealth.models import Pod
+from podhealth.store import sources
+from podhealth.store.db import write
 from podhealth.store.limits import hold_limits, limits
+from podhealth.store.tenancy import system_scope
 from tests.healing.healer_process import run_healer
 from tests.healing.world import World
 from tests.support.podman import LIVES_ON, Podman
@@ -61,6 +65,20 @@ def test_a_sick_guest_is_restarted_and_proven_healthy(engine: sa.Engine, pve: Ru
     assert (heal.state, heal.action) == (HealState.SUCCEEDED, Action.RESTART)
     assert heal.provider_task.startswith("restart/reboot/-/60/UPID:pve1:")
     assert heal.provider_state_before["node"] == "pve1"
+    assert pve.pve.posts == ["pve1/qemu/100/status/reboot"]
+
+
+def test_a_guest_of_a_source_is_restarted_by_the_settings_of_its_source(engine: sa.Engine, pve: Running) -> None:
+    world = on_pve(engine, pve)
+    networks = ("127.0.0.1/32",)
+    with write(engine) as conn:
+        given = {"name": "lab", "kind": "proxmox", "config": pve.config()}
+        source = sources.create_source(conn, system_scope(world.tenant_id), given, networks)
+        by_source = {"source_id": source.id, "provider_config": {"guestName": "web"}}
+        conn.execute(sa.update(Pod).where(Pod.id == world.pod_id).values(**by_source))
+    world.heal_once()
+
+    assert states(world) == ["succeeded"]
     assert pve.pve.posts == ["pve1/qemu/100/status/reboot"]
 
 

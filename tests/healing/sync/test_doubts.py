@@ -6,10 +6,11 @@ import sqlalchemy as sa
 from podhealth import egress
 from podhealth.core.errors import Conflict
 from podhealth.core.sync import Act
+from podhealth.healing import sync
 from podhealth.store import sources
 from podhealth.store.db import write
 from podhealth.store.tenancy import Scope
-from tests.healing.sync.syncing import MAC, a_source, acts, later, pods, source, synced
+from tests.healing.sync.syncing import MAC, NETWORKS, a_source, acts, later, pods, source, synced
 from tests.support.pve import TOKEN_ID, Running
 
 
@@ -131,3 +132,22 @@ def test_who_comes_back_after_another_has_taken_over_changes_nothing(engine: sa.
 
     assert source(engine).error is None
     assert source(engine).lease_token == theirs.lease_token
+
+
+def test_a_source_that_is_changed_while_it_is_read_is_read_again_and_nothing_is_done(
+    engine: sa.Engine, scope: Scope, far: Running
+) -> None:
+    source_id = a_source(engine, scope, "proxmox", far.config())
+    with write(engine) as conn:
+        claimed = sources.claim(conn, source_id)
+    with write(engine) as conn:
+        sources.update_source(conn, scope, source_id, {"takes": {"tags": ["none-has-it"]}}, NETWORKS)
+    assert claimed is not None
+    done = sync._sync(engine, claimed, NETWORKS, lambda _: None, is_done=True)
+    row = source(engine)
+    later()
+
+    assert "somebody changed the source" in (done.error or "")
+    assert (pods(engine), row.error, row.lease_until) == ({}, None, None)
+    assert sync.sync_next(engine, NETWORKS, lambda _: None) is not None
+    assert pods(engine) == {}
