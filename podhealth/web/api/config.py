@@ -20,7 +20,7 @@ from podhealth.store import declaring
 from podhealth.store.db import read
 from podhealth.web.api import api
 from podhealth.web.api.declare import acts, body, declared, fields_of, reads
-from podhealth.web.api.schema import ANYTHING, FLAG, TEXT, WHOLE, answer, many, words
+from podhealth.web.api.schema import ANYTHING, FLAG, OBJECT, TEXT, WHOLE, answer, many, words
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.platform import platform
 from podhealth.web.session import current_scope
@@ -81,7 +81,7 @@ _REFUSALS = {
 
 
 @api.get("/config")
-@reads("Configuration", TEXT, media="application/yaml")
+@reads("Configuration", OBJECT, media="application/yaml")
 def export_config() -> ResponseReturnValue:
     """Answer nodes, policies, pods with checks, windows and channels as YAML; secrets as references only."""
     with read(engine_of()) as conn:
