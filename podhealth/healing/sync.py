@@ -5,7 +5,7 @@ is begun anew when its lease is over; what it has done by then is not done twice
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -38,11 +38,15 @@ class Synced(NamedTuple):
     left: Sequence[str] = ()
 
 
-def sync_next(engine: sa.Engine, networks: Sequence[str], publish: Publish) -> Synced | None:
-    """Read the source that is due for longest, and sync it where it is on; null where none is due."""
+def claim_next(engine: sa.Engine, not_of: Collection[int] = ()) -> Row | None:
+    """Lease the source that is due for longest, none of these tenants', and return it; null where none is due."""
     with write(engine) as conn:
-        source = sources.claim(conn)
-    return None if source is None else _sync(engine, source, networks, publish, is_done=source.is_on)
+        return sources.claim(conn, not_of=not_of)
+
+
+def sync_claimed(engine: sa.Engine, source: Row, networks: Sequence[str], publish: Publish) -> Synced:
+    """Read a source that was claimed, and sync it where it is on."""
+    return _sync(engine, source, networks, publish, is_done=source.is_on)
 
 
 def sync_one(

@@ -4,7 +4,7 @@ What a source may be is core/source_rules' business; asking it is healing/sync's
 store/syncing's. Their secrets are sealed here and shown to nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -192,14 +192,16 @@ def is_any_due(conn: sa.Connection) -> bool:
     return conn.execute(sa.select(Source.id).where(Source.next_at <= now, *_is_free(now)).limit(1)).first() is not None
 
 
-def claim(conn: sa.Connection, source_id: int | None = None) -> Row | None:
+def claim(conn: sa.Connection, source_id: int | None = None, not_of: Collection[int] = ()) -> Row | None:
     """Lease the source that is due for longest, or this one whether it is due or not, and return it as it is then.
 
-    Null where there is none, or somebody else reads it. A lease ends by itself, should its holder die.
+    ``not_of``: tenants whose sources are passed over. Null where there is none, or somebody else reads it. A lease
+    ends by itself, should its holder die.
     """
     now = db_now(conn)
     is_meant = Source.next_at <= now if source_id is None else Source.id == source_id
     free = sa.select(Source.id).where(is_meant, *_is_free(now)).order_by(Source.next_at, Source.id).limit(1)
+    free = free.where(Source.tenant_id.not_in(not_of)) if not_of else free
     found = conn.execute(free.with_for_update(skip_locked=True)).scalar_one_or_none()
     if found is None:
         return None

@@ -143,11 +143,13 @@ def test_a_source_that_is_changed_while_it_is_read_is_read_again_and_nothing_is_
     with write(engine) as conn:
         sources.update_source(conn, scope, source_id, {"takes": {"tags": ["none-has-it"]}}, NETWORKS)
     assert claimed is not None
-    done = sync._sync(engine, claimed, NETWORKS, lambda _: None, is_done=True)
+    done = sync.sync_claimed(engine, claimed, NETWORKS, lambda _: None)
     row = source(engine)
     later()
 
     assert "somebody changed the source" in (done.error or "")
     assert (pods(engine), row.error, row.lease_until) == ({}, None, None)
-    assert sync.sync_next(engine, NETWORKS, lambda _: None) is not None
+    again = sync.claim_next(engine)
+    assert again is not None
+    assert sync.sync_claimed(engine, again, NETWORKS, lambda _: None).error is None
     assert pods(engine) == {}
