@@ -69,6 +69,9 @@ def _pod(wanted: Fields, stored: Stored | None, ids: Ids, asked: Asked) -> Judge
     before = (had.provider_config if had is not None else None) or {}
     found = _settled("providerConfig", config, before, Declared.POD, None, stored, asked)
     wanted = {**wanted, "providerConfig": found.config or None}
+    if had is not None:  # what stands is not judged anew: networks may have changed since, and are asked at each probe
+        stands = shown(Declared.POD, had, ids)
+        wanted = {name: value for name, value in wanted.items() if name not in stands or stands[name] != value}
     try:
         rules = parse_pod(by_ids(wanted, ids), asked.networks, had)
     except InputError as error:

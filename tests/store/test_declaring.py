@@ -333,6 +333,16 @@ def test_the_tenants_own_networks_are_heeded(engine, scope, planned):
     assert raised.value.faults[0].field == "pods[0].address"
 
 
+def test_what_stands_unchanged_is_not_judged_anew(engine, scope, apply):
+    apply(WHOLE)
+    with write(engine) as conn:
+        conn.execute(sa.update(Tenant).where(Tenant.id == scope.tenant_id).values(allowed_networks=["10.9.0.0/16"]))
+
+    assert told(apply(WHOLE.replace("tags: [web]\n", "tags: [web, x]\n"))) == {
+        ("change", "pod", "web-1"): {"tags": (["web"], ["web", "x"])}
+    }
+
+
 @pytest.mark.slow
 def test_many_pods_are_made_with_few_statements(engine, scope, apply, planned, count_queries):
     pods = "".join(
