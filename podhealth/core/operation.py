@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from podhealth.core.told import length_in_words
 from podhealth.core.words import Status
 
 
@@ -79,6 +80,7 @@ class Figure(NamedTuple):
     mend: str
 
 
+_IN_WORDS_S = 120
 DEAD_MAN = "dead_man"  # the figure that says whether others are told; it keeps nobody from being told
 
 
@@ -97,6 +99,10 @@ def figures(at: Running, alarms: Alarms = DEFAULT) -> tuple[Figure, ...]:
     )
 
 
+def _length(seconds: float) -> str:
+    return length_in_words(int(seconds * 1_000_000)) if seconds >= _IN_WORDS_S else f"{seconds:.0f} s"
+
+
 def broken(found: Iterable[Figure]) -> list[str]:
     """Return the names of the figures by which PodHealth does not do its work: then no dead-man URL is pinged."""
     return [one.name for one in found if one.status == Status.UNHEALTHY and one.key != DEAD_MAN]
@@ -105,9 +111,9 @@ def broken(found: Iterable[Figure]) -> list[str]:
 def _tick(at: Running, alarms: Alarms) -> Figure:
     is_late = at.tick_age_s is None or at.tick_age_s > alarms.tick_late_s
     is_behind = at.step_late_s > alarms.step_late_s
-    value = "never ran" if at.tick_age_s is None else f"{at.tick_age_s:.0f} s ago"
+    value = "never ran" if at.tick_age_s is None else f"{_length(at.tick_age_s)} ago"
     if is_behind:
-        value += f", a step is {at.step_late_s:.0f} s late"
+        value += f", a step is {_length(at.step_late_s)} late"
     if at.failing_steps:
         value += f", {at.failing_steps} step{'s' if at.failing_steps > 1 else ''} failed"
     return Figure(
@@ -142,7 +148,7 @@ def _probing(at: Running) -> Figure:
 
 def _waiting(at: Running, alarms: Alarms) -> Figure:
     lag = "" if at.lag_p99_ms is None else f"p99 {at.lag_p99_ms / 1000:.1f} s"
-    late = f"{at.overdue:,} wait, the first for {at.overdue_s:.0f} s" if at.overdue else ""
+    late = f"{at.overdue:,} wait, the first for {_length(at.overdue_s)}" if at.overdue else ""
     is_slow = at.lag_p99_ms is not None and at.lag_p99_ms > alarms.probe_lag_ms
     return Figure(
         "lag",
@@ -159,7 +165,7 @@ def _outbox(at: Running, alarms: Alarms) -> Figure:
     return Figure(
         "outbox",
         "Outbox",
-        f"oldest {at.outbox_s:.0f} s, {at.waiting:,} on their way" if at.waiting else "empty",
+        f"oldest {_length(at.outbox_s)}, {at.waiting:,} on their way" if at.waiting else "empty",
         f"oldest at most {alarms.outbox_old_s:.0f} s",
         Status.UNHEALTHY if at.outbox_s > alarms.outbox_old_s else Status.HEALTHY,
         "What should have been told to people by now and was not tried yet. Tries that failed wait for their next turn "
@@ -211,7 +217,7 @@ def _queues(at: Running, alarms: Alarms) -> Figure:
     return Figure(
         "queues",
         "Queues",
-        f"{waiting:,} jobs wait in {name}" if waiting else "empty",
+        f"{waiting:,} jobs wait in {name}" if waiting else "empty" if at.is_redis_there else "not known",
         f"at most {alarms.queue_jobs:,} jobs",
         Status.DEGRADED if waiting > alarms.queue_jobs else Status.HEALTHY,
         "Jobs are hints; what they hint at is found without them, a second or two later.",
@@ -223,7 +229,7 @@ def _dead_man(at: Running) -> Figure:
     value, status = "off", Status.HEALTHY
     if at.dead_man is not None:
         age_s, said = at.dead_man
-        value = "not pinged yet" if age_s is None else f"pinged {age_s:.0f} s ago"
+        value = "not pinged yet" if age_s is None else f"pinged {_length(age_s)} ago"
         if said is not None:
             value, status = f"{value}; {said}", Status.DEGRADED
     return Figure(

@@ -74,7 +74,7 @@ def page(tab: str, refused: ActForm | None = None, status: int = 200, **more: An
         tab=tab,
         tabs=TABS,
         view=view,
-        alarms=[one for one in found if one.status != Status.HEALTHY],
+        to_look_at=[one for one in found if one.status != Status.HEALTHY],
         forms=shown,
         lengths={"switch": forms.SWITCH_LENGTHS, "override": forms.OVERRIDE_LENGTHS},
         **said,

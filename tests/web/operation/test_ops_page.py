@@ -197,3 +197,12 @@ def test_messages_that_died_are_told_with_their_channel(engine: sa.Engine, op: C
 
     assert "acme-canary channel: 1" in page
     assert "zeta-canary refused" in page
+
+
+def test_alarms_stand_above_every_tab(engine: sa.Engine, tenant: int, op: Caller):
+    with write(engine) as conn:
+        a_check(conn, a_pod(conn, tenant, "web-1"), "http")
+    page = re.sub(r"\s+", " ", op.get("/ops?tab=queues").text)
+
+    assert 'Somebody should look: <a href="/ops#figure-tick">Tick</a> (never ran), ' in page
+    assert '<a href="/ops#figure-probers">Probers</a> (none at local)' in page
