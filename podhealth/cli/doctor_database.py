@@ -11,9 +11,9 @@ from podhealth import clock
 from podhealth.cli.doctor_case import Case
 from podhealth.core import diagnosis
 from podhealth.core.diagnosis import Finding, Grade
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.store import diagnosis as asked
 from podhealth.store import revision, ticks, workers
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import db_now, make_engine, read
 
 _OLDEST = {"sqlite": (3, 35), "postgresql": (14,)}
@@ -149,7 +149,7 @@ def processes(case: Case) -> Iterator[Finding]:
         try:
             with read(engine) as conn:
                 living = workers.living(conn)
-                seen_from = sorted(set(ticks.vantages(conn)) - {PROVIDER_VANTAGE})
+                seen_from = sorted(set(ticks.vantages(conn)) - {PROVIDER})
         except sa.exc.SQLAlchemyError:  # the database's own examination says why
             return
     starts = {"web": "podhealth web", "scheduler": "podhealth scheduler", "worker": "podhealth worker heal alert tick"}

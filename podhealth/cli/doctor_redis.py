@@ -12,9 +12,9 @@ from podhealth.cli.doctor_case import Case
 from podhealth.cli.doctor_database import opened
 from podhealth.core import diagnosis
 from podhealth.core.diagnosis import Finding, Grade
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.queues import ALERT, HEAL, TICK, probe_queue
 from podhealth.store import ticks
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import read
 
 _PATIENCE_S = 3.0
@@ -106,6 +106,6 @@ def _vantages(case: Case) -> list[str]:
             if engine is None:
                 return []
             with read(engine) as conn:
-                return sorted(set(ticks.vantages(conn)) - {PROVIDER_VANTAGE})
+                return sorted(set(ticks.vantages(conn)) - {PROVIDER})
     except sa.exc.SQLAlchemyError:
         return []

@@ -1,18 +1,15 @@
 """``podhealth vantage``: which addresses tell a vantage whether its own network works, and how they answer."""
 
-import re
-
 import click
 
 from podhealth.cli.database import OPERATOR, database
 from podhealth.cli.installation import data_option, open_installation
 from podhealth.core.errors import InputError
 from podhealth.core.places import FEWEST_REFERENCES
+from podhealth.core.vantage_names import vantage_name
 from podhealth.probing.gateway import default_gateways
 from podhealth.store import vantages
 from podhealth.store.db import read, write
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 
 @click.group()
@@ -27,8 +24,7 @@ def vantage() -> None:
 @click.option("--default", "is_default", is_flag=True, help="Ask the nodes and the gateway again.")
 def set_references(data: str | None, name: str, references: tuple[str, ...], is_default: bool) -> None:
     """Choose which addresses vantage NAME asks every 5 s; when all fail twice, what it finds does not count."""
-    if not _NAME.fullmatch(name):
-        raise InputError("NAME", "small letters, digits, - and _, at most 40, such as local")
+    vantage_name("NAME", name)
     if is_default == bool(references):
         raise InputError("--reference", "name two to ten, or say --default")
     installation = open_installation(data)

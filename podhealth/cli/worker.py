@@ -25,6 +25,7 @@ from rq.worker.base import WorkerStatus
 from podhealth import clock, egress, logs
 from podhealth.cli.database import require_ready
 from podhealth.core.errors import InputError
+from podhealth.core.vantage_names import vantage_name
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.probe import probers
 from podhealth.jobs.watch import Watch
@@ -238,7 +239,10 @@ def worker(queues: tuple[str, ...]) -> None:
     """Run the jobs of QUEUES: probe.VANTAGE (claims and probes what is due), heal, alert, tick (all the rest)."""
     here = parts()
     for queue in queues:
-        if not (queue in (HEAL, TICK, ALERT) or vantage_of(queue)):
+        vantage = vantage_of(queue)
+        if not (queue in (HEAL, TICK, ALERT) or vantage):
             raise InputError("QUEUES", f"there is no queue {queue!r}: heal, alert, tick or probe.VANTAGE")
+        if vantage:
+            vantage_name("QUEUES", vantage)
     require_ready(here.engine)
     PodHealthWorker(list(queues), connection=here.redis).work()

@@ -12,6 +12,7 @@ from podhealth.core.check_options import parse_options
 from podhealth.core.errors import InputError
 from podhealth.core.fields import flag, line, only_known, text, whole_number, word
 from podhealth.core.readers import A_FLAG, Reader, a_number, a_whole_number, a_word, or_null
+from podhealth.core.vantage_names import A_VANTAGE, LOCAL, PROVIDER
 from podhealth.core.words import HealOn, Kind, Severity
 
 MAX_NAME = 63
@@ -48,6 +49,7 @@ class CheckRules:
     latency_limit_ms: float | None = None
     keep_excerpt: bool = False
     enabled: bool = True
+    vantage: str = LOCAL
 
     def as_fields(self) -> dict[str, object]:
         """Return the check as the API writes it; ``parse_check`` of it gives these rules back."""
@@ -66,11 +68,14 @@ class CheckRules:
             "latencyLimitMs": self.latency_limit_ms,
             "keepExcerpt": self.keep_excerpt,
             "enabled": self.enabled,
+            "vantage": self.vantage,
         }
 
 
 # Every pod whose provider reports its state has this one (behaviour §2, Running); nobody creates it by hand.
-RUNNING = CheckRules("running", Kind.RUNNING, interval_seconds=10, timeout_seconds=5.0, failure_threshold=1)
+RUNNING = CheckRules(
+    "running", Kind.RUNNING, interval_seconds=10, timeout_seconds=5.0, failure_threshold=1, vantage=PROVIDER
+)
 
 FIELDS = frozenset(RUNNING.as_fields())
 
@@ -86,6 +91,7 @@ PLAIN_READERS: dict[str, Reader] = {
     "latencyLimitMs": or_null(a_number(0.001, MAX_LATENCY_MS)),
     "keepExcerpt": A_FLAG,
     "enabled": A_FLAG,
+    "vantage": A_VANTAGE,
 }
 
 
@@ -211,5 +217,7 @@ def _refuse_contradictions(rules: CheckRules, fields: Mapping[str, object]) -> N
         raise InputError(by, "the timeout must be shorter than the interval")
     if rules.heal and rules.severity == Severity.WARNING:
         raise InputError("heal", "must be false on a warning check: a warning never heals")
+    if rules.vantage != LOCAL and rules.kind == Kind.AGENT:
+        raise InputError("vantage", f"must be {LOCAL}: heartbeats come by themselves")
     if rules.latency_limit_ms is not None and rules.kind == Kind.AGENT:
         raise InputError("latencyLimitMs", "a heartbeat has no latency")

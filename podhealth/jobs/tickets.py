@@ -6,10 +6,10 @@ from collections import Counter
 import redis
 import sqlalchemy as sa
 
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.jobs.parts import parts
 from podhealth.queues import Queue, enqueue, mend_types, probe_queue
 from podhealth.store import ticks, workers
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import read
 
 
@@ -17,7 +17,7 @@ def top_up(engine: sa.Engine) -> None:
     """Let a ticket wait for each worker of each vantage that has checks, one where there is none yet (tick)."""
     here = parts()
     with read(engine) as conn:
-        vantages = {here.settings.vantage, *ticks.vantages(conn)} - {PROVIDER_VANTAGE}
+        vantages = {here.settings.vantage, *ticks.vantages(conn)} - {PROVIDER}
         alive = Counter(worker.vantage for worker in workers.living(conn, "probe"))
     # A worker that holds a ticket looks at its queue only when that ends.
     with contextlib.suppress(redis.RedisError, OSError):

@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from podhealth.core.banners import Banners, Facts, Hold, Stop, banners
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.core.words import BreakerState, KillScope, MessageState
 from podhealth.models import Breaker, CheckState, KillSwitch, Message, Node, Notice, Pod, TickStep, Vantage, Worker
 from podhealth.store import brakeview, holds, ticks
 from podhealth.store.alarms import alarms
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.claim import DEAD_AFTER_S
 from podhealth.store.tenancy import system_scope
 
@@ -58,7 +58,7 @@ _WAITS = (
     CheckState.tenant_id == sa.bindparam("tenant_id", type_=CheckState.tenant_id.type),
     CheckState.next_at < sa.bindparam("late", type_=CheckState.next_at.type),
 )
-_WAITING = sa.select(_SEEN.c.name).where(_SEEN.c.name != PROVIDER_VANTAGE, sa.exists().where(*_WAITS))
+_WAITING = sa.select(_SEEN.c.name).where(_SEEN.c.name != PROVIDER, sa.exists().where(*_WAITS))
 _UNMANNED = _WAITING.where(
     ~sa.exists().where(
         Worker.role == "probe",
@@ -67,7 +67,7 @@ _UNMANNED = _WAITING.where(
     ),
 )
 _FIRST = sa.select(sa.func.min(CheckState.next_at)).where(*_WAITS).scalar_subquery()
-_LATE = sa.select(_SEEN.c.name, _FIRST.label("since")).where(_SEEN.c.name != PROVIDER_VANTAGE)
+_LATE = sa.select(_SEEN.c.name, _FIRST.label("since")).where(_SEEN.c.name != PROVIDER)
 _PULSE = sa.select(
     sa.select(sa.func.max(TickStep.ran_at)).scalar_subquery().label("tick_at"),
     sa.select(sa.func.min(Notice.at)).where(Notice.grouped_at.is_(None)).scalar_subquery().label("notice_at"),

@@ -25,10 +25,10 @@ from podhealth.core.places import (
     why_blind,
     why_blind_by_pods,
 )
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.models import Vantage
 from podhealth.models.base import from_us, to_us
 from podhealth.store import feed, incidents, podrows, podstate, ticks, vantages
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote
 from podhealth.store.sql import OPEN_HEALS_TEXT
@@ -86,7 +86,7 @@ def watch(engine: sa.Engine) -> dict[int, int]:
     ends = clock.monotonic() + _SECONDS_A_TICK
     with read(engine) as conn:
         rows = {row.name: row for row in conn.execute(sa.select(Vantage.__table__))}
-        names = sorted({*rows, *ticks.vantages(conn)} - {PROVIDER_VANTAGE})
+        names = sorted({*rows, *ticks.vantages(conn)} - {PROVIDER})
     published: dict[int, int] = {}
     for name in names:
         row = rows.get(name)

@@ -69,7 +69,7 @@ def ask_dry(conn: sa.Connection, scope: Scope, pod_id: int, rules: CheckRules) -
     tenancy.get_pod(conn, scope, pod_id)
     _require_turn(conn, scope)
     plan = _plan(rules) | {"fields": rules.as_fields(), "generation": 0}
-    return _insert(conn, scope, pod_id, None, plan, vantage=_vantage_of_pod(conn, pod_id))
+    return _insert(conn, scope, pod_id, None, plan, vantage=rules.vantage)
 
 
 def are_any(conn: sa.Connection, vantage: str) -> bool:
@@ -179,13 +179,6 @@ def _require_turn(conn: sa.Connection, scope: Scope) -> None:
 
 def _vantage_of(conn: sa.Connection, check_id: int) -> str:
     return conn.execute(sa.select(CheckState.vantage).where(CheckState.check_id == check_id)).scalar_one()
-
-
-def _vantage_of_pod(conn: sa.Connection, pod_id: int) -> str:
-    used = sa.select(CheckState.vantage).where(
-        CheckState.pod_id == pod_id, CheckState.vantage != checks.PROVIDER_VANTAGE
-    )
-    return conn.execute(used.limit(1)).scalar_one_or_none() or checks.LOCAL_VANTAGE
 
 
 def _insert(

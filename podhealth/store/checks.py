@@ -13,16 +13,15 @@ import sqlalchemy as sa
 from podhealth.core.check_rules import CheckRules
 from podhealth.core.errors import InputError, NotFound
 from podhealth.core.schedule import next_slot_us
+from podhealth.core.vantage_names import LOCAL, PROVIDER
 from podhealth.core.words import FeedKind, Kind
-from podhealth.models import Check, CheckState, RollupMark
+from podhealth.models import Check, CheckState, RollupMark, Vantage, Worker
 from podhealth.models.base import from_us, to_us
 from podhealth.store import audit, feed, podstate, tenancy
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
 from podhealth.store.tenancy import Scope
 
-PROVIDER_VANTAGE = "provider"
-LOCAL_VANTAGE = "local"
 MAX_CHECKS = 50
 
 _COPIED = (
@@ -39,6 +38,7 @@ _COPIED = (
     "latency_limit_ms",
     "keep_excerpt",
     "enabled",
+    "vantage",
 )
 
 
@@ -143,7 +143,8 @@ def insert_checks(
     """Do as ``insert_check`` with many, each with the id of its pod; return their ids in the order given."""
     if not wanted:
         return []
-    owners = [{"tenant_id": tenant_id, "pod_id": pod_id, "vantage": _vantage_of(rules)} for pod_id, rules in wanted]
+    _refuse_unknown_vantages(conn, {rules.vantage for _, rules in wanted})
+    owners = [{"tenant_id": tenant_id, "pod_id": pod_id, "vantage": rules.vantage} for pod_id, rules in wanted]
     rows = [
         {**_columns(rules), **owner, "created_at": now, "updated_at": now}
         for owner, (_, rules) in zip(owners, wanted, strict=True)
@@ -159,8 +160,18 @@ def insert_checks(
     return ids
 
 
-def _vantage_of(rules: CheckRules) -> str:
-    return PROVIDER_VANTAGE if rules.kind == Kind.RUNNING else LOCAL_VANTAGE
+def known_vantages(conn: sa.Connection) -> list[str]:
+    """Return the names of the vantages that a check may be probed from: those with a prober or with references."""
+    probers = sa.select(Worker.vantage).where(Worker.role == "probe", Worker.vantage.is_not(None))
+    named = {*conn.scalars(sa.select(Vantage.name)), *conn.scalars(probers), LOCAL}
+    return sorted(named - {PROVIDER})
+
+
+def _refuse_unknown_vantages(conn: sa.Connection, names: set[str]) -> None:
+    # A misspelt one would leave its check waiting for ever; one whose probers are away just now is known.
+    others = names - {LOCAL, PROVIDER}
+    for name in sorted(others - set(known_vantages(conn))) if others else ():
+        raise InputError("vantage", f"no prober has been seen at {name}; start one: podhealth worker probe.{name}")
 
 
 def refuse_bad_pattern(rules: CheckRules) -> None:
@@ -190,6 +201,7 @@ def _replace(conn: sa.Connection, existing: Any, rules: CheckRules, now: datetim
     namesake = by_name(conn, existing.pod_id, rules.name)
     if namesake is not None and namesake.id != existing.id:
         raise InputError("name", "the pod has a check of this name already", code="taken")
+    _refuse_unknown_vantages(conn, {rules.vantage} - {existing.vantage})
     changed = _columns(rules) | {"generation": existing.generation + 1, "updated_at": now}
     conn.execute(sa.update(Check).where(Check.id == existing.id).values(**changed))
 

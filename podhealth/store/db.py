@@ -36,6 +36,8 @@ def engine_options(url: str) -> dict[str, Any]:
         # A process that hangs in the middle of a transaction must not keep its locks longer than a lease.
         "connect_args": {
             "connect_timeout": 5,
+            # Whatever the database says it is kept in: as SQL_ASCII it would give bytes for texts.
+            "client_encoding": "utf8",
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=15000",
         },
     }

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.core.words import BreakerState, HealState, Status
 from podhealth.models import Breaker, CheckState, Heal, KillSwitch, Node, Pod, PodStatus, TickStep, Vantage
 from podhealth.store import ticks
-from podhealth.store.checks import PROVIDER_VANTAGE
 
 _A_DAY = timedelta(hours=24)
 
@@ -59,9 +59,9 @@ def brakes(conn: sa.Connection, now: datetime) -> Brakes:
 
 def vantages(conn: sa.Connection) -> dict[str, bool]:
     """Return whether each vantage with checks or references is blind."""
-    seen = dict.fromkeys(set(ticks.vantages(conn)) - {PROVIDER_VANTAGE}, False)
+    seen = dict.fromkeys(set(ticks.vantages(conn)) - {PROVIDER}, False)
     rows = conn.execute(sa.select(Vantage.name, Vantage.blind_since.is_not(None)))
-    return seen | {row[0]: bool(row[1]) for row in rows if row[0] != PROVIDER_VANTAGE}
+    return seen | {row[0]: bool(row[1]) for row in rows if row[0] != PROVIDER}
 
 
 def steps(conn: sa.Connection) -> list[Row]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from podhealth.core.operation import DeadMan as Pinged
 from podhealth.core.operation import Running
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.core.words import BreakerScope, BreakerState, KillScope, MessageState
 from podhealth.models import (
     Breaker,
@@ -30,7 +31,6 @@ from podhealth.models import (
 from podhealth.queues import Length
 from podhealth.store import breakers, ticks, vantages, workers
 from podhealth.store.alarms import alarms
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.claim import DEAD_AFTER_S
 from podhealth.store.db import db_now
 from podhealth.store.sql import insert
@@ -118,7 +118,7 @@ def running(
     """
     living = [one for one in workers.living(conn) if one.role == "probe"]
     lags = [one.lag_p99_ms for one in living if one.lag_p99_ms is not None]
-    seen_from = set(ticks.vantages(conn)) - {PROVIDER_VANTAGE}
+    seen_from = set(ticks.vantages(conn)) - {PROVIDER}
     late, oldest = _overdue(conn, now)
     told_late, waiting = _outbox(conn, now)
     died = sa.select(sa.func.count()).where(Message.state == MessageState.DEAD, Message.created_at > now - _A_DAY)
@@ -180,7 +180,7 @@ def _overdue(conn: sa.Connection, now: datetime) -> tuple[int, float]:
     """Count the checks that have waited for a prober longer than they should, and how long the first has."""
     many, first = 0, now
     for vantage in ticks.vantages(conn):
-        if vantage == PROVIDER_VANTAGE:
+        if vantage == PROVIDER:
             continue
         late = (CheckState.vantage == vantage, CheckState.next_at < now - timedelta(seconds=alarms().overdue_s))
         count, oldest = conn.execute(sa.select(sa.func.count(), sa.func.min(CheckState.next_at)).where(*late)).one()

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from podhealth.core.places import REFERENCE_EVERY_S, ReferenceSight, has_references
 from podhealth.core.references import default_references, networks_with, parse_references
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.models import CheckState, Node, Pod, Reference, Vantage
 from podhealth.models.base import from_us
 from podhealth.store import audit, ticks
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import db_now, db_now_us
 from podhealth.store.sql import insert
 from podhealth.store.tenancy import Scope
@@ -186,7 +186,7 @@ def choose(conn: sa.Connection, scope: Scope, vantage: str, texts: Sequence[str]
 def list_all(conn: sa.Connection) -> list[Listed]:
     """Return the vantages that checks are probed from, or that have references, by name."""
     rows = {row.name: row for row in conn.execute(sa.select(Vantage.__table__))}
-    names = sorted({*rows, *ticks.vantages(conn)} - {PROVIDER_VANTAGE})
+    names = sorted({*rows, *ticks.vantages(conn)} - {PROVIDER})
     query = sa.select(Reference.__table__).order_by(Reference.target)
     references = conn.execute(query).all()
     return [Listed(name, rows.get(name), [r for r in references if r.vantage == name]) for name in names]

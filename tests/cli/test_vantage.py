@@ -41,7 +41,7 @@ def test_the_defaults_are_asked_again(run: Run, sqlite_engine: sa.Engine) -> Non
         (["local", "--reference", "10.0.0.1"], "--reference: must be given 2 to 10 times"),
         (["local"], "--reference: name two to ten, or say --default"),
         (["local", "--default", "--reference", "10.0.0.1"], "--reference: name two to ten, or say --default"),
-        (["Far Away", "--default"], "NAME: small letters, digits, - and _, at most 40, such as local"),
+        (["Far Away", "--default"], "NAME: must be small letters, digits, - and _, at most 40, such as local"),
         (
             ["local", "--reference", "10.0.0.1", "--reference", "127.0.0.1:22"],
             "--reference: 127.0.0.1:22 is loopback",

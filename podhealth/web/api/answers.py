@@ -83,6 +83,7 @@ CHECK = answer(
     latencyLimitMs=maybe(NUMBER),
     keepExcerpt=FLAG,
     enabled=FLAG,
+    vantage=TEXT,
     version=VERSION,
     createdAt=TIME,
     updatedAt=TIME,

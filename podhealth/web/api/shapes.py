@@ -96,6 +96,7 @@ def check_shape(row: Any) -> dict[str, Any]:
         "latencyLimitMs": row.latency_limit_ms,
         "keepExcerpt": row.keep_excerpt,
         "enabled": row.enabled,
+        "vantage": row.vantage,
         "version": row.generation,
         "createdAt": iso(row.created_at),
         "updatedAt": iso(row.updated_at),

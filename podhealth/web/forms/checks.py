@@ -9,6 +9,7 @@ from typing import Any
 
 from podhealth.core.check_rules import CheckRules, parse_check
 from podhealth.core.errors import InputError
+from podhealth.core.vantage_names import LOCAL
 from podhealth.core.words import HealOn, Kind, Severity
 from podhealth.web.forms.collect import (
     EditForm,
@@ -55,6 +56,7 @@ LABELS = {
     "latencyLimitMs": "Latency limit",
     "healOn": "What heals",
     "keepExcerpt": "Keep an excerpt of the answer",
+    "vantage": "Probed from",
 }
 _OPTIONS = {
     Kind.HTTP: (
@@ -91,6 +93,7 @@ FOLDED = (
     "latencyLimitMs",
     "healOn",
     "keepExcerpt",
+    "vantage",
 )
 _BAD_HEADERS = "must be lines such as X-Token: abc, each name once"
 
@@ -123,8 +126,8 @@ def form_of(rules: CheckRules) -> CheckForm:
 
 def read_form(posted: Mapping[str, str], kind: Kind, is_enabled: bool = True) -> CheckForm:
     """Return what was sent, read as a check of that kind."""
-    # Only kinds that look at an answer ask what of it heals.
-    values = posted_texts({"healOn": HealOn.DOWN.value, **posted}, _TEXTS, _BOXES)
+    # Only kinds that look at an answer ask what of it heals, and only where there are several vantages may one choose.
+    values = posted_texts({"healOn": HealOn.DOWN.value, "vantage": LOCAL, **posted}, _TEXTS, _BOXES)
     errors: dict[str, str] = {}
     fields = _fields(values, kind, errors) | {"enabled": is_enabled}
     rules, refused = read_all(parse_check, fields, lambda asked, name: _take_out(asked, name, kind))
@@ -155,6 +158,7 @@ def _fields(values: Mapping[str, str], kind: Kind, errors: dict[str, str]) -> Fi
         # The form says that a warning never heals, so its box says nothing there.
         "heal": values["heal"] == "on" and severity != Severity.WARNING,
         "healOn": values["healOn"],
+        "vantage": values["vantage"],
         "keepExcerpt": values["keepExcerpt"] == "on",
         "config": _options(values, kind, errors),
     }

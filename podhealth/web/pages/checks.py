@@ -169,6 +169,7 @@ def _page(
         pod = tenancy.get_pod(conn, scope, pod_id)
         taken = {row.name for row in checks.list_checks(conn, scope, pod_id)}
         check = None if check_id is None else checks.get_check(conn, scope, pod_id, check_id)
+        known = checks.known_vantages(conn)
     stored = forms.new_form(kind, _free_name(kind, taken)) if check is None else forms.form_of(checks.rules_of(check))
     shown = form or stored
     labels = forms.LABELS | ({"target": forms.TARGETS[kind]} if kind in forms.TARGETS else {})
@@ -184,6 +185,7 @@ def _page(
         problems=shown.problems(labels),
         meanwhile=differing(stored, shown, labels) if status == 409 else None,
         generation=version_read(check and check.generation, status, "generation"),
+        vantages=[(name, name) for name in sorted({*known, shown.values["vantage"]})],
         is_unfolded=not is_running and forms.is_unfolded(shown, kind),
     )
     return page, status

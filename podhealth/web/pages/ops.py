@@ -13,10 +13,10 @@ from flask.typing import ResponseReturnValue
 
 from podhealth import queues
 from podhealth.core.operation import Figure, figures
+from podhealth.core.vantage_names import PROVIDER
 from podhealth.core.words import Status
 from podhealth.store import operation, platform, ticks
 from podhealth.store.alarms import alarms
-from podhealth.store.checks import PROVIDER_VANTAGE
 from podhealth.store.db import read, write
 from podhealth.web.forms import ops as forms
 from podhealth.web.forms.act import ActForm
@@ -83,7 +83,7 @@ def page(tab: str, refused: ActForm | None = None, status: int = 200, **more: An
 
 
 def _figures(conn: sa.Connection, now: datetime) -> tuple[Figure, ...]:
-    lengths = queues.lengths(installed().redis, set(ticks.vantages(conn)) - {PROVIDER_VANTAGE})
+    lengths = queues.lengths(installed().redis, set(ticks.vantages(conn)) - {PROVIDER})
     has_dead_man = bool(installed().settings.deadman_url)
     return figures(operation.running(conn, now, lengths, has_dead_man), alarms())
 
@@ -97,7 +97,7 @@ def _now(conn: sa.Connection, now: datetime) -> Mapping[str, Any]:
 
 
 def _queues(conn: sa.Connection, now: datetime) -> Mapping[str, Any]:
-    seen_from = set(ticks.vantages(conn)) - {PROVIDER_VANTAGE}
+    seen_from = set(ticks.vantages(conn)) - {PROVIDER}
     return {
         "lengths": queues.lengths(installed().redis, seen_from),
         "dead": operation.dead_lines(conn, now),

@@ -16,11 +16,12 @@ CHECK = {
     "id": int, "podId": int, "name": str, "checkType": str, "target": (str, type(None)), "config": dict,
     "intervalSeconds": int, "timeoutSeconds": (int, float), "failureThreshold": int, "successThreshold": int,
     "severity": str, "heal": bool, "healOn": str, "latencyLimitMs": (int, float, type(None)), "keepExcerpt": bool,
-    "enabled": bool, "version": int, "createdAt": str, "updatedAt": str,
+    "enabled": bool, "vantage": str, "version": int, "createdAt": str, "updatedAt": str,
 }  # fmt: skip
 SEED_DEFAULTS = {
     "intervalSeconds": 60, "timeoutSeconds": 10, "failureThreshold": 3, "successThreshold": 1, "enabled": True,
     "severity": "critical", "heal": True, "healOn": "down", "latencyLimitMs": None, "keepExcerpt": False,
+    "vantage": "local",
 }  # fmt: skip
 
 
