@@ -18,6 +18,7 @@ from podhealth.queues import HURRY_TIMEOUT_S, redis_client
 from podhealth.settings import Settings
 from podhealth.store.alarms import hold_alarms
 from podhealth.store.db import engine_options, normalise_url, prepare_engine
+from podhealth.store.kept import hold_kept
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 from podhealth.web import access, compression, errors, guard, headers, installed, measuring, rates, session, sockets
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Flask:
     hold_key(settings.secret_key)
     hold_limits(settings.limits)
     hold_alarms(settings.alarms)
+    hold_kept(settings.kept)
     app = Flask("podhealth", static_folder=None, template_folder=str(TEMPLATES))
     app.config.update(SECRET_KEY=settings.secret_key, MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=200)
     if settings.trusted_proxies:  # else anybody could write an address of their choice into the header

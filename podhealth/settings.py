@@ -1,6 +1,7 @@
 """One frozen Settings object. The environment is read here and nowhere else; a bad value is named."""
 
 import re
+from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_network
 from typing import Annotated
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from podhealth.core.channel_fields import APPRISE_SCHEMES, is_email
 from podhealth.core.errors import SetupError
+from podhealth.core.kept import Kept
 from podhealth.core.limits import DEFAULT, Limits
 from podhealth.core.operation import DEFAULT as ALARMS
 from podhealth.core.operation import Alarms
@@ -74,6 +76,12 @@ class Settings(BaseSettings):
     alarm_capacity_percent: int = Field(ALARMS.capacity_percent, ge=1, le=100)
     deadman_url: str = Field("", repr=False, description="Pinged every minute while all is well.")
     metrics_token: str = Field("", repr=False, description="Bearer token for /metrics; without one this host only.")
+    results_days: int = Field(30, ge=2, le=400, description="How long results are kept.")
+    rollups_5min_days: int = Field(14, ge=2, le=400)
+    rollups_1h_days: int = Field(400, ge=31, le=3650)
+    transitions_days: int = Field(400, ge=31, le=3650)
+    heals_days: int = Field(90, ge=31, le=3650)
+    feed_hours: int = Field(24, ge=1, le=720)
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     max_in_flight: int = Field(6000, ge=1, le=60000)
     max_sockets: int = Field(4000, ge=1, le=100000)
@@ -185,6 +193,18 @@ class Settings(BaseSettings):
             outbox_old_s=self.alarm_outbox_s,
             queue_jobs=self.alarm_queue_jobs,
             capacity_percent=self.alarm_capacity_percent,
+        )
+
+    @cached_property
+    def kept(self) -> Kept:
+        """How long what happened is kept."""
+        return Kept(
+            results=timedelta(days=self.results_days),
+            five_minutes=timedelta(days=self.rollups_5min_days),
+            hours=timedelta(days=self.rollups_1h_days),
+            transitions=timedelta(days=self.transitions_days),
+            heals=timedelta(days=self.heals_days),
+            feed=timedelta(hours=self.feed_hours),
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
 from podhealth.settings import Settings, load_settings
 from podhealth.store.alarms import hold_alarms
 from podhealth.store.db import make_engine
+from podhealth.store.kept import hold_kept
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
 
@@ -80,6 +81,7 @@ def parts() -> Parts:
     hold_key(settings.secret_key)
     hold_limits(settings.limits)
     hold_alarms(settings.alarms)
+    hold_kept(settings.kept)
     return Parts(
         settings=settings,
         engine=make_engine(settings.database_url),

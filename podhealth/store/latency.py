@@ -22,8 +22,8 @@ from podhealth.core.words import Kind
 from podhealth.models import Check, CheckState, FiveMinutes, Hour, Result
 from podhealth.models.base import from_us, to_us
 from podhealth.store import rollups
+from podhealth.store.kept import kept
 from podhealth.store.podlanes import Span
-from podhealth.store.retention import FIVE_MINUTES_KEPT
 
 WITHOUT_LATENCY = (Kind.AGENT, Kind.RUNNING)
 _LONGEST_RAW_US = 2 * HOUR_US  # more than that is not made yet only while an installation catches up
@@ -119,7 +119,7 @@ def _grain_us(span: Span) -> int:
     """Return how long the finest rollups of the range are; 0: it is made of results."""
     if span.seen_at is None:
         return 0 if span.range == Range.HOUR else BUCKET_US
-    is_old = from_us(span.edges[0]) < span.seen_at - FIVE_MINUTES_KEPT
+    is_old = from_us(span.edges[0]) < span.seen_at - kept().five_minutes
     return HOUR_US if is_old else BUCKET_US
 
 

@@ -44,17 +44,10 @@ from podhealth.models import (
 )
 from podhealth.store import partitions
 from podhealth.store.db import db_now, read, write
+from podhealth.store.kept import kept
 
-RESULTS_KEPT = timedelta(days=30)
-FEED_KEPT = timedelta(hours=24)
 SUBMISSIONS_KEPT = timedelta(hours=24)
-HEALS_KEPT = timedelta(days=90)
-INCIDENTS_KEPT = timedelta(days=90)
-MESSAGES_KEPT = timedelta(days=90)
 ENTRIES_KEPT = timedelta(days=30)  # sessions and sign-in links that are over
-TRANSITIONS_KEPT = timedelta(days=400)
-FIVE_MINUTES_KEPT = timedelta(days=14)
-HOURS_KEPT = timedelta(days=400)
 
 _BUDGET_S = 5.0
 _AIM_S = 0.025
@@ -83,27 +76,28 @@ def clean(engine: sa.Engine) -> None:
     """Remove what is past its time, for at most about five seconds; the next call goes on (behaviour §8)."""
     with read(engine) as conn:
         now = db_now(conn)
+    of = kept()
     pace = _Pace(clock.monotonic() + _BUDGET_S)
-    _clean_results(engine, now - RESULTS_KEPT, pace)
-    _clean_feed(engine, now - FEED_KEPT, pace)
-    _clean_rollups(engine, FiveMinutes, now - FIVE_MINUTES_KEPT, pace)
-    _clean_rollups(engine, Hour, now - HOURS_KEPT, pace)
-    heals_until = now - HEALS_KEPT
+    _clean_results(engine, now - of.results, pace)
+    _clean_feed(engine, now - of.feed, pace)
+    _clean_rollups(engine, FiveMinutes, now - of.five_minutes, pace)
+    _clean_rollups(engine, Hour, now - of.hours, pace)
+    heals_until = now - of.heals
     _by_id(engine, Decision, Decision.at < heals_until, _of_open_episode(Decision.episode_id), pace)
     _by_id(engine, Heal, Heal.triggered_at < heals_until, Heal.state.in_(OPEN_HEAL_STATES), pace)
     _by_id(engine, Approval, Approval.wanted_at < heals_until, _of_open_episode(Approval.episode_id), pace)
     _by_id(engine, ShadowHeal, ShadowHeal.at < heals_until, _of_open_episode(ShadowHeal.episode_id), pace)
     _by_id(engine, Episode, Episode.opened_at < heals_until, _is_needed_episode(heals_until), pace)
     never = sa.false()
-    _by_id(engine, Transition, Transition.at < now - TRANSITIONS_KEPT, never, pace)
-    _by_id(engine, PhaseChange, PhaseChange.at < now - TRANSITIONS_KEPT, never, pace)
+    _by_id(engine, Transition, Transition.at < now - of.transitions, never, pace)
+    _by_id(engine, PhaseChange, PhaseChange.at < now - of.transitions, never, pace)
     _by_id(engine, Session, Session.created_at < now - ENTRIES_KEPT, Session.expires_at >= now - ENTRIES_KEPT, pace)
     links_until = now - ENTRIES_KEPT
     _by_id(engine, Letter, Letter.created_at < links_until, sa.false(), pace)
     _by_id(engine, Invitation, Invitation.created_at < links_until, Invitation.expires_at >= links_until, pace)
     _by_id(engine, SignInLink, SignInLink.created_at < links_until, SignInLink.expires_at >= links_until, pace)
-    _clean_messages(engine, now - MESSAGES_KEPT, pace)
-    _clean_incidents(engine, now - INCIDENTS_KEPT, pace)
+    _clean_messages(engine, heals_until, pace)
+    _clean_incidents(engine, heals_until, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
         conn.execute(sa.delete(CheckRun).where(CheckRun.asked_at < now - SUBMISSIONS_KEPT))

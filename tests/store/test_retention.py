@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
+from podhealth.core.kept import DEFAULT, Kept
 from podhealth.core.words import FeedKind
 from podhealth.models import (
     Approval,
@@ -31,6 +32,7 @@ from podhealth.models import (
 from podhealth.store import feed, partitions, retention
 from podhealth.store.db import read, write
 from podhealth.store.feed import FeedNote
+from podhealth.store.kept import hold_kept
 from tests.support.build import (
     a_check,
     a_heal,
@@ -67,6 +69,20 @@ def test_results_stay_thirty_days(engine, pod, now):
     retention.clean(engine)
 
     assert _left(engine, Result.claim_token) == [3, 4]
+
+
+def test_results_stay_as_long_as_the_operator_has_set(engine, pod, now):
+    hold_kept(Kept(results=3 * DAY))
+    try:
+        with write(engine) as conn:
+            check_id = a_check(conn, pod[1])
+            for days in (5, 2):
+                a_result(conn, check_id, at=now - days * DAY)
+        retention.clean(engine)
+    finally:
+        hold_kept(DEFAULT)
+
+    assert _left(engine, Result.claim_token) == [2]
 
 
 def test_old_days_are_dropped_and_young_ones_stay(postgres_engine, now):

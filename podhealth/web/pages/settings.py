@@ -7,8 +7,9 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError
-from podhealth.store import retention, second_factor, tenantsettings
+from podhealth.store import second_factor, tenantsettings
 from podhealth.store.db import read
+from podhealth.store.kept import kept
 from podhealth.store.limits import limits
 from podhealth.store.tenantsettings import Outside, TenantSettings
 from podhealth.web.forms.collect import whole_or_text
@@ -83,9 +84,9 @@ def _page(
         is_saved=request.method == "GET" and request.args.get("saved") == "1",
         limits=limits(),
         kept=[
-            ("Results of probes", retention.RESULTS_KEPT.days),
-            ("Heals, decisions, incidents, deliveries", retention.HEALS_KEPT.days),
-            ("Changes of status, audit", retention.TRANSITIONS_KEPT.days),
+            ("Results of probes", kept().results.days),
+            ("Heals, decisions, incidents, deliveries", kept().heals.days),
+            ("Changes of status", kept().transitions.days),
         ],
     )
     return text, status

@@ -1,0 +1,25 @@
+"""How long what happened is kept: the numbers of behaviour §8 that an operator may set for an installation.
+
+Where they are set is unknown here; who is not told takes the defaults.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long results, their rollups, changes of status, what healing and telling did, and the feed are kept.
+
+    ``heals``: decisions, incidents, messages and deliveries too. ``transitions``: of statuses and of phases.
+    """
+
+    results: timedelta = timedelta(days=30)
+    five_minutes: timedelta = timedelta(days=14)
+    hours: timedelta = timedelta(days=400)
+    transitions: timedelta = timedelta(days=400)
+    heals: timedelta = timedelta(days=90)
+    feed: timedelta = timedelta(hours=24)
+
+
+DEFAULT = Kept()
