@@ -99,10 +99,16 @@ def _raw(conn: sa.Connection, statement: str) -> None:
 
 
 @contextmanager
-def read(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction that only reads, and see one state of the database in all of it (SQLite)."""
-    with engine.connect() as conn, conn.begin():
-        yield conn
+def read(engine: sa.Engine, one_state: bool = False) -> Iterator[sa.Connection]:
+    """Open a transaction that only reads, and see one state of the database in all of it (SQLite).
+
+    ``one_state`` asks the same of PostgreSQL, for what is put together from several statements and must fit.
+    """
+    with engine.connect() as conn:
+        if one_state and engine.dialect.name == "postgresql":
+            conn = conn.execution_options(isolation_level="REPEATABLE READ")
+        with conn.begin():
+            yield conn
 
 
 def db_now(conn: sa.Connection) -> datetime:

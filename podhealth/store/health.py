@@ -1,11 +1,11 @@
-"""What the API tells of one pod's health: its status, newest results and history, by plain SQL.
+"""What the API tells of one pod's health: its status and newest results, by plain SQL.
 
 Knows no JSON: the shapes of the answers are made in web/api.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,12 +14,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from podhealth.core.aggregate import CheckView, PodView, aggregate
 from podhealth.core.expiry import effective_status
 from podhealth.core.phase import Phases, shown
-from podhealth.core.words import Kind, Outcome, Phase, Status
+from podhealth.core.words import Kind, Phase, Status
 from podhealth.models import Check, CheckState, Pod, PodStatus, Result
 from podhealth.models.base import UtcTime
 from podhealth.store.effective import TRUTH, effective
-
-_GOOD = (Outcome.OK, Outcome.SLOW)
 
 
 @dataclass(frozen=True)
@@ -123,72 +121,6 @@ def newest_results(conn: sa.Connection, check_ids: Sequence[int], limit: int) ->
             .limit(limit)
         ).all()
     return sorted(rows, key=lambda r: (r.checked_at, r.check_id), reverse=True)[:limit]
-
-
-class Place(NamedTuple):
-    """Where a page of a history goes on: below this result. ``until_us`` is the end of the span all pages tell of."""
-
-    until_us: int
-    checked_us: int
-    check_id: int
-    claim_token: int
-
-
-@dataclass(frozen=True)
-class HistoryPage:
-    """Results of a span, newest first, with what the whole span sums up to."""
-
-    results: Sequence[Any]
-    goes_on: bool
-    total: int
-    healthy: int
-    unhealthy: int
-    unknown: int
-    avg_latency_ms: float | None
-
-
-def history(
-    conn: sa.Connection, check_ids: Sequence[int], since: datetime, below: Place | None, limit: int
-) -> HistoryPage:
-    """Return one page of the results of these checks since ``since``: the newest, or those ``below`` a place.
-
-    Results that are stored while somebody pages neither move a page nor change its sums.
-    """
-    if not check_ids:
-        return HistoryPage([], False, 0, 0, 0, 0, None)
-    checked_us = sa.type_coerce(Result.checked_at, sa.BigInteger)
-    # scheduled_at lets PostgreSQL skip whole days; a probe ends at most lease and timeout after its slot.
-    in_span = [
-        Result.check_id.in_(check_ids),
-        Result.scheduled_at >= since - timedelta(minutes=5),
-        Result.checked_at >= since,
-        Result.is_late.is_(False),
-    ]
-    if below is not None:
-        in_span.append(checked_us <= below.until_us)
-    counted = conn.execute(
-        sa.select(
-            sa.func.count().label("total"),
-            sa.func.count().filter(Result.outcome.in_(_GOOD)).label("healthy"),
-            sa.func.count().filter(Result.outcome == Outcome.FAIL).label("unhealthy"),
-            sa.func.avg(Result.latency_ms).label("latency"),
-        ).where(*in_span, Result.claim_token > 0)  # what somebody asked for by hand is listed and counts nowhere
-    ).one()
-    page = sa.select(Result.__table__).where(*in_span)
-    # Several results may end in the same microsecond: the whole key orders and divides them.
-    key = (checked_us, Result.check_id, Result.claim_token)
-    if below is not None:
-        page = page.where(sa.tuple_(*key) < sa.tuple_(*below[1:]))
-    rows = conn.execute(page.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
-    return HistoryPage(
-        results=rows[:limit],
-        goes_on=len(rows) > limit,
-        total=counted.total,
-        healthy=counted.healthy,
-        unhealthy=counted.unhealthy,
-        unknown=counted.total - counted.healthy - counted.unhealthy,
-        avg_latency_ms=None if counted.latency is None else round(counted.latency, 1),
-    )
 
 
 def kinds_of(checks: Sequence[Any]) -> dict[int, Kind]:

@@ -30,7 +30,8 @@ RESULT = {
 HISTORY = {
     "podId": int, "period": str, "from": str, "to": str, "uptimePercentage": (float, type(None)),
     "coveragePercentage": (float, type(None)), "avgLatencyMs": (float, type(None)), "totalChecks": int,
-    "healthyChecks": int, "unhealthyChecks": int, "unknownChecks": int, "results": list, "nextCursor": _moment,
+    "healthyChecks": int, "unhealthyChecks": int, "unknownChecks": int, "resolution": str, "results": list,
+    "nextCursor": _moment,
 }  # fmt: skip
 
 
