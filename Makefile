@@ -58,6 +58,7 @@ bench: install ## Measure the probe path, the live push and the pages; prints JS
 	$(BIN)/podhealth bench probe --targets 4000 --rate 4000 --seconds 40 --refusing 30 --healing --json
 	$(BIN)/podhealth bench live --sockets 2000 --json
 	$(BIN)/podhealth bench pages --pods 5000 --days 30 --json
+	$(BIN)/podhealth bench history --results 5000000 --json
 
 screenshots: install-dev ## Take pictures of the pages, light, dark and phone, into screenshots/
 	$(BIN)/python -m tests.support.browser

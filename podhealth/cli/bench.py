@@ -148,6 +148,27 @@ def heartbeats(agents: int, at_once: int, seconds: float, database: str | None, 
     _print(bench_heartbeats.run(agents, at_once, seconds, database), as_json)
 
 
+@bench.command()
+@click.option(
+    "--results", type=click.IntRange(1_000, 1_000_000_000), default=1_000_000, show_default=True, help="How many."
+)
+@click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True, help="Days that they are of.")
+@click.option(
+    "--pods", type=click.IntRange(1, 100_000), help="Of so many pods (else as many as are probed each minute)."
+)
+@click.option("--times", type=click.IntRange(1, 1_000), default=3, show_default=True, help="How often each is asked.")
+@click.option("--database-url", metavar="URL", help="An empty database to use, as --database of the others.")
+@json_option
+def history(results: int, days: int, pods: int | None, times: int, database_url: str | None, as_json: bool) -> None:
+    """Make RESULTS in bulk, ask for histories and pages of pods, and remove a day of them while others write.
+
+    A hundred million on PostgreSQL need 30 GB of disk and about half an hour.
+    """
+    from podhealth.cli import bench_history
+
+    _print(bench_history.run(results, days, pods, times, database_url), as_json)
+
+
 def _print(figures: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))

@@ -5,11 +5,9 @@ bench_measured.py), and one person who asks for one page after the other. A page
 the last byte of the answer, compressed as browsers ask for it.
 """
 
-import gzip
-import http.client
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -21,8 +19,7 @@ from podhealth.cli.bench_fleet import TENANT, Size, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import FLAPPER, fill_past
 from podhealth.cli.bench_place import Place, open_place, wait_until
-from podhealth.cli.bench_session import percentile, signed_in
-from podhealth.core.errors import SetupError
+from podhealth.cli.bench_session import Answer, Browser, percentile, signed_in
 from podhealth.core.words import Role
 from podhealth.store.accounts import create_token
 from podhealth.store.db import write
@@ -55,37 +52,6 @@ OTHERS = {
 _RANGES = ("24h", "1h", "7d", "30d")
 
 
-class _Answer(NamedTuple):
-    took_ms: float
-    sent_bytes: int
-    body: bytes
-
-
-class _Browser:
-    """Somebody who asks for one page after the other over one connection."""
-
-    def __init__(self, place: Place, headers: Mapping[str, str]) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=120)
-        self._headers = {"Accept-Encoding": "gzip", **headers}
-
-    def ask(self, path: str, body: object = None) -> _Answer:
-        """Ask for a page, or send JSON. Raises SetupError where the answer is none."""
-        more = {} if body is None else {"Content-Type": "application/json"}
-        begun = clock.monotonic()
-        sent = None if body is None else json.dumps(body)
-        self._connection.request("GET" if body is None else "POST", path, sent, self._headers | more)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        took_ms = (clock.monotonic() - begun) * 1000
-        if answer.status != 200:
-            raise SetupError(f"bench: {path} answered {answer.status}")
-        size = len(content)
-        return _Answer(took_ms, size, gzip.decompress(content) if answer.headers["Content-Encoding"] else content)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 def run(pods: int, days: int, times: int, database_url: str | None) -> dict[str, object]:
     """Make the past of that many pods, ask for each page so often, and return the figures by their JSON names."""
     size = Size(pods, days)
@@ -96,8 +62,8 @@ def run(pods: int, days: int, times: int, database_url: str | None) -> dict[str,
         filled_s = clock.monotonic() - begun
         with write(place.engine) as conn:
             token = create_token(conn, TENANT, "bench", Role.ADMIN, "bench", timedelta(days=1))
-        browser = _Browser(place, {"Cookie": signed_in(place, TENANT, Role.ADMIN)})
-        program = _Browser(place, {"Authorization": f"Bearer {token}"})
+        browser = Browser(place, {"Cookie": signed_in(place, TENANT, Role.ADMIN)})
+        program = Browser(place, {"Authorization": f"Bearer {token}"})
         place.start_programs(("web",))
         wait_until(place.web_answers, _UP_WITHIN_S, "the web process answers")
         used_s = bench_cpu.cpu_s(place.pids("redis"))
@@ -132,7 +98,7 @@ def _fill(engine: sa.Engine, size: Size, asked: Sequence[int]) -> dict[str, int]
 class _Asked(NamedTuple):
     """Answers to the same question, and the CPU time of the web process for them all."""
 
-    answers: list[_Answer]
+    answers: list[Answer]
     used_s: float
 
     @property
@@ -150,7 +116,7 @@ class _Asked(NamedTuple):
 class _Web(NamedTuple):
     """Who asks whom how often."""
 
-    browser: _Browser
+    browser: Browser
     place: Place
     times: int
 

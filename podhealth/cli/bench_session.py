@@ -1,21 +1,61 @@
 """Whoever asks for pages in a benchmark: a person with a session, and what belongs to a list of durations."""
 
+import gzip
 import hashlib
+import http.client
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
+from podhealth import clock
 from podhealth.cli.bench_place import Place
+from podhealth.core.errors import SetupError
 from podhealth.core.words import Role
 from podhealth.models import Session
 from podhealth.store import accounts
 from podhealth.store.db import db_now, write
 
 _HOURS = timedelta(hours=6)
+
+
+class Answer(NamedTuple):
+    """What came back: how long it took in milliseconds, its bytes as sent, its text unpacked."""
+
+    took_ms: float
+    sent_bytes: int
+    body: bytes
+
+
+class Browser:
+    """Somebody who asks for one page after the other over one connection."""
+
+    def __init__(self, place: Place, headers: Mapping[str, str]) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=120)
+        self._headers = {"Accept-Encoding": "gzip", **headers}
+
+    def ask(self, path: str, body: object = None) -> Answer:
+        """Ask for a page, or send JSON. Raises SetupError where the answer is none."""
+        more = {} if body is None else {"Content-Type": "application/json"}
+        begun = clock.monotonic()
+        sent = None if body is None else json.dumps(body)
+        self._connection.request("GET" if body is None else "POST", path, sent, self._headers | more)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        took_ms = (clock.monotonic() - begun) * 1000
+        if answer.status != 200:
+            raise SetupError(f"bench: {path} answered {answer.status}")
+        size = len(content)
+        return Answer(took_ms, size, gzip.decompress(content) if answer.headers["Content-Encoding"] else content)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 def signed_in(place: Place, tenant_id: int, role: Role) -> str:

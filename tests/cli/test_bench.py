@@ -89,6 +89,27 @@ def test_changes_reach_all_sockets_while_pages_are_asked():
 
 
 @pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(120)
+def test_histories_are_told_and_an_old_day_goes_beside_writers(empty_postgres, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    asked = ("--results", "100000", "--days", "2", "--pods", "4", "--times", "1")
+    found = figures("history", *asked, "--database-url", empty_postgres)
+
+    assert found["historyP95Ms"] > 0
+    assert found["podP95Ms"] > 0
+    assert found["retentionSeconds"] < 5
+    assert found["writerWaitMaxMs"] > 0
+    assert found["writtenBeside"] > 0
+    assert found["intervalSeconds"] == 15
+    assert (
+        90_000 < found["rows"]["cloud_pod_health_results"] < 140_000
+    )  # two days, the second not over, and the old one
+    assert sa.inspect(sa.create_engine(empty_postgres, poolclass=sa.NullPool)).get_table_names() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_database_that_is_not_empty_is_refused_and_left_as_it_is(database_url, engine):
     done = bench("probe", *ASKED, "--database", database_url)
 
@@ -115,6 +136,7 @@ def test_a_database_that_is_not_empty_is_refused_and_left_as_it_is(database_url,
         (("probe", "--database", "nonsense"), "--database"),
         (("probe", "--database", "postgresql://nobody@127.0.0.1:1/none"), "--database"),
         (("live", "--sockets", "0"), "--sockets"),
+        (("history", "--results", "1000", "--pods", "1000"), "--pods"),
         (("live", "--seconds", "x"), "--seconds"),
     ],
 )
