@@ -19,12 +19,14 @@ def channel_schema(is_new: bool) -> Schema:
 
 def _of_kind(kind: ChannelKind, is_new: bool) -> Schema:
     name, value = ("to", _TO) if kind == ChannelKind.EMAIL else ("url", _URL)
-    config: dict[str, Any] = {"type": "object", "properties": {name: value}, "additionalProperties": False}
+    # Of a channel that is there, null leaves the setting as it is.
+    held = value if is_new else nullable(value)
+    config: Schema = {"type": "object", "properties": {name: held}, "additionalProperties": False}
     fields: dict[str, Any] = {
         "name": a_line(MAX_NAME).schema,
         "kind": {"const": kind.value},
         "enabled": A_FLAG.schema,
-        "config": config | ({"required": [name]} if is_new else {}),
+        "config": {**config, "required": [name]} if is_new else nullable(config),
         "routes": {"type": "array", "maxItems": MOST_ROUTES, "items": _ROUTE},
     }
     if not is_new:
