@@ -40,7 +40,7 @@ def _body(route):
 
 def _seen(response):
     """What a caller can tell apart: all but the id under which each answer is logged, and what is left of its rate."""
-    headers = sorted(h for h in response.headers if h[0] not in ("X-Request-Id", "RateLimit"))
+    headers = sorted(h for h in response.headers if h[0] not in ("X-Request-Id", "RateLimit", "RateLimit-Policy"))
     return response.status_code, headers, response.get_data(as_text=True)
 
 
