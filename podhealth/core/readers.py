@@ -143,9 +143,11 @@ def an_object(readers: Mapping[str, Reader], required: Sequence[str] = (), what:
         if not isinstance(value, Mapping):
             raise InputError(_field, "must be an object")
         only_known(value, known, what)
+        # What was sent wrongly is told before what was not sent.
+        found = {name: reader(name, value[name]) for name, reader in readers.items() if name in value}
         for name in required:
             if name not in value:
                 raise InputError(name, "is missing", code="missing")
-        return {name: reader(name, value[name]) for name, reader in readers.items() if name in value}
+        return found
 
     return Reader(read, shape(readers, required))

@@ -274,7 +274,6 @@ NO_ADDRESSES = [
     "/pods/1/snooze/",
     "/pods/1%00",
     "/console",
-    "/metrics",
     "/.git/config",
     "/.env",
     "/static/../pyproject.toml",
