@@ -171,12 +171,12 @@ def test_an_empty_list_says_ways_to_the_first_pod_that_there_are(
     seen, may = (one.get("/pods").text.partition('<main id="main"')[2] for one in (ann, admin))
 
     links = re.findall(r'href="(/(?!pods")[a-z/]+)"', may)
-    assert links == ["/pods/new", "/tokens"]
+    assert links == ["/pods/new", "/inventory/sources/new", "/tokens"]
     assert {admin.get(path).status_code for path in links} == {200}
     (told,) = re.findall(r"https?://[^/]+(/api/[a-z/-]+)", may)
     assert admin.get(told).status_code == 200
     assert "An admin of acme can add it" in seen
-    assert not re.search("/pods/new|/tokens|/api", seen)
+    assert not re.search("/pods/new|/inventory|/tokens|/api", seen)
 
 
 def test_a_database_that_does_not_answer_is_no_empty_list(engine: sa.Engine, tenant: int, ann: Caller):
