@@ -14,6 +14,7 @@ from podhealth import clock
 from tests.alerting.crash import relay_and_deliver
 from tests.alerting.receiver import Receiver
 from tests.alerting.world import World
+from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,8 @@ def test_killed_there_it_is_told_all_the_same_and_under_one_id(world: World, rec
     world.advance(11)
     if point != "alert.gathered":
         died = run(world, point)
+    if point == "alert.after_send":  # answered already; the receiver's own thread notes it a moment later
+        wait_for(lambda: receiver.got, 5, what="the receiver has noted it")
     at_death = len(receiver.got)
     for _ in range(4):
         world.advance(31)
