@@ -42,6 +42,15 @@ def is_sealed(value: object) -> bool:
     return isinstance(value, Mapping) and set(value) == {"sealed"}
 
 
+def with_unsent_secrets(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that were sent, with the stored secrets that were not: nobody can send what is never shown.
+
+    A key goes with its certificate. Whether a secret may stay where it goes, ``check_source`` says.
+    """
+    stay = {"token", "key"} if "certificate" in sent else {"token"}
+    return {name: value for name, value in stored.items() if name in stay} | dict(sent)
+
+
 def check_provider(
     kind: ProviderKind,
     ref: str | None,

@@ -10,6 +10,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.check_schema import check_schema
+from podhealth.core.provider_fields import with_unsent_secrets
 from podhealth.core.readers import AN_ID, Schema
 from podhealth.core.source_rules import KINDS, READERS, REQUIRED
 from podhealth.core.sync import Act, Line
@@ -116,10 +117,7 @@ def change_source(conn: sa.Connection, source_id: int) -> dict[str, Any]:
     fields, version = edited()
     stored = sources.get_source(conn, current_scope(), source_id)
     if isinstance(fields.get("config"), dict):
-        # A secret that is not sent stays, while it goes to the same place.
-        needed = {"token"} if "certificate" not in fields["config"] else {"token", "key"}
-        kept = {name: value for name, value in stored.config.items() if name in needed}
-        fields["config"] = {**kept, **fields["config"]}
+        fields["config"] = with_unsent_secrets(fields["config"], stored.config)
     return _source(conn, sources.update_source(conn, current_scope(), source_id, fields, _networks(), version))
 
 

@@ -1,47 +1,32 @@
 """Reads the form that makes and changes a source into the fields of core/source_rules, which says what they may be.
 
-The fields of each provider have names of their own, because a browser may send those of both. A secret is never filled
-in again: an empty one keeps what is stored, as long as it goes to the same place.
+How it is reached is asked as for a pod (provider_settings.py).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podhealth.core.errors import InputError
-from podhealth.core.provider_fields import SECRETS, is_sealed
 from podhealth.core.source_rules import KINDS, SourceRules, parse_source
 from podhealth.core.words import ProviderKind
+from podhealth.web.forms import provider_settings
 from podhealth.web.forms.collect import EditForm, Fields, lines_of, posted_texts, read_all, whole_or_text
+from podhealth.web.forms.provider_settings import PLAIN, SETTINGS, form_name
 
 LABELS = {
     "name": "Name",
     "kind": "Kind",
-    "proxmoxUrl": "URL",
-    "proxmoxTokenId": "Token id",
-    "proxmoxToken": "Token's secret",
-    "proxmoxFingerprint": "Fingerprint",
-    "proxmoxCa": "Certificate of the authority",
-    "dockerUrl": "URL",
-    "dockerFingerprint": "Fingerprint",
-    "dockerCa": "Certificate of the authority",
-    "dockerCertificate": "Our certificate",
-    "dockerKey": "Our key",
+    **provider_settings.LABELS,
     "tags": "Tags",
     "pools": "Pools",
     "labels": "Labels",
     "everything": "Everything",
     "minutes": "Read every",
 }
-_SETTINGS = {
-    ProviderKind.PROXMOX: ("url", "tokenId", "token", "fingerprint", "ca"),
-    ProviderKind.DOCKER: ("url", "fingerprint", "ca", "certificate", "key"),
-}
 _TAKEN = {ProviderKind.PROXMOX: ("tags", "pools"), ProviderKind.DOCKER: ("labels",)}
 _TEXTS = tuple(name for name in LABELS if name != "everything")
 _SECRET_FIELDS = ("proxmoxToken", "dockerKey")
 # What stands in place of a refused field while the others are looked at.
-_PEM = "-----BEGIN X-----\nx\n-----END X-----"
-_PLAIN_CONFIG = {"url": "https://x.example:1", "tokenId": "x@x!x", "token": "x", "certificate": _PEM, "key": _PEM}
 _PLAIN = {"name": "x", "everySeconds": 300, "enabled": False}
 
 SourceForm = EditForm[Mapping[str, Any]]
@@ -54,18 +39,16 @@ def new_form() -> SourceForm:
 
 def form_of(rules: SourceRules) -> SourceForm:
     """Return the form as it shows a stored source; no secret is in it."""
-    shown = {_field(rules.kind, name): rules.config.get(name) for name in _SETTINGS[rules.kind] if name not in SECRETS}
+    shown = provider_settings.shown(rules.kind, SETTINGS[rules.kind], rules.config)
     taken = {name: "\n".join(getattr(rules.takes, name)) for name in _TAKEN[rules.kind]}
-    values = dict.fromkeys(LABELS, "") | {name: str(value or "") for name, value in shown.items()} | taken
+    values = dict.fromkeys(LABELS, "") | shown | taken
     values |= {"name": rules.name, "kind": rules.kind.value, "everything": "on" if rules.takes.everything else ""}
     return EditForm(values | {"minutes": f"{rules.every_s / 60:g}"})
 
 
 def kept_secrets(rules: SourceRules | None) -> frozenset[str]:
     """Return the form's names of the secrets that are stored."""
-    if rules is None:
-        return frozenset()
-    return frozenset(_field(rules.kind, name) for name in SECRETS if rules.config.get(name))
+    return frozenset() if rules is None else provider_settings.kept_secrets(rules.kind, rules.config)
 
 
 def read_form(posted: Mapping[str, str], networks: Sequence[str], existing: SourceRules | None = None) -> SourceForm:
@@ -86,7 +69,7 @@ def read_form(posted: Mapping[str, str], networks: Sequence[str], existing: Sour
 def own_field(name: str, values: Mapping[str, str]) -> str:
     """Return the form's own name of a refused field."""
     if name.startswith("config."):
-        return _field(ProviderKind(values["kind"]), name.removeprefix("config."))
+        return form_name(ProviderKind(values["kind"]), name.removeprefix("config."))
     if name.startswith("takes"):
         first = _TAKEN[ProviderKind(values["kind"])][0]
         return name.removeprefix("takes.") if "." in name else first
@@ -98,15 +81,9 @@ def refused_by_store(form: SourceForm, refused: InputError) -> SourceForm:
     return form.refused(own_field(refused.field, form.values), refused.message)
 
 
-def _field(kind: ProviderKind, name: str) -> str:
-    return kind.value + name[0].upper() + name[1:]
-
-
 def _fields(kind: ProviderKind, values: Mapping[str, str], existing: SourceRules | None) -> Fields:
     stored = existing.config if existing is not None else {}
-    config = {name: _setting(name, values[_field(kind, name)].strip(), stored) for name in _SETTINGS[kind]}
-    if config.get("certificate") is None and is_sealed(config.get("key")):
-        config["key"] = None  # taken away with the certificate: it cannot be emptied by itself
+    config = provider_settings.typed(kind, SETTINGS[kind], values, stored)
     taken: dict[str, object] = {name: lines_of(values[name]) for name in _TAKEN[kind]}
     minutes = whole_or_text(values["minutes"])
     return {
@@ -118,18 +95,10 @@ def _fields(kind: ProviderKind, values: Mapping[str, str], existing: SourceRules
     }
 
 
-def _setting(name: str, typed: str, stored: Mapping[str, Any]) -> object:
-    kept = stored.get(name)
-    if name in SECRETS:
-        return typed or (kept if is_sealed(kept) else None)
-    # Line ends of a stored certificate are lost in a browser; they are no change, and ask for no secret again.
-    return kept if isinstance(kept, str) and kept.replace("\r\n", "\n").strip() == typed else typed or None
-
-
 def _take_out(fields: Fields, name: str) -> None:
     if name.startswith("config."):
         setting = name.removeprefix("config.")
-        fields["config"][setting] = _PLAIN_CONFIG.get(setting)
+        fields["config"][setting] = PLAIN.get(setting)
     elif name.startswith("takes."):
         fields["takes"][name.removeprefix("takes.")] = ["x"]
     elif name == "takes":
