@@ -19,7 +19,7 @@ from podhealth.core.errors import SetupError
 from podhealth.core.words import Kind, ProviderKind
 from podhealth.models import Pod, Policy, Tenant
 from podhealth.settings import Settings
-from podhealth.store import accounts, checks, inventory, policies
+from podhealth.store import accounts, checks, inventory, newpods, policies
 from podhealth.store.db import write
 from podhealth.store.tenancy import Scope, system_scope
 
@@ -70,7 +70,7 @@ def _make(conn: sa.Connection, scope: Scope, spec: Rows, networks: tuple[str, ..
         for fields in POLICIES:
             policies.save_policy(conn, scope, fields)
     for row in spec:
-        pod_id = inventory.create_pod(conn, scope, _pod_fields(row), default_checks=False, networks=networks)
+        pod_id = newpods.create_pod(conn, scope, _pod_fields(row), default_checks=False, networks=networks)
         for fields in row["checks"]:
             checks.put_check(conn, scope, pod_id, parse_check(fields))
 

@@ -6,6 +6,7 @@ from typing import Any
 from podhealth.core.check_options import options_schema
 from podhealth.core.check_rules import MAX_GRACE_S, MAX_NAME, MAX_PATH, PLAIN_READERS, RUNNING
 from podhealth.core.readers import A_FLAG, Schema, a_line
+from podhealth.core.vantage_names import LOCAL
 from podhealth.core.words import Kind
 
 _PORT = "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
@@ -26,6 +27,10 @@ _TARGETS: Mapping[Kind, Schema] = {
     },
 }
 _NEEDS_TARGET = (Kind.TCP,)
+# What is plain everywhere else and says nothing on a heartbeat: it comes by itself, and has no latency.
+_NARROWER: Mapping[Kind, Mapping[str, Schema]] = {
+    Kind.AGENT: {"vantage": {"const": LOCAL}, "latencyLimitMs": {"type": "null"}},
+}
 
 
 def check_schema(is_new: bool, is_kind_known: bool = False, **more: Schema) -> Schema:
@@ -47,6 +52,7 @@ def _of_kind(kind: Kind, is_new: bool, is_known: bool, more: Mapping[str, Schema
         "target": _TARGETS[kind],
         "config": options_schema(kind),
         **{name: reader.schema for name, reader in PLAIN_READERS.items()},
+        **_NARROWER.get(kind, {}),
         **more,
     }
     needed = ([] if is_known else ["checkType"]) + (["target"] if is_new and kind in _NEEDS_TARGET else [])

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Role
 from podhealth.models import Pod, Submission
-from podhealth.store import inventory, submissions, tenancy
+from podhealth.store import inventory, newpods, submissions, tenancy
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
 
@@ -111,7 +111,7 @@ def may_tag_and_delete(scope: Scope) -> bool:
 
 
 def add_tag(
-    conn: sa.Connection, scope: Scope, pod_id: int, tag: str, networks: Sequence[str] = inventory.DEFAULT_NETWORKS
+    conn: sa.Connection, scope: Scope, pod_id: int, tag: str, networks: Sequence[str] = newpods.DEFAULT_NETWORKS
 ) -> str | None:
     """Have the pod carry ``tag``. Raises as ``inventory.update_pod`` does."""
     tags = tenancy.get_pod(conn, scope, pod_id).tags
@@ -122,7 +122,7 @@ def add_tag(
 
 
 def remove_tag(
-    conn: sa.Connection, scope: Scope, pod_id: int, tag: str, networks: Sequence[str] = inventory.DEFAULT_NETWORKS
+    conn: sa.Connection, scope: Scope, pod_id: int, tag: str, networks: Sequence[str] = newpods.DEFAULT_NETWORKS
 ) -> str | None:
     """Have the pod not carry ``tag``. Raises as ``inventory.update_pod`` does."""
     tags = tenancy.get_pod(conn, scope, pod_id).tags

@@ -84,7 +84,7 @@ def apply_file(conn: sa.Connection, scope: Scope, document: Document, terms: Ter
 
 def _planned(conn: sa.Connection, scope: Scope, document: Document, terms: Terms) -> tuple[Plan, State]:
     state = declared.state_of(conn, scope)
-    networks = inventory.networks_of(conn, scope, terms.networks)
+    networks = newpods.networks_of(conn, scope, terms.networks)
     plan = planning.plan(document, state, Asked(networks, terms.platform, terms.secrets, terms.prune))
     _refuse_patterns(document, plan)
     return plan, state

@@ -1,4 +1,4 @@
-"""Pods as their owners know them: edited, deleted, and made (by store/newpods). What agents say is in heartbeats.py.
+"""Pods as their owners know them: edited and deleted. They are made in newpods.py; what agents say is in heartbeats.py.
 
 Each act is one call in a transaction of its own: it takes the locks in order and ends with audit and feed. What a
 pod's status becomes is settled by store/podstate.py.
@@ -25,9 +25,9 @@ from podhealth.store.feed import FeedNote
 from podhealth.store.health import has_tag
 from podhealth.store.newpods import (
     DEFAULT_NETWORKS,
+    NOT_TOLD,
     REPORTING,
     columns,
-    create_pod,
     networks_of,
     refuse_strangers,
     refuse_taken_name,
@@ -35,22 +35,9 @@ from podhealth.store.newpods import (
 )
 from podhealth.store.tenancy import Scope
 
-__all__ = [
-    "DEFAULT_NETWORKS",
-    "create_pod",
-    "delete_pod",
-    "list_nodes",
-    "list_pods",
-    "networks_of",
-    "rules_of",
-    "set_agent_token",
-    "update_pod",
-]
-
 AGENT_PREFIX = "pa_"
 
 _MOVES = ("address", "provider", "provider_ref", "provider_config", "source_id")
-_NOT_TOLD = "provider_config"  # may hold a secret of the provider
 
 
 def update_pod(
@@ -86,7 +73,7 @@ def update_pod(
     conn.execute(sa.update(Pod).where(Pod.id == pod_id).values(**changed))
     notes = _consequences(conn, row, before, after, now)
     old, new = told(before), told(after)
-    differing = [name for name in new if old[name] != new[name]] or [_NOT_TOLD]
+    differing = [name for name in new if old[name] != new[name]] or [NOT_TOLD]
     was, now_is = ({name: told.get(name, "…") for name in differing} for told in (old, new))
     audit.write(conn, scope, "pod edited", "pod", pod_id, was, now_is)
     _tell(conn, scope, pod_id, None, notes)

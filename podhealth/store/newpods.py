@@ -28,7 +28,7 @@ DEFAULT_NETWORKS: tuple[str, ...] = Settings.model_fields["allowed_networks"].de
 REPORTING = frozenset({ProviderKind.PROCESS, ProviderKind.PROXMOX, ProviderKind.DOCKER})
 PING = CheckRules("ping", Kind.PING)
 _STOPPED = "created stopped"
-_NOT_TOLD = "provider_config"  # may hold a secret of the provider
+NOT_TOLD = "provider_config"  # may hold a secret of the provider
 _AT_ONCE = 500
 
 
@@ -126,7 +126,7 @@ def columns(rules: PodRules) -> dict[str, Any]:
 
 def told(rules: PodRules) -> dict[str, Any]:
     """Return what the audit trail holds of a pod: no setting of its provider."""
-    return {name: value for name, value in columns(rules).items() if name != _NOT_TOLD}
+    return {name: value for name, value in columns(rules).items() if name != NOT_TOLD}
 
 
 def _refuse_taken_names(conn: sa.Connection, scope: Scope, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from podhealth.core.sync import OFF_THERE, Act, Around, Fields, Known, Line, dra
 from podhealth.core.words import DesiredState, FeedKind, NoticeKind, ProviderKind, Severity
 from podhealth.models import Node, Pod, SyncedPod
 from podhealth.models.base import to_us
-from podhealth.store import audit, feed, inventory, notices, podstate
+from podhealth.store import audit, feed, inventory, newpods, notices, podstate
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote
 from podhealth.store.sources import takes_of
@@ -35,7 +35,7 @@ def plan(conn: sa.Connection, source: Any, answer: Answer, networks: Sequence[st
     scope = scope_of(source)
     named = _node_names(conn, source, {guest.node for guest in answer.guests if guest.node})
     guests = [replace(guest, node=named.get(guest.node or "")) for guest in answer.guests]
-    allowed = inventory.networks_of(conn, scope, networks)
+    allowed = newpods.networks_of(conn, scope, networks)
     taken, by_hand = _pods(conn, scope, source)
     around = Around(taken, by_hand, _refusal(allowed), db_now(conn))
     return draw_up(guests, known_pods(conn, source), takes_of(source), around)
@@ -198,7 +198,7 @@ def _add(conn: sa.Connection, scope: Scope, source: Any, line: Line, networks: S
         "sourceId": source.id,
         "desiredState": desired.value,
     }
-    pod_id = inventory.create_pod(conn, scope, fields, networks=networks, stopped_because=OFF_THERE)
+    pod_id = newpods.create_pod(conn, scope, fields, networks=networks, stopped_because=OFF_THERE)
     given = line.given.as_json() | {"nodeId": node_id}
     kept = {"key": guest.key, "marks": list(guest.marks), "given": given, "said": _said(line).as_json()}
     owner = {"pod_id": pod_id, "tenant_id": source.tenant_id, "source_id": source.id, "added_at": db_now(conn)}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from podhealth.cli import main
 from podhealth.models import Pod
-from podhealth.store import accounts, inventory
+from podhealth.store import accounts, newpods
 from podhealth.store.db import read, write
 from podhealth.store.secrets import unseal
 from podhealth.store.tenancy import system_scope
@@ -131,7 +131,7 @@ def test_nothing_is_done_where_nobody_says_yes_and_the_plan_is_for_programs_too(
 
 def test_what_is_exported_is_as_it_is(shell, acme, tmp_path, sqlite_engine):
     with write(sqlite_engine) as conn:
-        inventory.create_pod(conn, acme, {"name": "web-1", "address": "10.0.0.5", "tags": ["web"]})
+        newpods.create_pod(conn, acme, {"name": "web-1", "address": "10.0.0.5", "tags": ["web"]})
     assert shell("export", "--tenant", "acme") == 0
     (tmp_path / "out.yaml").write_text(shell.out)
 

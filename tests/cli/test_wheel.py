@@ -100,7 +100,7 @@ def test_podhealth_up_runs_from_the_wheel_in_an_empty_folder(python: Path, tmp_p
             assert found
             assert {requests.get(asset, timeout=10).status_code for asset in found} == {200}
             assert _sees_a_healthy_pod(python, port, tmp_path, environment)
-            assert all(str(ROOT) not in text for text in _command_lines(up.pid))
+            assert not [text for text in _command_lines(up.pid) if str(ROOT) in _without_packages(text)]
         finally:
             up.send_signal(signal.SIGINT)
     assert up.returncode == 0
@@ -124,6 +124,11 @@ def _sees_a_healthy_pod(python: Path, port: int, folder: Path, environment: dict
         what="a healthy pod",
     )
     return True
+
+
+def _without_packages(command_line: str) -> str:
+    # Redis comes from the packages of the tests, and those may lie in the checkout.
+    return command_line.replace(sys.prefix, "")
 
 
 def _command_lines(pid: int) -> list[str]:

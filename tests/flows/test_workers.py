@@ -129,7 +129,7 @@ def test_of_three_workers_one_is_killed_and_one_hangs_and_no_result_is_lost_doub
     killed_at = clock.utcnow().timestamp()
     held_by_killed = held_by(engine, killed_id)
     in_hand = held_by_hung | held_by_killed
-    wait_for(lambda: all(_tokens(engine)[c] > t for c, t in in_hand.items()), 30, what="others took over")
+    wait_until_taken_over(engine, in_hand)
     taken_over_s = clock.utcnow().timestamp() - killed_at
     hung.resume()
     wait_for(lambda: held_by_hung.items() <= late_results(engine, hung_id).items(), 20, what="late results stored")
@@ -149,9 +149,20 @@ def test_of_three_workers_one_is_killed_and_one_hangs_and_no_result_is_lost_doub
     assert_invariants(engine, Ledgers(acked=witness.acked))
 
 
-def _tokens(engine: sa.Engine) -> dict[int, int]:
+def wait_until_taken_over(engine: sa.Engine, tokens: dict[int, int]) -> None:
+    """Wait until all these checks were claimed once more; fails with those that were not, and who is alive."""
+    try:
+        wait_for(lambda: not _left_lying(engine, tokens), 30, what="others took over")
+    except AssertionError as late:
+        with read(engine) as conn:
+            workers = conn.execute(sa.select(Worker.__table__)).all()
+        raise AssertionError(f"{late}: {clock.utcnow()} {_left_lying(engine, tokens)} {workers}") from late
+
+
+def _left_lying(engine: sa.Engine, tokens: dict[int, int]) -> list[sa.Row]:
     with read(engine) as conn:
-        return dict(conn.execute(sa.select(CheckState.check_id, CheckState.claim_token)).all())
+        rows = conn.execute(sa.select(CheckState.__table__).where(CheckState.check_id.in_(tokens))).all()
+    return [row for row in rows if row.claim_token <= tokens[row.check_id]]
 
 
 def longest_lag_s(engine: sa.Engine, ids: dict[str, int]) -> float:

@@ -1,5 +1,7 @@
 """The check ``running``: asked of the provider, two readings apart before it counts (behaviour §2, Running)."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -106,7 +108,10 @@ def test_a_provider_that_does_not_answer_is_our_trouble(watched: World) -> None:
 
 def test_nothing_is_asked_before_it_is_due(watched: World) -> None:
     look(watched)
-    look(watched, after_s=0)
+    with write(watched.engine) as conn:
+        due = db_now(conn) + timedelta(minutes=1)
+        conn.execute(sa.update(CheckState).where(CheckState.check_id == watched.running_id).values(next_at=due))
+    look(watched, after_s=30)
 
     with read(watched.engine) as conn:
         count = conn.execute(sa.select(sa.func.count()).where(Result.check_id == watched.running_id)).scalar_one()

@@ -16,7 +16,7 @@ from podhealth.declared.plan import Act
 from podhealth.declared.secrets import Secrets
 from podhealth.declared.telling import as_json, as_text
 from podhealth.models import AuditEntry, Channel, Check, Node, Pod, PodStatus, Policy, Tenant, Window
-from podhealth.store import channels, checks, declaring, feed, inventory, ownnodes, podstate, policies
+from podhealth.store import channels, checks, declaring, feed, inventory, newpods, ownnodes, podstate, policies
 from podhealth.store.db import read, write
 from podhealth.store.secrets import unseal
 from podhealth.store.tenancy import own
@@ -210,7 +210,7 @@ def test_what_the_store_refuses_late_undoes_what_was_done_before(engine, scope, 
 def test_only_what_a_file_has_added_goes_and_only_when_asked(engine, scope, apply, planned):
     apply(WHOLE)
     with write(engine) as conn:
-        by_hand = inventory.create_pod(conn, scope, {"name": "by hand", "address": "10.0.0.9"}, networks=NETWORKS)
+        by_hand = newpods.create_pod(conn, scope, {"name": "by hand", "address": "10.0.0.9"}, networks=NETWORKS)
         a_window(conn, scope, name="by hand")
     kept = planned(EMPTY)
     assert kept.changes == ()
@@ -258,7 +258,7 @@ def test_what_a_file_names_cannot_be_pruned_away_under_it(apply, planned):
 def test_apply_does_the_plan_that_was_seen_or_says_that_it_is_another(engine, scope, apply, planned):
     seen = planned(WHOLE).fingerprint
     with write(engine) as conn:
-        inventory.create_pod(conn, scope, {"name": "web-2", "address": "10.0.0.6"}, networks=NETWORKS)
+        newpods.create_pod(conn, scope, {"name": "web-2", "address": "10.0.0.6"}, networks=NETWORKS)
     with pytest.raises(Conflict):
         apply(WHOLE, expect=seen)
     assert len(rows(engine, scope, Pod)) == 1

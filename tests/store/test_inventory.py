@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Kind, Phase, ProviderKind, Status
 from podhealth.models import AuditEntry, Check, CheckState, FeedEntry, Pod, PodStatus, Tenant
-from podhealth.store import audit, inventory
+from podhealth.store import audit, inventory, newpods
 from podhealth.store.db import db_now, read, write
 from tests.support.build import a_policy, a_tenant
 
@@ -15,7 +15,7 @@ FIELDS = {"name": "web-1", "address": "10.0.0.1"}
 
 def _make(engine, scope, **fields):
     with write(engine) as conn:
-        return inventory.create_pod(conn, scope, FIELDS | fields)
+        return newpods.create_pod(conn, scope, FIELDS | fields)
 
 
 def _one(engine, *columns):
@@ -60,7 +60,7 @@ def test_a_pod_whose_provider_reports_has_the_check_running(engine, acme):
 
 def test_default_checks_can_be_left_out(engine, acme):
     with write(engine) as conn:
-        inventory.create_pod(conn, acme, FIELDS, default_checks=False)
+        newpods.create_pod(conn, acme, FIELDS, default_checks=False)
     with read(engine) as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(Check)) == 0
 
@@ -81,7 +81,7 @@ def test_a_new_pod_is_in_the_audit_trail_and_the_feed(engine, acme):
 
 def test_a_bad_pod_leaves_nothing(engine, acme):
     with pytest.raises(InputError), write(engine) as conn:
-        inventory.create_pod(conn, acme, FIELDS | {"address": "127.0.0.1"})
+        newpods.create_pod(conn, acme, FIELDS | {"address": "127.0.0.1"})
     with read(engine) as conn:
         counts = [conn.scalar(sa.select(sa.func.count()).select_from(m)) for m in (Pod, PodStatus, Check, AuditEntry)]
 
@@ -142,7 +142,7 @@ def test_the_tenants_own_networks_narrow_the_platforms(engine, acme):
 def test_the_platform_may_open_loopback_for_a_demo(engine, acme):
     with write(engine) as conn:
         fields = FIELDS | {"address": "127.0.0.5"}
-        pod_id = inventory.create_pod(conn, acme, fields, networks=("127.0.0.0/8",))
+        pod_id = newpods.create_pod(conn, acme, fields, networks=("127.0.0.0/8",))
 
     assert _one(engine, Pod.id, Pod.address) == (pod_id, "127.0.0.5")
 

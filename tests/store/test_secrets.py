@@ -10,7 +10,7 @@ from podhealth.core.words import ProviderKind
 from podhealth.healing.ask import ask, ref_of
 from podhealth.models import AuditEntry, Decision, FeedEntry, Pod
 from podhealth.models.base import Base
-from podhealth.store import inventory, secrets
+from podhealth.store import inventory, newpods, secrets
 from podhealth.store.db import read, write
 from podhealth.store.secrets import seal, seal_all, unseal
 from podhealth.web.api import shapes
@@ -24,7 +24,7 @@ KEY = "a key of the tests, of 32 characters"
 @pytest.fixture
 def pod_id(engine, acme):
     with write(engine) as conn:
-        return inventory.create_pod(conn, acme, FIELDS | {"providerConfig": CONFIG})
+        return newpods.create_pod(conn, acme, FIELDS | {"providerConfig": CONFIG})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import Actor, FeedKind, Phase, Role, SnoozeHolds, Status
 from podhealth.models import FeedEntry, Node, PhaseChange, PodStatus, Window
-from podhealth.store import held, holds, inventory, podstate, windows, windowturns
+from podhealth.store import held, holds, inventory, newpods, podstate, windows, windowturns
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import Scope
 from tests.support import build
@@ -272,7 +272,7 @@ def test_a_window_that_somebody_changes_while_it_opens_is_due_anew(engine, scope
 def test_a_pod_that_is_made_during_a_window_joins_it(engine, scope) -> None:
     make(engine, scope)
     with write(engine) as conn:
-        pod_id = inventory.create_pod(conn, scope, {"name": "new", "address": "10.0.0.9"}, networks=["10.0.0.0/8"])
+        pod_id = newpods.create_pod(conn, scope, {"name": "new", "address": "10.0.0.9"}, networks=["10.0.0.0/8"])
 
     assert phase_of(engine, pod_id) == Phase.MAINTENANCE
 
@@ -390,7 +390,7 @@ def test_a_pod_that_is_being_made_while_a_window_opens_is_not_missed(postgres_en
     opening = threading.Thread(target=windowturns.due, args=[engine])
     waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     with write(engine) as conn:
-        pod_id = inventory.create_pod(conn, scope, {"name": "new", "address": "10.0.0.9"}, networks=["10.0.0.0/8"])
+        pod_id = newpods.create_pod(conn, scope, {"name": "new", "address": "10.0.0.9"}, networks=["10.0.0.0/8"])
         opening.start()
         with read(engine) as watching:
             wait_for(lambda: watching.scalar(waits), 10, what="the tick waits for the pod")

@@ -11,7 +11,7 @@ from podhealth import clock
 from podhealth.core.check_rules import parse_check
 from podhealth.core.probe import Finding
 from podhealth.core.words import Actor, FailClass, Outcome, Role
-from podhealth.store import checks, expiry, feed, inventory, podstate
+from podhealth.store import checks, expiry, feed, inventory, newpods, podstate
 from podhealth.store.claim import claim_due
 from podhealth.store.db import db_now, write
 from podhealth.store.record import Found, record
@@ -36,7 +36,7 @@ class Life:
     def _new_pod(self, name, success_threshold):
         with write(self.engine) as conn:
             fields = {"name": name, "address": "10.0.0.1", "startDeadlineSeconds": 20}
-            pod_id = inventory.create_pod(conn, self.scope, fields)
+            pod_id = newpods.create_pod(conn, self.scope, fields)
         with write(self.engine) as conn:
             rules = {"checkType": "http", "intervalSeconds": 10, "successThreshold": success_threshold}
             checks.put_check(conn, self.scope, pod_id, parse_check(rules))

@@ -10,7 +10,7 @@ from podhealth.core.pod_rules import ADDRESS_SCHEMA, READERS
 from podhealth.core.provider_fields import SECRETS
 from podhealth.core.readers import A_FLAG
 from podhealth.core.words import ActualState, DesiredState, ProviderKind, Role
-from podhealth.store import inventory, podstate, tenancy
+from podhealth.store import inventory, newpods, podstate, tenancy
 from podhealth.store.db import read
 from podhealth.web.access import allows
 from podhealth.web.api import api, etags
@@ -71,7 +71,7 @@ def create_pod(conn: sa.Connection) -> ResponseReturnValue:
     fields = body()
     pings = A_FLAG("defaultChecks", fields.pop("defaultChecks", True))
     networks = installed().settings.pod_networks
-    pod_id = inventory.create_pod(conn, current_scope(), fields, pings, networks=networks)
+    pod_id = newpods.create_pod(conn, current_scope(), fields, pings, networks=networks)
     return _shape(tenancy.get_pod(conn, current_scope(), pod_id)), 201
 
 

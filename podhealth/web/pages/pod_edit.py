@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from podhealth import egress
 from podhealth.core.errors import Conflict, InputError
 from podhealth.core.words import ProviderKind
-from podhealth.store import checks, inventory, policies, reach, tenancy
+from podhealth.store import checks, inventory, newpods, policies, reach, tenancy
 from podhealth.store.db import read
 from podhealth.store.syncview import pod_source
 from podhealth.web.forms import pod_edit as forms
@@ -105,7 +105,7 @@ def delete(pod_id: int) -> ResponseReturnValue:
 
 def _make(conn: sa.Connection, asked: PodAsked) -> Answer:
     scope, networks = current_scope(), installed().settings.pod_networks
-    pod_id = inventory.create_pod(conn, scope, asked.fields, asked.is_pinged, networks=networks)
+    pod_id = newpods.create_pod(conn, scope, asked.fields, asked.is_pinged, networks=networks)
     if asked.first_check is not None:
         checks.put_check(conn, scope, pod_id, asked.first_check)
     return {"podId": pod_id}

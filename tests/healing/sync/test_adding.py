@@ -8,7 +8,7 @@ from podhealth.core.sync import OFF_THERE, Act
 from podhealth.core.words import DesiredState
 from podhealth.healing import running
 from podhealth.models import Check, Pod
-from podhealth.store import inventory, tagrules
+from podhealth.store import newpods, tagrules
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
 from tests.healing.sync.syncing import (
@@ -72,7 +72,7 @@ def test_only_chosen_guests_are_added_and_the_others_say_why_not(engine: sa.Engi
 def test_a_pod_that_somebody_made_of_a_guest_is_not_made_again(engine: sa.Engine, scope: Scope, far: Running) -> None:
     fields = {"name": "my-web", "address": "10.0.3.10", "provider": "proxmox", "providerRef": "pve2/100"}
     with write(engine) as conn:
-        inventory.create_pod(conn, scope, fields | {"providerConfig": far.config()}, networks=NETWORKS)
+        newpods.create_pod(conn, scope, fields | {"providerConfig": far.config()}, networks=NETWORKS)
     done = synced(engine, a_source(engine, scope, "proxmox", far.config()))
 
     assert why(done, "100") == "it is watched already, by the pod my-web that somebody made by hand"

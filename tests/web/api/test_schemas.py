@@ -62,7 +62,7 @@ CASES = {
     **{
         kind: (schema, parse_check, {"checkType": kind, **({"target": "22"} if kind == "tcp" else {}),
                                      **(_HTTP if kind == "http" else {})},
-               ["timeout must be shorter", "heal: must be false", "a heartbeat has no latency", "name: is reserved",
+               ["timeout must be shorter", "heal: must be false", "name: is reserved",
                 "graceSeconds: says something else", "headers: ", "minCertificateDays: needs", "cannot be asked with",
                 "expectedCodes: ", "host: ", "banner: must not hold"])
         for kind, schema in _CHECKS.items()

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import Actor, Role
-from podhealth.store import inventory
+from podhealth.store import newpods
 from podhealth.store.db import write
 from podhealth.store.tenancy import Scope
 from tests.support.build import a_tenant
@@ -23,7 +23,7 @@ def acme(engine: sa.Engine) -> Scope:
 def pod_id(engine: sa.Engine, acme: Scope) -> int:
     """A pod with its ping."""
     with write(engine) as conn:
-        return inventory.create_pod(conn, acme, {"name": "web-1", "address": "10.0.0.1"})
+        return newpods.create_pod(conn, acme, {"name": "web-1", "address": "10.0.0.1"})
 
 
 @pytest.fixture

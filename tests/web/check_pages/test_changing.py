@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from podhealth.store import inventory
+from podhealth.store import newpods
 from podhealth.store.db import write
 from tests.support.forms import hidden, refused, value_of
 from tests.web.check_pages.typed import AGENT, HTTP, PING, TCP, put, stored
@@ -75,7 +75,7 @@ def test_a_check_may_be_disabled_enabled_and_edited_while_it_is_disabled(engine,
 
 def test_the_check_running_can_only_be_disabled(engine, acme, adam) -> None:
     with write(engine) as conn:
-        pod_id = inventory.create_pod(conn, acme, {"name": "a", "address": "10.0.0.1", "provider": "process"})
+        pod_id = newpods.create_pod(conn, acme, {"name": "a", "address": "10.0.0.1", "provider": "process"})
     path = f"/pods/{pod_id}/checks/{stored(engine, acme, pod_id)['running'].id}"
     page = adam.get(f"{path}/edit").text
 

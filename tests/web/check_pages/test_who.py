@@ -3,7 +3,7 @@
 import pytest
 
 from podhealth.core.words import Role
-from podhealth.store import inventory
+from podhealth.store import newpods
 from podhealth.store.db import write
 from tests.support.build import a_tenant
 from tests.support.cast import Caller
@@ -38,7 +38,7 @@ def test_another_tenants_check_is_not_there(engine, acme, signed_in, pod_id) -> 
 
 def test_a_check_is_not_found_under_another_pod(engine, acme, adam, pod_id) -> None:
     with write(engine) as conn:
-        other = inventory.create_pod(conn, acme, {"name": "web-2", "address": "10.0.0.2"})
+        other = newpods.create_pod(conn, acme, {"name": "web-2", "address": "10.0.0.2"})
     before = stored(engine, acme, pod_id)
     paths = [(method, f"/pods/{other}/checks/{path.format(before['ping'].id)}") for method, path in PATHS[2:]]
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Role
 from podhealth.models import AuditEntry, Check, Pod
-from podhealth.store import inventory
+from podhealth.store import newpods
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
 from tests.support.build import a_user
@@ -46,7 +46,7 @@ def person(engine: sa.Engine, signed_in: SignedIn, tenant_id: int, role: Role) -
 
 def make(engine: sa.Engine, scope: Scope, **fields: Any) -> int:
     with write(engine) as conn:
-        return inventory.create_pod(conn, scope, {"name": "web-1", "address": "10.0.0.1"} | fields)
+        return newpods.create_pod(conn, scope, {"name": "web-1", "address": "10.0.0.1"} | fields)
 
 
 def pods(engine: sa.Engine) -> list[Any]:
