@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     rollups_1h_days: int = Field(400, ge=31, le=3650)
     transitions_days: int = Field(400, ge=31, le=3650)
     heals_days: int = Field(90, ge=31, le=3650)
+    audit_days: int = Field(400, ge=31, le=3650)
     feed_hours: int = Field(24, ge=1, le=720)
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     max_in_flight: int = Field(6000, ge=1, le=60000)
@@ -205,6 +206,7 @@ class Settings(BaseSettings):
             transitions=timedelta(days=self.transitions_days),
             heals=timedelta(days=self.heals_days),
             feed=timedelta(hours=self.feed_hours),
+            audit=timedelta(days=self.audit_days),
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How long results, their rollups, changes of status, what healing and telling did, and the feed are kept.
+    """How long results, rollups, changes of status, what healing and telling did, the feed and the trail are kept.
 
     ``heals``: decisions, incidents, messages and deliveries too. ``transitions``: of statuses and of phases.
     """
@@ -20,6 +20,7 @@ class Kept:
     transitions: timedelta = timedelta(days=400)
     heals: timedelta = timedelta(days=90)
     feed: timedelta = timedelta(hours=24)
+    audit: timedelta = timedelta(days=400)
 
 
 DEFAULT = Kept()

@@ -33,10 +33,15 @@ class AuditEntry(Base):
 
 
 class AuditHead(Base):
-    """The newest link of each chain; its row is the lock under which a chain grows."""
+    """The newest link of each chain; its row is the lock under which a chain grows.
+
+    ``cut_seq`` and ``cut_hash``: the newest entry that was old enough to go; the first that is kept hangs on it.
+    """
 
     __tablename__ = "audit_heads"
 
     chain: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     seq: Mapped[int] = mapped_column(server_default="0", default=0)
     hash: Mapped[str] = mapped_column(sa.String(64))
+    cut_seq: Mapped[int] = mapped_column(server_default="0", default=0)
+    cut_hash: Mapped[str] = mapped_column(sa.String(64), server_default="0" * 64, default="0" * 64)

@@ -1,11 +1,12 @@
 """The audit trail: one hash chain a tenant, chain 0 the installation's own. Rows are added, never changed.
 
-The database itself refuses UPDATE and DELETE (migration 0001); a chain shows what was done to it around the database.
-Who may do a thing is not asked here.
+The database itself refuses UPDATE, and DELETE of all but what was cut off for its age (migrations 0001, 0008); a chain
+shows what was done to it around the database. Who may do a thing is not asked here.
 """
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -15,10 +16,12 @@ from podhealth.models import AuditEntry, AuditHead, Tenant
 from podhealth.models.base import to_us
 from podhealth.store.db import db_now, read
 from podhealth.store.sql import insert
-from podhealth.store.tenancy import Scope
+from podhealth.store.tenancy import Scope, system_scope
 
 INSTALLATION = 0
 START = "0" * 64
+CUT = "trail cut"
+_CUT_AGAIN_AFTER = timedelta(days=1)  # each cut is an entry, so not with every call
 
 _BATCH = 1_000
 _COVERED = ("actor", "actor_name", "address", "what", "object_type", "object_id", "before", "after")
@@ -82,9 +85,11 @@ def write_installation(
 def verify(conn: sa.Connection, chain: int) -> int | None:
     """Return the number of the first entry of ``chain`` that is missing, changed or out of order; None if all is well.
 
-    A cut tail shows, because the head knows how long the chain is.
+    A cut tail shows, because the head knows how long the chain is. What was cut off for its age is attested by an entry
+    that is kept; without one it counts as missing.
     """
-    link = Link(0, START)
+    cut = _cut_of(conn, chain)
+    link, is_attested = cut, cut.seq == 0
     while True:
         # The head first: what is added meanwhile (PostgreSQL shows it to a running read) is walked in the next round.
         head = conn.execute(sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain)).one_or_none()
@@ -98,7 +103,10 @@ def verify(conn: sa.Connection, chain: int) -> int | None:
             if row.seq != link.seq + 1 or row.prev_hash != link.hash or row.hash != _hash_of(row._mapping):
                 return link.seq + 1
             link = Link(row.seq, row.hash)
+            is_attested = is_attested or (row.what == CUT and row.after == _attest(cut))
         if not rows:
+            if not is_attested:
+                return cut.seq
             return None if link == (head or Link(0, START)) else link.seq + 1
 
 
@@ -111,6 +119,46 @@ def verify_all(engine: sa.Engine) -> Iterator[Verdict]:
             name = conn.scalar(sa.select(Tenant.name).where(Tenant.id == chain))
             entries = conn.scalar(sa.select(sa.func.count()).where(AuditEntry.chain == chain)) or 0
             yield Verdict(chain, name, entries, verify(conn, chain))
+
+
+def to_cut(conn: sa.Connection, until: datetime) -> list[int]:
+    """Return the chains of which entries may go: cut off already, or older than ``until`` by more than a day."""
+    entry, mine = AuditEntry.__table__, AuditEntry.chain == AuditHead.chain
+    is_cut_off = sa.exists().where(mine, AuditEntry.seq <= AuditHead.cut_seq)
+    oldest = sa.select(entry.c.at).where(mine, AuditEntry.seq == AuditHead.cut_seq + 1).scalar_subquery()
+    query = sa.select(AuditHead.chain).where(sa.or_(is_cut_off, oldest < until - _CUT_AGAIN_AFTER))
+    return list(conn.scalars(query.order_by(AuditHead.chain)))
+
+
+def cut(conn: sa.Connection, chain: int, until: datetime) -> int:
+    """Let the chain begin after its last entry from before ``until``; return the number of the newest that may go now.
+
+    An entry says what was cut. Only entries before the first of a later time go, so the chain stays whole, and nothing
+    is cut for less than a day's worth. The entries themselves are for the caller to delete, in its own time.
+    """
+    head = _lock_head(conn, chain)
+    before = _cut_of(conn, chain)
+    mine = sa.select(AuditEntry.seq, AuditEntry.at, AuditEntry.hash).where(AuditEntry.chain == chain)
+    mine = mine.where(AuditEntry.seq > before.seq).order_by(AuditEntry.seq)
+    first = conn.execute(mine.limit(1)).one_or_none()
+    if first is None or first.at >= until - _CUT_AGAIN_AFTER:
+        return before.seq
+    stays = conn.scalar(mine.with_only_columns(AuditEntry.seq).where(AuditEntry.at >= until).limit(1))
+    last = conn.execute(mine.where(AuditEntry.seq == (head.seq if stays is None else stays - 1))).one()
+    after = Link(last.seq, last.hash)
+    conn.execute(sa.update(AuditHead).where(AuditHead.chain == chain).values(cut_seq=after.seq, cut_hash=after.hash))
+    _append(conn, chain, system_scope(chain), [Done(CUT, "audit trail", chain, None, _attest(after))])
+    return after.seq
+
+
+def _attest(cut: Link) -> dict[str, Any]:
+    return {"upTo": cut.seq, "hash": cut.hash}
+
+
+def _cut_of(conn: sa.Connection, chain: int) -> Link:
+    found = sa.select(AuditHead.cut_seq, AuditHead.cut_hash).where(AuditHead.chain == chain)
+    row = conn.execute(found).one_or_none()
+    return Link(0, START) if row is None else Link(*row)
 
 
 def chains(conn: sa.Connection) -> list[int]:

@@ -47,17 +47,18 @@ class Wish:
 
 
 class Head(NamedTuple):
-    """How long a chain is, and when it last grew."""
+    """How many entries of a chain are kept, and when it last grew."""
 
     entries: int
     newest_at: datetime | None
 
 
 def head(conn: sa.Connection, chain: int) -> Head:
-    """Return how long the chain is."""
-    entries = conn.scalar(sa.select(AuditHead.seq).where(AuditHead.chain == chain)) or 0
-    newest = sa.select(AuditEntry.at).where(AuditEntry.chain == chain, AuditEntry.seq == entries)
-    return Head(entries, conn.scalar(newest))
+    """Return how much of the chain there is."""
+    found = conn.execute(sa.select(AuditHead.seq, AuditHead.cut_seq).where(AuditHead.chain == chain)).one_or_none()
+    seq, cut_seq = found or (0, 0)
+    newest = sa.select(AuditEntry.at).where(AuditEntry.chain == chain, AuditEntry.seq == seq)
+    return Head(seq - cut_seq, conn.scalar(newest))
 
 
 def entries(conn: sa.Connection, chain: int, wish: Wish, limit: int) -> list[Entry]:

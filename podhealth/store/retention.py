@@ -16,6 +16,7 @@ from podhealth import clock
 from podhealth.core.words import OPEN_HEAL_STATES, MessageState
 from podhealth.models import (
     Approval,
+    AuditEntry,
     CheckRun,
     Decision,
     Delivery,
@@ -42,7 +43,7 @@ from podhealth.models import (
     Telling,
     Transition,
 )
-from podhealth.store import partitions
+from podhealth.store import audit, partitions
 from podhealth.store.db import db_now, read, write
 from podhealth.store.kept import kept
 
@@ -98,6 +99,7 @@ def clean(engine: sa.Engine) -> None:
     _by_id(engine, SignInLink, SignInLink.created_at < links_until, SignInLink.expires_at >= links_until, pace)
     _clean_messages(engine, heals_until, pace)
     _clean_incidents(engine, heals_until, pace)
+    _clean_trails(engine, now - of.audit, pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Submission).where(Submission.at < now - SUBMISSIONS_KEPT))
         conn.execute(sa.delete(CheckRun).where(CheckRun.asked_at < now - SUBMISSIONS_KEPT))
@@ -112,6 +114,21 @@ def _clean_messages(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
     _by_id(engine, Notice, Notice.at < until, Notice.grouped_at.is_(None), pace)
     with write(engine) as conn:
         conn.execute(sa.delete(Telling).where(Telling.ended_at < until))
+
+
+def _clean_trails(engine: sa.Engine, until: datetime, pace: _Pace) -> None:
+    with read(engine) as conn:
+        chains = audit.to_cut(conn, until)
+    for chain in chains:
+        with write(engine) as conn:
+            cut_seq = audit.cut(conn, chain, until)
+        cut_off = sa.select(AuditEntry.id).where(AuditEntry.chain == chain, AuditEntry.seq <= cut_seq)
+        while not pace.is_over():
+            with read(engine) as conn:
+                ids = list(conn.scalars(cut_off.order_by(AuditEntry.seq).limit(pace.size)))
+            if not ids:
+                break
+            _delete(engine, AuditEntry, AuditEntry.id, ids, pace)
 
 
 def _of_open_episode(episode_id: Any) -> sa.ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """The figures of the whole installation as Prometheus reads them, from what all processes leave behind.
 
-Workers and the scheduler open no port of their own (docs/adr/0009): any web process tells of all of them.
+Workers and the scheduler open no port of their own (docs/adr/0012): any web process tells of all of them.
 """
 
 import threading

@@ -1,17 +1,20 @@
 """The audit trail: chained, append-only, and whoever tampers is named by the first bad entry."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from podhealth import clock
 from podhealth.core.words import Actor, Role
 from podhealth.models import AuditEntry
-from podhealth.store import audit
+from podhealth.store import audit, retention
 from podhealth.store.db import read, write
 from podhealth.store.tenancy import Scope
 from tests.support.build import a_tenant
 
+DAY = timedelta(days=1)
 SCOPE = Scope(1, Role.ADMIN, Actor.USER, "ann@acme.example", "10.1.2.3")
 
 
@@ -146,3 +149,76 @@ def test_what_is_rolled_back_left_no_entry(engine):
         conn.rollback()
     with read(engine) as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) == 0
+
+
+def _aged(engine, chain_days):
+    """Write one entry of chain 1 for each age in days, oldest first."""
+    for days in chain_days:
+        clock.shift(-days * DAY)
+        with write(engine) as conn:
+            audit.write(conn, SCOPE, "created", "pod", days)
+    clock.shift(timedelta())
+
+
+@pytest.fixture
+def real_time():
+    yield
+    clock.shift(timedelta())
+
+
+def _whats(engine):
+    with read(engine) as conn:
+        rows = conn.execute(sa.select(AuditEntry.seq, AuditEntry.what).order_by(AuditEntry.seq))
+        return [(row.seq, row.what) for row in rows]
+
+
+def test_entries_past_their_time_go_and_the_rest_still_verifies(engine, real_time):
+    _aged(engine, [500, 450, 399, 1])
+    retention.clean(engine)
+    retention.clean(engine)
+
+    assert _whats(engine) == [(3, "created"), (4, "created"), (5, "trail cut")]
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) is None
+        assert audit.to_cut(conn, clock.utcnow() - 400 * DAY) == []
+
+
+def test_a_chain_of_which_all_is_old_goes_but_for_what_says_so(engine, real_time):
+    _aged(engine, [500, 450])
+    retention.clean(engine)
+
+    assert _whats(engine) == [(3, "trail cut")]
+    with write(engine) as conn:
+        audit.write(conn, SCOPE, "created", "pod", 1)
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "bad"),
+    [
+        pytest.param("DELETE FROM audit_entries WHERE seq = 3", 3, id="the first that is kept cut off"),
+        pytest.param("UPDATE audit_heads SET cut_seq = 3, cut_hash = (SELECT hash FROM audit_entries WHERE seq = 3)", 3,
+                     id="more cut off than was attested"),
+        pytest.param("UPDATE audit_heads SET cut_seq = 0", 1, id="the cut denied"),
+    ],
+)  # fmt: skip
+def test_verify_believes_no_cut_that_no_entry_attests(engine, real_time, statement, bad):
+    _aged(engine, [500, 450, 399, 1])
+    retention.clean(engine)
+    _tamper(engine, statement)
+
+    with read(engine) as conn:
+        assert audit.verify(conn, 1) == bad
+
+
+def test_the_database_lets_no_entry_go_that_was_not_cut_off(engine, real_time):
+    _aged(engine, [500, 450, 399, 1])
+    with write(engine) as conn:
+        assert audit.cut(conn, 1, clock.utcnow() - 400 * DAY) == 2
+    with pytest.raises(sa.exc.DatabaseError, match="only grows"), write(engine) as conn:
+        conn.exec_driver_sql("DELETE FROM audit_entries WHERE seq = 3")
+    with write(engine) as conn:
+        conn.exec_driver_sql("DELETE FROM audit_entries WHERE seq <= 2")
+
+    assert [seq for seq, _ in _whats(engine)] == [3, 4, 5]

@@ -17,7 +17,7 @@ from podhealth.core.readers import AN_ID, Schema
 from podhealth.web.access import RULES, Door, Rule
 from podhealth.web.api import repeats
 from podhealth.web.api.declare import Body, Declaration
-from podhealth.web.api.schema import FLAG, TEXT, WHOLE, answer
+from podhealth.web.api.schema import TEXT, WHOLE, answer
 
 PREFIX = "/api/"
 _METHODS = ("get", "put", "post", "delete", "patch")
@@ -246,6 +246,3 @@ def require_declared(app: Flask) -> None:
     """Refuse to start with a route of the API that declares nothing. Raises SetupError that names it."""
     for _ in operations(app):
         pass
-
-
-__all__ = ["FLAG", "PROBLEM", "Operation", "Schema", "document", "operations", "require_declared"]
