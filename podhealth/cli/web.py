@@ -4,6 +4,7 @@ One process with threads (docs/adr/0004): open sockets and heartbeats keep none 
 of pages.
 """
 
+import gc
 import resource
 from typing import Any
 
@@ -53,6 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Return the application, made in the worker process."""
+        gc.disable()  # until all is there (_ready_worker); little of what is made meanwhile is garbage
         from podhealth.factory import create_app
 
         return create_app(self._settings)
@@ -65,7 +67,6 @@ def _has_shm() -> bool:
 
 
 def _ready_worker(worker: Any) -> None:
-    import gc
     import sys
 
     from podhealth.web.beats import Beats
@@ -79,6 +80,7 @@ def _ready_worker(worker: Any) -> None:
     # itself is made of is never garbage; the rest is looked through whole far more rarely.
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(_OBJECTS_A_COLLECTION, 20, 100)
 
 
