@@ -7,13 +7,13 @@ together; in this process while Redis is away. Tries at the sign-in are counted 
 import math
 from collections.abc import Container
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.exceptions
 import structlog
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter
+from flask_limiter import Limiter, RequestLimit
 from flask_limiter.errors import RateLimitExceeded
 
 from podhealth import clock
@@ -97,24 +97,43 @@ def install(app: Flask, settings: Settings) -> None:
 
     def refuse(_error: RateLimitExceeded) -> ResponseReturnValue:
         kind = _kind() or Kind.CHANGES
-        limit = limiter.current_limit
-        left = _WINDOW_S if limit is None else math.ceil(limit.reset_at - clock.utcnow().timestamp())
-        wait = min(max(left, 1), _WINDOW_S)  # what counts, rounds up itself
+        left = _left(limiter.current_limit)
+        wait = _WINDOW_S if left is None else max(left.seconds, 1)
         said = f"At most {most[kind]} {kind} a minute are answered here"
         return answer(429, "too_many_requests", said, retryAfter=wait)
 
     def say_what_is_left(response: Response) -> Response:
-        rule, limit = RULES.get(request.endpoint or ""), limiter.current_limit
-        if rule is None or rule.door is not Door.API or limit is None:
+        rule = RULES.get(request.endpoint or "")
+        left = _left(limiter.current_limit) if rule is not None and rule.door is Door.API else None
+        if left is None:
             return response
-        kind, left = _kind() or Kind.CHANGES, math.ceil(limit.reset_at - clock.utcnow().timestamp())
+        kind = _kind() or Kind.CHANGES
         # The IETF's draft: a name for the policy, its quota and window; what remains of it, and for how long.
         response.headers["RateLimit-Policy"] = f'"{kind.name.lower()}";q={most[kind]};w={_WINDOW_S}'
-        response.headers["RateLimit"] = f'"{kind.name.lower()}";r={limit.remaining};t={min(max(left, 0), _WINDOW_S)}'
+        response.headers["RateLimit"] = f'"{kind.name.lower()}";r={left.requests};t={left.seconds}'
         return response
 
     app.register_error_handler(RateLimitExceeded, refuse)
     app.after_request(say_what_is_left)
+
+
+class _Left(NamedTuple):
+    """How many requests are left of a window, and how many seconds it lasts."""
+
+    requests: int
+    seconds: int
+
+
+def _left(limit: RequestLimit | None) -> _Left | None:
+    """Return what is left, null where nothing was counted or what counts has gone since: that is no caller's fault."""
+    if limit is None:
+        return None
+    try:
+        seconds = math.ceil(limit.reset_at - clock.utcnow().timestamp())  # what counts, rounds up itself
+        return _Left(limit.remaining, min(max(seconds, 0), _WINDOW_S))
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("what is left is not known", error=type(error).__name__)
+        return None
 
 
 def _kind() -> Kind | None:

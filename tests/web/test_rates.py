@@ -1,6 +1,7 @@
 """How much one caller may ask for in a minute: each for itself, by Redis and without it, and what is not counted."""
 
 import pytest
+import redis
 from flask import request
 
 from podhealth.core.words import Role
@@ -98,6 +99,20 @@ def test_web_processes_count_together_by_redis(database_url, redis_url, engine, 
     statuses = [_change(Caller(apps[n % 2], session=sid)).status_code for n in range(4)]
 
     assert statuses == [422, 422, 422, 429]
+
+
+def test_redis_that_hangs_after_a_request_was_counted_harms_no_answer(database_url, redis_url, engine, tenant):
+    app, redis_client = an_app(database_url, redis_url, **FEW), redis.from_url(redis_url)
+    caller = Caller(app, token=_token(engine, tenant, "calm"))
+    app.before_request(lambda: redis_client.execute_command("CLIENT", "PAUSE", 5_000) and None)
+    try:
+        answer = caller.get(OVERVIEW)
+    finally:
+        redis_client.execute_command("CLIENT", "UNPAUSE")
+        redis_client.close()
+
+    assert answer.status_code == 200
+    assert "RateLimit" not in answer.headers
 
 
 def test_what_the_program_sends_while_somebody_reads_or_types_is_not_counted():
