@@ -1,7 +1,7 @@
 """The application that web tests ask, made anew for each test, with what all of them have in common made once."""
 
-from collections.abc import Callable
-from typing import Any
+from types import MethodType
+from typing import Any, NamedTuple
 
 import jinja2
 from flask import Flask
@@ -32,20 +32,35 @@ class _Compiled(jinja2.BytecodeCache):
 _COMPILED = _Compiled()
 
 
+class _Parsed(NamedTuple):
+    """What werkzeug makes of a route's text, the same in every application."""
+
+    parts: list[Any]
+    trace: list[tuple[bool, str]]
+    converters: dict[str, Any]
+    builders: tuple[Any, Any]
+
+
 def _routes_compiled_once() -> None:
-    # Werkzeug compiles two functions for each route, of the same text in every application: 0.1 s for all of them.
-    compile_builder = Rule._compile_builder
-    builders: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+    # For each route werkzeug parses its text and compiles two functions: 0.1 s for all of them.
+    parse = Rule.compile
+    parsed: dict[tuple[str, bool | None], _Parsed] = {}
 
-    def builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        if rule.defaults:
-            return compile_builder(rule, append_unknown)
-        key = (rule.rule, tuple(rule._trace), append_unknown)
-        if key not in builders:
-            builders[key] = compile_builder(rule, append_unknown)
-        return builders[key]
+    def compile_rule(rule: Rule) -> None:
+        if rule.defaults or rule.host or rule.subdomain:
+            parse(rule)
+            return
+        key = (rule.rule, rule.merge_slashes)
+        if key not in parsed:
+            parse(rule)
+            builders = (rule._build.__func__, rule._build_unknown.__func__)  # type: ignore[attr-defined]
+            parsed[key] = _Parsed(rule._parts, rule._trace, rule._converters, builders)
+        of = parsed[key]
+        rule._parts, rule._trace, rule._converters = of.parts, of.trace, of.converters
+        rule.arguments.update(of.converters)
+        rule._build, rule._build_unknown = (MethodType(builder, rule) for builder in of.builders)
 
-    Rule._compile_builder = builder  # type: ignore[method-assign]
+    Rule.compile = compile_rule  # type: ignore[method-assign]
 
 
 _routes_compiled_once()
