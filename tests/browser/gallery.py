@@ -17,11 +17,12 @@ from podhealth.cli.bench_fleet import TENANT, Size, check_ids_of, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import fill_past
 from podhealth.core.channel_fields import Platform
+from podhealth.core.guests import Answer, Guest
 from podhealth.core.probe import Finding
 from podhealth.core.words import FailClass, Outcome, Role
 from podhealth.models import Episode, Incident, IncidentMember, Node, Pod, Tenant, db
 from podhealth.models.base import to_us
-from podhealth.store import accounts, channels, checkruns, publictexts, resets, statuspages, tokens
+from podhealth.store import accounts, channels, checkruns, publictexts, resets, sources, statuspages, tagrules, tokens
 from podhealth.store.db import db_now, make_engine, write
 from podhealth.store.holds import snooze
 from podhealth.store.schema import migrate
@@ -140,7 +141,25 @@ def _furnish(conn: sa.Connection, admin_id: int) -> dict[str, str]:
     tokens.make_token(conn, scope, "grafana", "viewer", "365", "")
     resets.ask(conn, "nobody@acme.example", None)
     _run(conn, scope, check_ids_of(7)[0])
+    _source(conn, scope)
     return everypage.secrets_of(conn, scope, admin_id, approval_id) | {"public.show": "acme"}
+
+
+def _source(conn: sa.Connection, scope: Scope) -> None:
+    """A cluster that was read and is not synced yet, and which first checks its guests would get."""
+    config = {"url": "https://10.0.0.250:8006", "tokenId": "podhealth@pve!sync", "token": "of-the-gallery-only"}
+    given = {"name": "pve cluster", "kind": "proxmox", "config": config, "takes": {"tags": ["prod"]}}
+    row = sources.create_source(conn, scope, given, ("10.0.0.0/8",))
+    guests = [
+        Guest("100", "pve-1/100", "proxy", "pve-1", True, ("10.0.4.10",), ("prod", "web")),
+        Guest("101", "pve-1/101", "orders-replica", "pve-1", True, ("10.0.4.11", "fd00::11"), ("prod", "db")),
+        Guest("102", "pve-2/102", "reports", "pve-2", False, tags=("prod",), no_address="no address of it is known"),
+        Guest("103", "pve-2/103", "try-out", "pve-2", True, ("10.0.4.13",), ("lab",)),
+        Guest("900", "pve-1/900", "debian-12", "pve-1", False, tags=("prod",), unfit="it is a template"),
+    ]
+    sources.keep_answer(conn, row, Answer(tuple(guests)))
+    tagrules.save_rule(conn, scope, {"tag": "web", "check": {"checkType": "http", "target": "/health"}})
+    tagrules.save_rule(conn, scope, {"tag": "db", "check": {"checkType": "tcp", "target": "5432"}})
 
 
 def _run(conn: sa.Connection, scope: Scope, check_id: int) -> None:
