@@ -23,6 +23,7 @@ from podhealth.store import inventory
 from podhealth.store.db import make_engine, read, write
 from podhealth.store.tenancy import system_scope
 from tests.support.build import a_pod, a_tenant
+from tests.support.podman import LIVES_ON, Podman
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 from tests.support.webserver import running_web
@@ -305,6 +306,48 @@ def test_the_lines_for_a_crontab_do_what_they_say(pod, tmp_path):
     assert said == [None, Signal.ALIVE, Signal.FAIL]
     assert (pod.heard().exit_code, pod.heard().period_s) == (3, 86_400)
     assert stat.S_IMODE(header.stat().st_mode) == 0o600
+
+
+@pytest.fixture
+def podman():
+    running = Podman()
+    yield running
+    running.close()
+
+
+def _of_the_host(*folders):
+    """The host's programs in a container that has none of its own."""
+    return {folder: {"bind": folder, "mode": "ro"} for folder in folders if Path(folder).is_dir()}
+
+
+def test_the_health_check_of_an_image_tells_and_gives_back_how_it_went(pod, podman, tmp_path):
+    (tmp_path / "token").write_text(pod.token)
+    (tmp_path / "health").touch()
+    text = (FILE.parents[1] / "docs/agent.md").read_text()
+    port = free_port()
+    line = re.search(r"^HEALTHCHECK .* CMD (.*)$", text, re.M)[1].replace("8080", str(port))
+    files = {FILE: "/usr/local/lib/podhealth-agent.py", tmp_path / "token": "/run/secrets/podhealth", tmp_path: "/www"}
+    container = podman.client.containers.create(
+        podman.image,
+        ["/bin/sh", "-c", f"httpd -p 127.0.0.1:{port} -h /www; {LIVES_ON}"],
+        name="web",
+        network_mode="host",
+        environment={
+            "PATH": f"{sys.base_prefix}/bin:/bin",
+            "PODHEALTH_URL": pod.url,
+            "PODHEALTH_AGENT_TOKEN_FILE": "/run/secrets/podhealth",
+        },
+        volumes=_of_the_host("/lib", "/lib64", "/usr/lib", "/etc/ssl", sys.base_prefix)
+        | {str(path): {"bind": there, "mode": "ro"} for path, there in files.items()},
+        healthcheck={"test": ["CMD-SHELL", line], "interval": 3_600_000_000_000},
+    )
+    container.start()
+    well = podman.command("healthcheck", "run", "web"), pod.heard()
+    (tmp_path / "health").unlink()
+    ill = podman.command("healthcheck", "run", "web"), pod.heard()
+
+    assert [(done.returncode, heard.signal) for done, heard in (well, ill)] == [(0, Signal.SUCCESS), (1, Signal.FAIL)]
+    assert well[1].boot_id.partition(".")[0] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_the_script_of_openrc_hands_the_settings_on(pod):

@@ -81,15 +81,23 @@ class Podman:
         self.image = self._make_image()
 
     def start(self) -> None:
-        environment = os.environ | {
+        command = [ensure(), "system", "service", "--time=0", self.url]
+        log = (self.folder / "service.log").open("ab")
+        self.process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+        log.close()
+        wait_for(self._answers, 20, what="Podman's service")
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
         }
-        command = [ensure(), "system", "service", "--time=0", self.url]
-        log = (self.folder / "service.log").open("ab")
-        self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        log.close()
-        wait_for(self._answers, 20, what="Podman's service")
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run Podman's own command line on the same containers."""
+        return subprocess.run(
+            [ensure(), *words], env=self._environment(), capture_output=True, text=True, timeout=60, check=False
+        )
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.folder / "service.log").read_text()
@@ -104,7 +112,7 @@ class Podman:
         assert busybox is not None
         with tarfile.open(fileobj=held, mode="w") as layer:
             layer.add(busybox, "bin/busybox")
-            for name in ("sh", "sleep"):
+            for name in ("sh", "sleep", "wget", "httpd"):
                 link = tarfile.TarInfo(f"bin/{name}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 layer.addfile(link)
