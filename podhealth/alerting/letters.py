@@ -3,6 +3,8 @@
 What is due, and when again, the store says.
 """
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 import structlog
 
@@ -21,12 +23,15 @@ _MOST = 20  # mailed a run; the rest comes with the next
 _MOST_LOOKED_AT = 500  # those for nobody, too
 
 
-def send_due(engine: sa.Engine, settings: Settings) -> int:
-    """Mail the letters that are due, each in its own transactions, and return how many were taken."""
+def send_due(engine: sa.Engine, settings: Settings, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Mail the letters that are due, each in its own transactions, and return how many were taken.
+
+    Takes no more of them once ``is_over``.
+    """
     channel = EmailChannel(mail_server(settings))
     taken: list[bool] = []
     for _ in range(_MOST_LOOKED_AT):
-        if len(taken) == _MOST:
+        if len(taken) == _MOST or is_over():
             break
         with write(engine) as conn:
             due = letters.claim(conn)

@@ -9,10 +9,12 @@ import structlog
 
 from podhealth import clock, logs
 from podhealth.cli.database import require_ready
+from podhealth.core.ending import END_WITHIN_S
+from podhealth.jobs.ending import Guard
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.schedule import PeriodicScheduler, reconcile
 from podhealth.jobs.watch import Watch
-from podhealth.queues import TICK, mend_types
+from podhealth.queues import TICK, TIMEOUT_S, mend_types
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,7 @@ class SchedulerLoop:
             self._here.leaving.wait(self._turn())
         # Redis forgets us by itself; one that hangs would hold us up for seconds more.
         with contextlib.suppress(redis.RedisError, OSError):
-            if self._is_reached:
+            if self._is_reached and self._here.leaving.left_s(END_WITHIN_S) > TIMEOUT_S:
                 self._scheduler.register_death()
 
     def _turn(self) -> float:
@@ -91,7 +93,11 @@ def scheduler() -> None:
         signal.signal(number, lambda *_: here.leaving.set())
     watch = Watch(here, "scheduler")
     watch.start()
+    guard = Guard(here.leaving, here.under_way)
+    guard.start()
     log.info("scheduler started", worker=here.worker_id)
-    SchedulerLoop(here).run()
+    with here.under_way.at("cycle"):
+        SchedulerLoop(here).run()
     watch.join()
+    guard.dismiss()
     log.info("scheduler ended", worker=here.worker_id)

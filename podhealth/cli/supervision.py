@@ -19,8 +19,8 @@ from honcho.environ import parse_procfile
 
 from podhealth import clock
 from podhealth.cli import orphans
+from podhealth.core.ending import KILL_AFTER_S
 
-_STOP_WAIT_S = 12
 # A supervisord that dies sooner than this, more often than this, will not get better by itself.
 _LIVES_S = 60.0
 _MOST_DEATHS = 3
@@ -64,7 +64,7 @@ def write_configuration(programs: Iterable[Program], folder: Path) -> Path:
             "autostart=true\nautorestart=true\n"
             # A program that ends within startsecs waits 1, 2, 3 … s before its next start, and is never given up.
             "startsecs=3\nstartretries=1000000\n"
-            f"stopsignal=TERM\nstopwaitsecs={_STOP_WAIT_S}\nstopasgroup=false\nkillasgroup=true\n"
+            f"stopsignal=TERM\nstopwaitsecs={KILL_AFTER_S}\nstopasgroup=false\nkillasgroup=true\n"
             f"redirect_stderr=true\nstdout_logfile={logs / (program.name + '.log')}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\npriority={1 if program.is_base else 10}\n"
         )
@@ -124,7 +124,7 @@ class Supervision:
         if self._deaths > _MOST_DEATHS:
             return False
         self._tell("the supervisor ended; ending its programs and starting all again")
-        orphans.end_all(_STOP_WAIT_S, self._tell)
+        orphans.end_all(KILL_AFTER_S, self._tell)
         self._start()
         return True
 
@@ -134,11 +134,11 @@ class Supervision:
         if self.is_running():
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=3 * _STOP_WAIT_S)
+            self._process.wait(timeout=2 * KILL_AFTER_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        orphans.end_all(_STOP_WAIT_S, self._tell)
+        orphans.end_all(KILL_AFTER_S, self._tell)
         self._reader.join(timeout=2)
 
     def _retell(self, process: "subprocess.Popen[bytes]", log: Path) -> None:

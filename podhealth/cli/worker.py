@@ -24,12 +24,14 @@ from rq.worker.base import WorkerStatus
 
 from podhealth import clock, egress, logs
 from podhealth.cli.database import require_ready
+from podhealth.core.ending import END_WITHIN_S
 from podhealth.core.errors import InputError
 from podhealth.core.vantage_names import vantage_name
+from podhealth.jobs.ending import Guard
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.probe import probers
 from podhealth.jobs.watch import Watch
-from podhealth.queues import ALERT, HEAL, TICK, Job, Queue, mend_types, vantage_of
+from podhealth.queues import ALERT, HEAL, TICK, TIMEOUT_S, Job, Queue, mend_types, vantage_of
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +87,7 @@ class PodHealthWorker(SimpleWorker):
         is_prober = len(vantages) == len(names)
         self._watch = Watch(self._here, None if is_prober else "worker", is_ticking=TICK in names)
         self._watch.trouble = self._trouble
+        self._guard = Guard(self._here.leaving, self._here.under_way)
 
     def _set_ip_address(self, connection: redis.Redis) -> None:
         self.ip_address = "unknown"  # asking would end a worker that starts while Redis is away
@@ -117,6 +120,7 @@ class PodHealthWorker(SimpleWorker):
         for vantage in self._vantages:
             probers.of(vantage)
         self._watch.start()
+        self._guard.start()
         log.info("worker started", worker=self._here.worker_id, queues=self.queue_names())
         done = 0
         try:
@@ -152,7 +156,7 @@ class PodHealthWorker(SimpleWorker):
         job, queue = found
         self._watch.busy_since = clock.monotonic()
         try:
-            with logs.bound(job_id=job.id):
+            with logs.bound(job_id=job.id), self._here.under_way.at(f"job {job.description}"):
                 self.execute_job(job, queue)
         finally:
             self._watch.busy_since = None
@@ -220,6 +224,7 @@ class PodHealthWorker(SimpleWorker):
         return f"the prober of {fallen[0]} fell over" if fallen else None
 
     def _end(self) -> None:
+        """Wait for all that is under way; the guard ends that where it takes too long."""
         self._here.leaving.set()
         for prober in probers.running.values():
             prober.join()
@@ -228,8 +233,9 @@ class PodHealthWorker(SimpleWorker):
         self._watch.join()
         # Redis forgets us by itself; one that hangs would hold us up for seconds more.
         with contextlib.suppress(redis.RedisError, OSError):
-            if self._is_reached:
+            if self._is_reached and self._here.leaving.left_s(END_WITHIN_S) > TIMEOUT_S:
                 self.register_death()  # type: ignore[no-untyped-call]
+        self._guard.dismiss()
         log.info("worker ended", worker=self._here.worker_id)
 
 

@@ -3,6 +3,7 @@
 Nothing is done to the pod here: a heal is only planned, and its steps act (steps.py).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -183,14 +184,14 @@ def _look_again(conn: sa.Connection, pod_id: int, at: datetime | None) -> None:
     conn.execute(sa.update(PodStatus).where(PodStatus.pod_id == pod_id).values(**values))
 
 
-def judge_due(engine: sa.Engine) -> dict[int, int]:
-    """Judge the pods whose time has come (tick), for some seconds at most; return the newest feed numbers."""
+def judge_due(engine: sa.Engine, is_over: Callable[[], bool] = lambda: False) -> dict[int, int]:
+    """Judge the pods whose time has come, for some seconds at most, none once ``is_over``; return feed numbers."""
     published: dict[int, int] = {}
     ends = clock.monotonic() + _SECONDS_A_TICK
     with read(engine) as conn:
         pods = conn.execute(_due_pods(db_now(conn)).limit(_PODS_A_TICK)).scalars().all()
     for pod_id in pods:
-        if clock.monotonic() >= ends:
+        if clock.monotonic() >= ends or is_over():
             break
         began = clock.monotonic()
         if _claim(engine, pod_id):

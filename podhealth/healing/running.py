@@ -6,6 +6,7 @@ not the pod's (behaviour §2, Running).
 
 import os
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -45,12 +46,15 @@ class _Read(NamedTuple):
     node_is_up: bool | None
 
 
-def ask_providers(engine: sa.Engine) -> dict[int, int]:
-    """Ask for the pods whose check ``running`` is due (tick), for some seconds at most; return the feed numbers."""
+def ask_providers(engine: sa.Engine, is_over: Callable[[], bool] = lambda: False) -> dict[int, int]:
+    """Ask for the pods whose check ``running`` is due, for some seconds at most; return the feed numbers.
+
+    Takes no more of them once ``is_over``.
+    """
     published: dict[int, int] = {}
     ends = clock.monotonic() + _SECONDS_A_TICK
     worker_id = f"{VANTAGE}-{socket.gethostname()}-{os.getpid()}"[:64]
-    while clock.monotonic() < ends:
+    while clock.monotonic() < ends and not is_over():
         with write(engine) as conn:
             claims = claim_due(conn, VANTAGE, worker_id, _AT_ONCE)
             if not claims:

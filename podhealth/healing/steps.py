@@ -45,14 +45,14 @@ def step(engine: sa.Engine, heal_id: int) -> dict[int, int] | None:
     return _STEPS[heal.state](heal)(engine, heal, pod)
 
 
-def run_due(engine: sa.Engine) -> dict[int, int]:
-    """Take one step of each heal whose time has come (tick), for some seconds at most."""
+def run_due(engine: sa.Engine, is_over: Callable[[], bool] = lambda: False) -> dict[int, int]:
+    """Take one step of each heal whose time has come, for some seconds at most; none begins once ``is_over``."""
     published: dict[int, int] = {}
     ends = clock.monotonic() + _SECONDS_A_TICK
     with read(engine) as conn:
         heals = healsteps.due(conn, db_now(conn), _HEALS_A_TICK)
     for heal_id in heals:
-        if clock.monotonic() >= ends:
+        if clock.monotonic() >= ends or is_over():
             break
         published |= step(engine, heal_id) or {}
     return published

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from podhealth import clock, logs
+from podhealth import logs
 from podhealth.alerting.deliver import Deliverer
 from podhealth.jobs.parts import Parts, parts
 
@@ -22,7 +22,6 @@ HANDS = 12
 HANDS_FOR_SUSPECTS = 6
 # One tenant's receivers may answer as slowly as they like: the other hands are not for them.
 HANDS_OF_A_TENANT = 4
-STOP_WITHIN_S = 8.0
 
 
 class Hands:
@@ -41,13 +40,12 @@ class Hands:
         if self._deliverer.is_any_due():
             self._add()
 
-    def join(self, within_s: float = STOP_WITHIN_S) -> None:
-        """Wait until those at work are done, ``within_s`` in all; what is not, another process sends again later."""
-        until = clock.monotonic() + within_s
+    def join(self) -> None:
+        """Wait until those at work are done; a message that this process dies over, another sends again later."""
         with self._lock:
             threads = list(self._busy)
         for thread in threads:
-            thread.join(max(0.0, until - clock.monotonic()))
+            thread.join()
 
     def _add(self) -> None:
         with self._lock:
@@ -66,7 +64,7 @@ class Hands:
                     return
                 self._add()  # there may be more: the next hand looks while this one waits for its receiver
                 try:
-                    with logs.bound(message_id=message.id):
+                    with logs.bound(message_id=message.id), self._here.under_way.at(f"message {message.id}"):
                         self._here.publish(self._deliverer.tell(message))
                 finally:
                     self._let_go(message.tenant_id)

@@ -1,6 +1,11 @@
-"""Jobs of the healer: judge one pod, take one step of one heal. Only hints: the tick finds both without them."""
+"""Jobs of the healer: judge one pod, take one step of one heal. Only hints: the tick finds both without them.
 
-from podhealth.healing import evaluate, steps
+And the tick's own steps, which begin nothing more once this process is told to end.
+"""
+
+import sqlalchemy as sa
+
+from podhealth.healing import evaluate, running, steps
 from podhealth.jobs.parts import parts
 from podhealth.queues import enqueue
 
@@ -18,3 +23,18 @@ def step(heal_id: int) -> None:
     """Take the next step of a heal, if it is due and in nobody's hands."""
     here = parts()
     here.publish(steps.step(here.engine, heal_id) or {})
+
+
+def ask_providers(engine: sa.Engine) -> dict[int, int]:
+    """Ask providers whether the pods run whose turn it is (tick)."""
+    return running.ask_providers(engine, parts().leaving.is_set)
+
+
+def judge_due(engine: sa.Engine) -> dict[int, int]:
+    """Judge the pods whose time has come (tick)."""
+    return evaluate.judge_due(engine, parts().leaving.is_set)
+
+
+def step_due(engine: sa.Engine) -> dict[int, int]:
+    """Take a step of each heal whose time has come (tick)."""
+    return steps.run_due(engine, parts().leaving.is_set)

@@ -8,4 +8,5 @@ from podhealth.jobs.parts import parts
 
 def send(engine: sa.Engine) -> None:
     """Mail what is due, with the operator's mail server."""
-    send_due(engine, parts().settings)
+    here = parts()
+    send_due(engine, here.settings, here.leaving.is_set)

@@ -5,7 +5,6 @@ Knows no job.
 
 import os
 import secrets
-import select
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from functools import cache
 
 import sqlalchemy as sa
 
+from podhealth.jobs.ending import Leaving, UnderWay
 from podhealth.live.publish import publish
 from podhealth.queues import HURRY_TIMEOUT_S, Redis, enqueue, redis_client
 from podhealth.settings import Settings, load_settings
@@ -21,33 +21,6 @@ from podhealth.store.db import make_engine
 from podhealth.store.kept import hold_kept
 from podhealth.store.limits import hold_limits
 from podhealth.store.secrets import hold_key
-
-
-class Leaving:
-    """Whether this process has been told to end. May be set in a signal's handler: it takes no lock."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
-        self._is_set = False
-
-    def set(self) -> None:
-        """Wake everybody who waits, now and for ever."""
-        if not self._is_set:
-            self._is_set = True
-            os.write(self._write, b".")
-
-    def is_set(self) -> bool:
-        """Whether the process is to end."""
-        return self._is_set
-
-    def wait(self, for_s: float) -> bool:
-        """Wait at most that long; true when the process is to end."""
-        if not self._is_set and for_s > 0:
-            poll = select.poll()
-            poll.register(self._read, select.POLLIN)
-            poll.poll(for_s * 1000)
-        return self._is_set
 
 
 @dataclass(frozen=True)
@@ -63,6 +36,7 @@ class Parts:
     hurried: Redis
     worker_id: str
     leaving: Leaving = field(default_factory=Leaving)
+    under_way: UnderWay = field(default_factory=UnderWay)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def publish(self, newest: Mapping[int, int]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from podhealth import clock
+from podhealth.core.ending import END_WITHIN_S, IN_FLIGHT_S
 from podhealth.jobs.parts import Parts, parts
 from podhealth.jobs.tickets import waiting
 from podhealth.probing.loop import ProbeLoop
@@ -19,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 TICKET_S = 30.0
 CARRY_ON_S = 600.0
-STOP_WITHIN_S = 7.5
 _SLICE_S = 0.5
 
 
@@ -28,7 +28,7 @@ class Prober:
 
     def __init__(self, here: Parts, vantage: str) -> None:
         self.vantage = vantage
-        self._leaving = here.leaving
+        self._leaving, self._under_way = here.leaving, here.under_way
         self._loop = ProbeLoop(here.engine, here.settings, vantage, publish=here.publish, hint=here.hint)
         self._until = clock.monotonic() + CARRY_ON_S
         self._thread = threading.Thread(target=self._run, name=f"probe {vantage}", daemon=True)
@@ -44,16 +44,20 @@ class Prober:
 
     def join(self) -> None:
         """Wait until what was in flight is recorded, or given back; only after the process was told to end."""
-        self._thread.join(STOP_WITHIN_S + 2 * _SLICE_S)
+        self._thread.join()
 
     def _run(self) -> None:
+        with self._under_way.at(f"probes from {self.vantage}"):
+            self._probe()
+
+    def _probe(self) -> None:
         while not self._leaving.is_set():
             now = clock.monotonic()
             if now < self._until:
                 self._loop.run(min(now + _SLICE_S, self._until))
             else:
                 self._leaving.wait(_SLICE_S)
-        self._loop.stop(STOP_WITHIN_S)
+        self._loop.stop(self._leaving.left_s(END_WITHIN_S), self._leaving.left_s(IN_FLIGHT_S))
 
 
 class Probers(NamedTuple):

@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from podhealth import clock
 from podhealth.healing.sync import Synced, claim_next, sync_claimed
 from podhealth.jobs.parts import Parts, parts
 from podhealth.store import sources
@@ -19,7 +18,6 @@ from podhealth.store.db import read
 log = structlog.get_logger(__name__)
 
 READERS = 4
-STOP_WITHIN_S = 8.0
 
 Row = sa.Row[Any]
 
@@ -42,12 +40,11 @@ class Readers:
             self._add()
 
     def join(self) -> None:
-        """Wait a while until what is being read is done; what is not, another process reads when its lease is over."""
-        until = clock.monotonic() + STOP_WITHIN_S
+        """Wait until what is being read is done; what this process dies over, another reads when its lease is over."""
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
-            thread.join(max(0.0, until - clock.monotonic()))
+            thread.join()
 
     def _add(self) -> None:
         with self._lock:
@@ -83,7 +80,8 @@ class Readers:
 
     def _read(self, source: Row) -> None:
         try:
-            _log(sync_claimed(self._here.engine, source, self._here.settings.pod_networks, self._here.publish))
+            with self._here.under_way.at(f"source {source.id}"):
+                _log(sync_claimed(self._here.engine, source, self._here.settings.pod_networks, self._here.publish))
         finally:
             with self._taking:
                 self._in_hand.discard(source.tenant_id)

@@ -36,7 +36,7 @@ class Step(NamedTuple):
 QUICK = (
     Step("dead_workers", 2, "podhealth.store.claim.free_dead_workers"),
     Step("tickets", 2, "podhealth.jobs.tickets.top_up"),
-    Step("running", 1, "podhealth.healing.running.ask_providers"),
+    Step("running", 1, "podhealth.jobs.heal.ask_providers"),
     Step("stale", 1, "podhealth.store.expiry.expire_stale"),
     Step("windows", 1, "podhealth.store.windowturns.due"),
     Step("phases", 1, "podhealth.store.podstate.settle_due"),
@@ -44,8 +44,8 @@ QUICK = (
     Step("breakers", 1, "podhealth.store.breakers.watch"),
     Step("turns", 1, "podhealth.store.turns.wake"),
     Step("tell", 1, "podhealth.store.wider.tell_due"),
-    Step("judge", 1, "podhealth.healing.evaluate.judge_due"),
-    Step("heal_steps", 1, "podhealth.healing.steps.run_due"),
+    Step("judge", 1, "podhealth.jobs.heal.judge_due"),
+    Step("heal_steps", 1, "podhealth.jobs.heal.step_due"),
     Step("relay", 1, "podhealth.alerting.relay.run"),
     Step("deliver", 1, "podhealth.jobs.alert.look"),
     Step("sync", 2, "podhealth.jobs.sync.look"),
@@ -119,7 +119,8 @@ def _run_one(here: Parts, step: Step) -> Ran:
     begun = clock.monotonic()
     error = None
     try:
-        here.publish(function_of(step.function)(here.engine) or {})
+        with here.under_way.at(f"step {step.name}"):
+            here.publish(function_of(step.function)(here.engine) or {})
     except Exception as problem:  # the job wrapper: one step's fault must not keep the others from running
         log.exception("tick step failed", step=step.name)
         error = f"{type(problem).__name__}: {problem}"

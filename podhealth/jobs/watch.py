@@ -21,8 +21,6 @@ from podhealth.store.db import write
 log = structlog.get_logger(__name__)
 
 TURN_S = 1.0
-# A step of the tick that calls a provider is waited for: SIGTERM cuts no heal.
-_STOP_WITHIN_S = 8.0
 NO_TICK_S = 3.0
 HUNG_AFTER_S = 300.0
 _EXIT_HUNG = 70
@@ -44,8 +42,8 @@ class Watch:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until the thread has said that this process is gone."""
-        self._thread.join(_STOP_WITHIN_S)
+        """Wait until the thread has said that this process is gone, and has ended the step of the tick it is at."""
+        self._thread.join()
 
     def _run(self) -> None:
         while not self._here.leaving.wait(TURN_S):

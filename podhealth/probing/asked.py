@@ -57,8 +57,7 @@ class AskedRuns:
 
     def turn(self, now: float) -> None:
         """Store what was found, and take what waits; raises DBAPIError where the database is not reached."""
-        if self._found:
-            self._answer()
+        self.keep()
         if now < self._next:
             return
         self._next = now + EVERY_S
@@ -71,8 +70,11 @@ class AskedRuns:
         if runs:
             self._submit([(Run(one.run_id, taken_us, taken), one.target) for one in runs])
 
-    def _answer(self) -> None:
+    def keep(self) -> None:
+        """Store what was found; raises DBAPIError where the database is not reached."""
         some = list(self._found)
+        if not some:
+            return
         self._store(some)
         for _ in some:
             self._found.popleft()

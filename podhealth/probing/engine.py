@@ -107,11 +107,24 @@ class Engine:
         return max(self._turns.stalls.lag_s, monotonic() - self._turns.turn_due)
 
     def stop(self, within_s: float) -> list[Hashable]:
-        """Take no more, wait at most ``within_s`` for what is in flight, end the thread; return unfinished keys."""
+        """Begin nothing more, wait at most ``within_s`` for what has begun, end the thread; return unfinished keys."""
+        self.leave(within_s)
+        self.ended(within_s + 2.0)
+        return self.unfinished()
+
+    def leave(self, within_s: float) -> None:
+        """Begin nothing more, and have the thread end once what has begun is done, after ``within_s`` at the latest."""
         self._stop_at = monotonic() + within_s
         self._turns.wake()
+
+    def ended(self, within_s: float) -> bool:
+        """Wait at most ``within_s`` for the thread to end, and return whether it has; only after ``leave``."""
         if self._thread.is_alive():
-            self._thread.join(within_s + 2.0)
+            self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def unfinished(self) -> list[Hashable]:
+        """Return the keys of what was taken and will not be done; only when the thread has ended."""
         return [key for key, _target in (*self._inbox, *self._waiting.empty())] + [p.key for p in self._running]
 
     def _run(self) -> None:

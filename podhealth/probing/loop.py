@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from podhealth.clock import monotonic
+from podhealth.core.ending import END_WITHIN_S, IN_FLIGHT_S
 from podhealth.core.probe import Finding
 from podhealth.probing.asked import AskedRuns, Run
 from podhealth.probing.engine import Engine
@@ -83,26 +84,48 @@ class ProbeLoop:
         """Have ``run`` return soon; safe in a signal's handler."""
         self._leaving.set()
 
-    def stop(self, within_s: float = 8.0) -> None:
-        """Claim nothing more, wait for what is in flight, record it, give the rest back, and end."""
+    def stop(self, within_s: float = END_WITHIN_S, in_flight_s: float = IN_FLIGHT_S) -> None:
+        """Claim nothing more, record what ends within ``in_flight_s``, give the rest back, and end.
+
+        All of that within ``within_s``; what the database has not taken by then is lost, and probed again by others.
+        """
         end = monotonic() + within_s
         self._leaving.set()
         if self._is_started:
-            self._engine.stop(max(0.0, within_s - 2.0))
-            self._collect()
-            while self._outtake.waiting and monotonic() < end:
-                self._outtake.flush()
+            self._engine.leave(min(in_flight_s, within_s))
+            while not self._engine.ended(TURN_S) and monotonic() < end:
+                self._turn_out()
+            while not self._turn_out() and monotonic() < end:
+                threading.Event().wait(TURN_S)
+            if self._outtake.waiting:
+                log.warning("results left at the end", vantage=self.vantage, results=self._outtake.waiting)
             self._give_back()
             self._teller.stop(max(0.0, end - monotonic()))
         self._db.dispose()
 
+    def _turn_out(self) -> bool:
+        """Record what has ended, and keep what has not; return whether the database was reached."""
+        try:
+            self._collect()
+            self._outtake.flush()
+            self._asked.keep()
+            # Nobody is to take away what is still being probed.
+            self._keep_alive(monotonic())
+        except sa.exc.DBAPIError as error:
+            log.warning("database not reached", error=str(error.orig))
+            return False
+        return True
+
     def _give_back(self) -> None:
         try:
             with write(self._db) as conn:
-                claim.free_claims(conn, self.worker_id)
+                given_back = claim.free_claims(conn, self.worker_id)
                 workers.forget(conn, self.worker_id)
         except sa.exc.DBAPIError as error:
             log.warning("claims not given back", error=str(error.orig))  # others take them when the leases end
+        else:
+            if given_back:
+                log.info("probes given back", vantage=self.vantage, probes=given_back)
 
     def _turn(self) -> float:
         """Do what is due and return in how many seconds to look again."""

@@ -125,9 +125,8 @@ def _children(pid: int) -> set[int]:
 
 
 def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
-    stack: ExitStack, sqlite_engine: sa.Engine, redis_url: str, tmp_path: Path
+    stack: ExitStack, engine: sa.Engine, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    engine, database_url = sqlite_engine, str(sqlite_engine.url)
     host = ProcessHost(**{f"p{n}": SLEEPER for n in range(SICK)})
     stack.callback(host.remove)
     target = stack.enter_context(running_target(tmp_path, 10))
@@ -143,11 +142,14 @@ def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
     running = [cluster.start(*words, **MORE, **more) for _, words, more in rolling]
     for program, (role, _, _) in zip(running, rolling, strict=True):
         wait_for(lambda p=program, r=role: _is_alive(engine, p, r), 120, what=f"{program.name} is alive")
-    wait_for(lambda: len(target.counts()) == CHECKS and host.ledger(), 40, what="all probed, and a heal begun")
+    wait_for(lambda: len(target.counts()) == CHECKS, 40, what="all probed")
 
     codes = []
     with Visitors(ports, token) as visitors:
-        for n, (role, words, more) in enumerate(rolling):
+        for n in range(len(rolling)) if engine.dialect.name == "sqlite" else (0, 2, 4):  # of each role one is enough
+            role, words, more = rolling[n]
+            if role == "worker":
+                wait_for(host.ledger, 40, what="a heal begun")
             before = visitors.answered
             codes.append(running[n].stop(within_s=25))
             running[n] = cluster.start(*words, **MORE, **more)
@@ -165,7 +167,7 @@ def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
 
     assert codes == [0] * len(codes)
     assert (counted, in_hand) == (dict(target.counts()), 0)
-    assert {row.is_late for row in stored} == {False}
+    assert [row for row in stored if row.is_late] == []
     assert calls
     assert {heal.idempotency_key for heal in heals if heal.called_at is not None} == {call.key for call in calls}
     assert (visitors.lost, sequence) == ([], visitors.acked)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from podhealth.core.words import Actor, HealState, KillScope, Role, Status
-from podhealth.healing import steps
+from podhealth.healing import evaluate, steps
 from podhealth.models import AuditEntry, FeedEntry
 from podhealth.store import heals, healsteps, holds
 from podhealth.store.db import db_now, read, write
@@ -35,6 +35,17 @@ def test_each_step_is_short_and_leaves_the_row_ready_for_the_next(world: World) 
 
     assert states == [HealState.PLANNED, HealState.RUNNING]
     assert world.status().phase == "starting"
+
+
+def test_once_it_is_over_no_step_begins_and_nobody_is_judged(world: World) -> None:
+    world.fall_ill()
+    evaluate.judge_due(world.engine, lambda: True)
+    judged = world.heals()
+    world.judge()
+    steps.run_due(world.engine, lambda: True)
+
+    assert judged == []
+    assert [heal.state for heal in world.heals()] == [HealState.PLANNED]
 
 
 def test_the_heal_keeps_what_it_was_based_on(world: World) -> None:

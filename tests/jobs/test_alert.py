@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from podhealth import egress
 from podhealth.jobs.alert import HANDS, HANDS_OF_A_TENANT, Hands
-from podhealth.jobs.parts import Leaving, Parts
+from podhealth.jobs.ending import Leaving
+from podhealth.jobs.parts import Parts
 from podhealth.queues import redis_client
 from tests.alerting.receiver import Receiver, a_receiver
 from tests.alerting.world import World, settings

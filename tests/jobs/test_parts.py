@@ -9,7 +9,8 @@ import pytest
 from podhealth.clock import monotonic
 from podhealth.core.errors import SetupError
 from podhealth.jobs import parts as jobs_parts
-from podhealth.jobs.parts import Leaving, Parts
+from podhealth.jobs.ending import Leaving
+from podhealth.jobs.parts import Parts
 
 
 def test_nobody_waits_longer_than_asked() -> None:
