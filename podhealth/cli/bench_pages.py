@@ -18,7 +18,7 @@ from podhealth.cli import bench_cpu
 from podhealth.cli.bench_fleet import TENANT, Size, fill_fleet
 from podhealth.cli.bench_measured import fill_measured
 from podhealth.cli.bench_past import FLAPPER, fill_past
-from podhealth.cli.bench_place import Place, open_place, wait_until
+from podhealth.cli.bench_place import Place, count_rows, open_place, wait_until
 from podhealth.cli.bench_session import Answer, Browser, percentile, signed_in
 from podhealth.core.words import Role
 from podhealth.store.accounts import create_token
@@ -89,9 +89,7 @@ def run(pods: int, days: int, times: int, database_url: str | None) -> dict[str,
 def _fill(engine: sa.Engine, size: Size, asked: Sequence[int]) -> dict[str, int]:
     now = fill_fleet(engine, size)
     rows = fill_past(engine, size, now) | fill_measured(engine, size, asked, now)
-    with engine.connect() as conn:
-        conn.exec_driver_sql("ANALYZE")
-        conn.commit()
+    count_rows(engine)
     return rows
 
 

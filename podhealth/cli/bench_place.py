@@ -29,6 +29,7 @@ from podhealth.cli.installation import Installation
 from podhealth.cli.redis_program import redis_command
 from podhealth.cli.supervision import end_with_parent, programs_of
 from podhealth.core.errors import InputError, SetupError
+from podhealth.store import statistics
 from podhealth.store.db import make_engine, normalise_url
 from podhealth.store.schema import downgrade, migrate
 
@@ -44,6 +45,14 @@ def wait_until(condition: Callable[[], object], within_s: float, what: str) -> N
         if clock.monotonic() > until:
             raise SetupError(f"bench: not within {within_s:g} s: {what}")
         pause.wait(0.05)
+
+
+def count_rows(engine: sa.Engine) -> None:
+    """Have the database count its rows, as it does by itself within a minute (PostgreSQL) or an hour (SQLite)."""
+    statistics.renew(engine)
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as conn:
+            conn.exec_driver_sql("ANALYZE")
 
 
 class Place:

@@ -17,7 +17,7 @@ from podhealth.cli.bench_fleet import CHECKS_A_POD, TENANT
 from podhealth.core.errors import InputError
 from podhealth.core.rollup import BUCKET_US, HOUR_US, Totals
 from podhealth.models.base import from_us, to_us
-from podhealth.store import partitions
+from podhealth.store import partitions, statistics
 from podhealth.store.db import write
 from podhealth.store.kept import kept
 from podhealth.store.rollups import closed_until
@@ -212,7 +212,10 @@ def _set_marks(conn: sa.Connection, born: int, made: int, end: int) -> None:
 
 
 def _settle(engine: sa.Engine) -> None:
-    _outside(engine, "ANALYZE" if engine.dialect.name == "sqlite" else "VACUUM (ANALYZE)")
+    if engine.dialect.name == "sqlite":
+        statistics.renew(engine)
+    else:
+        _outside(engine, "VACUUM (ANALYZE)")
 
 
 def _outside(engine: sa.Engine, statement: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from podhealth.cli.bench_place import count_rows
 from podhealth.core.errors import InputError
 from podhealth.core.expiry import fresh_span_us
 from podhealth.core.schedule import SECOND_US, next_slot_us
@@ -126,10 +127,7 @@ def fill(engine: sa.Engine, load: Load, ports: Ports) -> None:
             _store_pods(conn, load, pods)
             _store_checks(conn, load, pods, ports)
     _make_due(engine, load)
-    with engine.connect() as conn:
-        # PostgreSQL would do so by itself within a minute, and plan badly until then.
-        conn.exec_driver_sql("ANALYZE")
-        conn.commit()
+    count_rows(engine)
 
 
 def tenant_of(load: Load, pod_id: int) -> int:

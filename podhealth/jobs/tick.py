@@ -57,6 +57,7 @@ SLOW = (
     Step("partitions", 3600, "podhealth.store.partitions.ensure_ahead"),
     Step("rollups", 30, "podhealth.store.rollups.make_due"),
     Step("dead_man", 60, "podhealth.jobs.deadman.ping"),
+    Step("statistics", 3600, "podhealth.store.statistics.renew"),
     Step("retention", 60, "podhealth.store.retention.clean"),
 )
 _QUICK_LEASE = timedelta(seconds=15)

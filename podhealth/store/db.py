@@ -16,6 +16,7 @@ from podhealth import clock
 from podhealth.models.base import EPOCH, MICROSECOND, from_us
 
 BUSY_MS = 15_000
+_RECYCLE_S = 1_800
 
 
 def normalise_url(url: str) -> str:
@@ -29,10 +30,11 @@ def normalise_url(url: str) -> str:
 def engine_options(url: str) -> dict[str, Any]:
     """Return the keyword arguments with which every engine of ours is created."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": BUSY_MS / 1000, "check_same_thread": False}}
+        # A connection knows the statistics that were there when it was opened (store/statistics.py).
+        return {"pool_recycle": _RECYCLE_S, "connect_args": {"timeout": BUSY_MS / 1000, "check_same_thread": False}}
     return {
         "pool_pre_ping": True,
-        "pool_recycle": 1800,
+        "pool_recycle": _RECYCLE_S,
         # A process that hangs in the middle of a transaction must not keep its locks longer than a lease.
         "connect_args": {
             "connect_timeout": 5,
