@@ -16,6 +16,7 @@ from podhealth.live.render import iso
 from podhealth.store import audit, auditlog
 from podhealth.store.auditlog import Entry, Wish
 from podhealth.store.db import read
+from podhealth.store.kept import kept
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.store.zones import zone_of
 from podhealth.web.access import allows
@@ -126,6 +127,7 @@ def _page(is_to_verify: bool = False) -> ResponseReturnValue:
         older=asked.path(cursor=encode(found[A_PAGE - 1].seq)) if len(found) > A_PAGE else None,
         exports=[(name, asked.path("/audit/export", format=name.lower())) for name in ("CSV", "JSONL")],
         is_of_installation=_chain() == audit.INSTALLATION,
+        kept_days=kept().audit.days,
     )
 
 

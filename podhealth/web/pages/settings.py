@@ -87,6 +87,7 @@ def _page(
             ("Results of probes", kept().results.days),
             ("Heals, decisions, incidents, deliveries", kept().heals.days),
             ("Changes of status", kept().transitions.days),
+            ("Audit trail", kept().audit.days),
         ],
     )
     return text, status
