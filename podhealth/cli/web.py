@@ -12,6 +12,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from podhealth.cli.database import require_ready
+from podhealth.core.ending import END_WITHIN_S, IN_FLIGHT_S
 from podhealth.settings import Settings, load_settings
 from podhealth.store.db import make_engine
 
@@ -42,7 +43,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "backlog": _BACKLOG,
             "keepalive": 5,
             "timeout": 30,
-            "graceful_timeout": 3,
+            "graceful_timeout": END_WITHIN_S,
             "control_socket_disable": True,
             "loglevel": "warning",
             "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108 - a heartbeat file must not wait for a disk
@@ -73,6 +74,8 @@ def _ready_worker(worker: Any) -> None:
     from podhealth.web.installed import installed
     from podhealth.web.sockets import live_of
 
+    # Less than gunicorn's own process waits before it kills: pages are still to be told to come back elsewhere.
+    worker.cfg.set("graceful_timeout", IN_FLIGHT_S)
     worker.beats = Beats(installed(worker.wsgi).engine, live_of(worker.wsgi).hub.open_sockets)
     worker.beats.start()
     sys.setswitchinterval(_SWITCH_S)
