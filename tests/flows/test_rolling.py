@@ -151,12 +151,12 @@ def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
             if role == "worker":
                 wait_for(host.ledger, 40, what="a heal begun")
             before = visitors.answered
-            codes.append(running[n].stop(within_s=25))
+            codes.append(running[n].stop())
             running[n] = cluster.start(*words, **MORE, **more)
             wait_for(lambda n=n, r=role: _is_alive(engine, running[n], r), 120, what=f"the new {role} is alive")
             wait_for(lambda b=before: visitors.answered > b + 5, 20, what="visitors are answered")
         witness.wait_for_more(CHECKS)
-    codes += [program.stop(within_s=30) for program in cluster.programs if program.is_running]
+    codes += cluster.stop()
     stored = results(engine)
     counted = {name: sum(row.check_id == check_id for row in stored) for name, check_id in checks.items()}
     calls = tuple(Call(row["key"]) for row in host.ledger())

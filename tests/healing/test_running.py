@@ -51,6 +51,14 @@ def test_a_running_pod_is_ok(watched: World) -> None:
     assert watched.status().actual_state == ActualState.RUNNING
 
 
+def test_once_it_is_over_no_provider_is_asked(watched: World) -> None:
+    running.ask_providers(watched.engine, lambda: True)
+    with read(watched.engine) as conn:
+        tokens = conn.scalars(sa.select(CheckState.claim_token).where(CheckState.check_id == watched.running_id)).all()
+
+    assert tokens == [0]
+
+
 def test_one_reading_of_a_stopped_pod_is_not_believed(watched: World) -> None:
     look(watched)
     crash(watched)

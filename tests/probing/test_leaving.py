@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from podhealth.clock import monotonic
-from podhealth.models import CheckState, Result, Worker
+from podhealth.models import CheckRun, CheckState, Result, Worker
 from podhealth.probing.loop import ProbeLoop
 from podhealth.settings import Settings
-from podhealth.store import hot
+from podhealth.store import checkruns, hot
 from podhealth.store.db import read, write
+from podhealth.store.tenancy import system_scope
 from tests.support import build
 from tests.support.listeners import Listener, stay_silent
 from tests.support.wait import wait_for
@@ -26,22 +27,31 @@ def silent():
 
 
 def begin(engine: sa.Engine, silent: Listener, *timeouts_s: float) -> ProbeLoop:
-    """Return a prober that has so many checks in flight, each for so long."""
+    """Return a prober that has so many checks in flight, each for so long, and a run of the first by hand."""
     with write(engine) as conn:
-        pod_id = build.a_pod(conn, build.a_tenant(conn), address="127.0.0.1")
+        tenant_id = build.a_tenant(conn)
+        pod_id = build.a_pod(conn, tenant_id, address="127.0.0.1")
         for n, timeout_s in enumerate(timeouts_s):
             port = {"config": {"port": silent.port}}
-            build.a_check(conn, pod_id, "http", f"http-{n}", target="/", timeout_seconds=timeout_s, **port)
+            check_id = build.a_check(conn, pod_id, "http", f"http-{n}", target="/", timeout_seconds=timeout_s, **port)
+            if n == 0:
+                checkruns.ask(conn, system_scope(tenant_id), pod_id, check_id)
     url = engine.url.render_as_string(hide_password=False)
     settings = Settings(DATABASE_URL=url, REDIS_URL="unix:///nowhere", SECRET_KEY=SECRET, demo_loopback=True)
     loop = ProbeLoop(engine, settings, "local", publish=lambda _newest: None, hint=lambda _pod_id: None)
-    wait_for(lambda: bool(loop.run(monotonic() + 0.1)) or silent.connections == len(timeouts_s), 10)
+    wait_for(lambda: bool(loop.run(monotonic() + 0.1)) or silent.connections == len(timeouts_s) + 1, 10)
     return loop
 
 
 def stored(engine: sa.Engine) -> list[str]:
     with read(engine) as conn:
-        return [f"{row.code}, late: {row.is_late}" for row in conn.execute(sa.select(Result.code, Result.is_late))]
+        rows = conn.execute(sa.select(Result.code, Result.is_late).where(Result.is_manual.is_(False)))
+        return [f"{row.code}, late: {row.is_late}" for row in rows]
+
+
+def answered(engine: sa.Engine) -> list[str]:
+    with read(engine) as conn:
+        return [row.answer["code"] for row in conn.execute(sa.select(CheckRun.answer)) if row.answer]
 
 
 def held(engine: sa.Engine) -> list[int]:
@@ -69,6 +79,7 @@ def test_what_ends_in_time_is_stored_at_once_and_the_rest_given_back_by_a_prober
         ending.join(10)
 
     assert stored(engine) == ["timeout, late: False"]
+    assert answered(engine) == ["timeout"]
     assert (held(engine), beats(engine)) == ([], [])
     assert [line["probes"] for line in said if line["event"] == "probes given back"] == [1]
 

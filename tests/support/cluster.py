@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from podhealth.core.ending import KILL_AFTER_S
 from podhealth.models import Result
 from podhealth.settings import Settings
 from podhealth.store.db import read
@@ -52,8 +53,8 @@ class Program:
         """Let it go on."""
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self, within_s: float = 12.0) -> int:
-        """Ask it to end and return its exit code; fails when it takes longer."""
+    def stop(self, within_s: float = KILL_AFTER_S) -> int:
+        """Ask it to end and return its exit code; fails when it takes longer than a supervisor waits."""
         self.process.terminate()
         return self.process.wait(within_s)
 
@@ -105,7 +106,7 @@ class Cluster:
         running = [program for program in self.programs if program.is_running]
         for program in running:
             program.process.terminate()
-        return [program.process.wait(12) for program in running]
+        return [program.process.wait(KILL_AFTER_S) for program in running]
 
     def ended(self) -> list[str]:
         """Return which programs have ended, with the last they said."""

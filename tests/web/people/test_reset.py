@@ -56,6 +56,14 @@ def link_in(box):
     return re.search(r"/reset/[\w-]{40,}", box.mails[-1].get_body().get_content())[0]
 
 
+def test_once_it_is_over_no_letter_is_taken(post, mailbox):
+    send(post, "/forgot", email="ann@acme.example")
+    taken = send_due(installed(post).engine, installed(post).settings, lambda: True)
+
+    assert (taken, mailbox.mails) == (0, [])
+    assert mail(post) == 1
+
+
 def asked(app, box):
     """Ask for a link and return its path."""
     send(app, "/forgot", email="ann@acme.example")
