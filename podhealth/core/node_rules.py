@@ -1,4 +1,4 @@
-"""What a shared node of the platform may be: its name and its address, each with its bounds (behaviour §2).
+"""What a node may be, a tenant's or the platform's: its name and its address, each with its bounds (behaviour §2).
 
 Field names are those of the API, in and in errors. Whether the name is taken is asked where nodes are stored.
 """

@@ -43,6 +43,7 @@ class Node(Base):
     said_down_at: Mapped[datetime | None]  # when a provider last said that the node is down
     said_up_at: Mapped[datetime | None]
     source_id: Mapped[int | None] = mapped_column(BigId)  # whose sync made it
+    version: Mapped[int] = mapped_column(server_default="1", default=1)  # grows with each edit
 
 
 class Pod(Base):

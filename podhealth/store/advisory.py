@@ -14,6 +14,7 @@ class Each(IntEnum):
 
     BREAKER = 0x4252
     CHANNEL_NAMES = 0x4348  # of a tenant
+    NODE_NAMES = 0x4E41  # of a tenant; 0: the platform's
     NODE_PLANS = 0x4E4F
     DECLARED = 0x4443  # of a tenant: one file at a time
     DEFAULT_POLICY = 0x504F  # of a tenant

@@ -150,9 +150,10 @@ class _Doing:
         declared.mark_added(self._conn, self._scope, noun, ids, self._now)
 
     def _node(self, change: Change) -> int:
+        conn, scope, networks = self._conn, self._scope, self._terms.networks
         if change.object_id is None:
-            return ownnodes.add_own_node(self._conn, self._scope, change.wanted, self._terms.networks)
-        ownnodes.change_own_node(self._conn, self._scope, change.object_id, change.wanted, self._terms.networks)
+            return ownnodes.add_own_node(conn, scope, change.wanted, networks)
+        ownnodes.change_own_node(conn, scope, change.object_id, change.wanted, networks, change.version)
         return change.object_id
 
     def _policy(self, change: Change) -> int:
@@ -204,7 +205,7 @@ class _Doing:
         conn, scope, object_id = self._conn, self._scope, change.object_id
         assert object_id is not None  # only what is stored can go
         if change.noun is Declared.NODE:
-            ownnodes.remove_own_node(conn, scope, object_id)
+            ownnodes.remove_own_node(conn, scope, object_id, change.version)
         elif change.noun is Declared.POLICY:
             policies.delete_policy(conn, scope, object_id)
         elif change.noun is Declared.POD:

@@ -75,9 +75,17 @@ def node_up(conn: sa.Connection, node_id: int, now: datetime) -> list[FeedNote]:
 
     What was told of its pods before is no longer what people know: one that is ill now is told anew.
     """
+    return _end_node(conn, node_id, now, f"Node {_node_name(conn, node_id)} is back")
+
+
+def node_removed(conn: sa.Connection, node_id: int, now: datetime) -> list[FeedNote]:
+    """Tell those who were told that the node is unreachable that it was removed: nobody waits for it any more."""
+    return _end_node(conn, node_id, now, f"Node {_node_name(conn, node_id)}, which was unreachable, was removed")
+
+
+def _end_node(conn: sa.Connection, node_id: int, now: datetime, said: str) -> list[FeedNote]:
     found = _lock_open(conn, f"{IncidentCause.NODE.value}:{node_id}")
-    name = _node_name(conn, node_id)
-    notes = _end_cause(conn, found, NoticeKind.NODE_BACK, f"Node {name} is back", now)
+    notes = _end_cause(conn, found, NoticeKind.NODE_BACK, said, now)
     conn.execute(_FORGET, {"ids": [one.incident_id for one in found]})
     return notes
 

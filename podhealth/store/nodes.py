@@ -100,6 +100,14 @@ def watch(engine: sa.Engine) -> dict[int, int]:
     return published | _settle_pods(engine, is_any_down, ends)
 
 
+def remove(conn: sa.Connection, node: Row) -> list[feed.FeedNote]:
+    """Remove a node on which no pod stands, and return what to tell where it was unreachable; under its lock."""
+    now = db_now(conn)
+    gone = {"deleted_at": now, "unreachable_since": None, "unreachable_reason": None}
+    conn.execute(sa.update(Node).where(Node.id == node.id).values(**gone, version=node.version + 1))
+    return [] if node.unreachable_since is None else incidents.node_removed(conn, node.id, now)
+
+
 def _nodes(conn: sa.Connection, now: datetime) -> Sequence[Row]:
     many_fail = set(conn.execute(_MANY_FAIL, {"fewest": FEWEST_PODS}).scalars())
     if many_fail:  # one healthy pod suffices; all the others' checks need not be read

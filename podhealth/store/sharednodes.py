@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from podhealth.core.errors import Conflict, InputError, NotFound
+from podhealth.core.errors import Conflict, InputError, NotFound, Stale
 from podhealth.core.node_rules import NodeRules, parse_node
 from podhealth.core.words import FeedKind
 from podhealth.models import Node, Pod
-from podhealth.store import audit
+from podhealth.store import advisory, audit, nodes
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import MAX_ID, Scope
@@ -21,7 +21,7 @@ Row = sa.Row[Any]
 
 
 def list_nodes(conn: sa.Connection) -> Sequence[Row]:
-    """Return them by name: id, name, address, created_at, unreachable_since, unreachable_reason, and how many pods."""
+    """Return them by name: id, version, name, address, created_at, unreachable_since and _reason, and how many pods."""
     return conn.execute(_nodes().order_by(Node.name, Node.id)).all()
 
 
@@ -44,29 +44,38 @@ def add_node(conn: sa.Connection, scope: Scope, fields: Mapping[str, object], ne
 
 
 def change_node(
-    conn: sa.Connection, scope: Scope, node_id: int, fields: Mapping[str, object], networks: Sequence[str]
+    conn: sa.Connection,
+    scope: Scope,
+    node_id: int,
+    fields: Mapping[str, object],
+    networks: Sequence[str],
+    version: int | None = None,
 ) -> Row:
-    """Change the fields given and return the node; pages that show its pods follow. Raises as add_node, NotFound."""
-    row = _locked(conn, node_id)
+    """Change the fields given and return the node; pages that show its pods follow.
+
+    Raises as add_node, NotFound, and Stale where ``version`` is given and not the stored one.
+    """
+    row = _locked(conn, node_id, version)
     before = NodeRules(row.name, row.address)
     rules = parse_node(fields, networks, before)
     if rules == before:
         return get_node(conn, node_id)
     if rules.name != row.name:
         _refuse_taken(conn, rules.name)
-    conn.execute(sa.update(Node).where(Node.id == node_id).values(name=rules.name, address=rules.address))
+    conn.execute(sa.update(Node).where(Node.id == node_id).values(**_told(rules), version=row.version + 1))
     audit.write_installation(conn, scope, "node changed", "node", node_id, _told(rules) | {"was": _told(before)})
     append(conn, [FeedNote(pod.tenant_id, FeedKind.INVENTORY, pod.id) for pod in _pods(conn, node_id)])
     return get_node(conn, node_id)
 
 
-def remove_node(conn: sa.Connection, scope: Scope, node_id: int) -> None:
-    """Remove one on which no pod stands. Raises Conflict where some do, NotFound."""
-    row = _locked(conn, node_id)
+def remove_node(conn: sa.Connection, scope: Scope, node_id: int, version: int | None = None) -> None:
+    """Remove one on which no pod stands. Raises Conflict where some do, NotFound, Stale."""
+    row = _locked(conn, node_id, version)
     if pods := len(_pods(conn, node_id)):
         raise Conflict(f"{pods} pod{' stands' if pods == 1 else 's stand'} on {row.name}: move them first")
-    conn.execute(sa.update(Node).where(Node.id == node_id).values(deleted_at=db_now(conn)))
+    notes = nodes.remove(conn, row)
     audit.write_installation(conn, scope, "node removed", "node", node_id, _told(NodeRules(row.name, row.address)))
+    append(conn, notes)
 
 
 def _is_shared() -> sa.ColumnElement[bool]:
@@ -75,14 +84,17 @@ def _is_shared() -> sa.ColumnElement[bool]:
 
 def _nodes() -> sa.Select[Any]:
     pods = sa.select(sa.func.count()).where(Pod.node_id == Node.id, Pod.deleted_at.is_(None)).scalar_subquery()
-    columns: tuple[Any, ...] = (Node.id, Node.name, Node.address, Node.created_at)
+    columns: tuple[Any, ...] = (Node.id, Node.version, Node.name, Node.address, Node.created_at)
     return sa.select(*columns, Node.unreachable_since, Node.unreachable_reason, pods.label("pods")).where(_is_shared())
 
 
-def _locked(conn: sa.Connection, node_id: int) -> Row:
+def _locked(conn: sa.Connection, node_id: int, version: int | None) -> Row:
     get_node(conn, node_id)
     conn.execute(sa.select(Node.id).where(Node.id == node_id).with_for_update())
-    return get_node(conn, node_id)  # again: another may have been faster
+    row = get_node(conn, node_id)  # again: another may have been faster
+    if version is not None and version != row.version:
+        raise Stale("the node was changed meanwhile", row.version)
+    return row
 
 
 def _pods(conn: sa.Connection, node_id: int) -> Sequence[Row]:
@@ -92,6 +104,7 @@ def _pods(conn: sa.Connection, node_id: int) -> Sequence[Row]:
 
 
 def _refuse_taken(conn: sa.Connection, name: str) -> None:
+    advisory.hold(conn, advisory.Each.NODE_NAMES, 0)
     if conn.scalar(sa.select(Node.id).where(_is_shared(), Node.name == name)) is not None:
         raise InputError("name", "is taken by another shared node", code="taken")
 

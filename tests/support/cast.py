@@ -78,6 +78,7 @@ class House(NamedTuple):
     tokens: dict[str, str]
     window_id: int
     gone_window_id: int
+    node_id: int
     shared_node_id: int  # the platform's, owned by no tenant
 
     @property
@@ -237,6 +238,8 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         planned = _windows(conn, tenant_id, canary)
         shared = sa.insert(Node).values(name=f"shared-{tenant_id}", address="10.9.0.1", created_at=clock.utcnow())
         shared_node_id = conn.execute(shared.returning(Node.id)).scalar_one()
+        own = {"tenant_id": tenant_id, "name": f"{canary} node", "address": "10.9.0.2"}
+        node_id = conn.execute(sa.insert(Node).values(**own, created_at=clock.utcnow()).returning(Node.id)).scalar_one()
         _channel(conn, tenant_id, canary)
         _inventory(conn, tenant_id, canary)
         members.invite(conn, system_scope(tenant_id), f"{canary}@new.example", Role.VIEWER, False)
@@ -259,6 +262,7 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         users,
         tokens,
         *planned,
+        node_id,
         shared_node_id,
     )
 

@@ -30,7 +30,7 @@ from podhealth.models import (
     TagRule,
     User,
 )
-from podhealth.store import accounts
+from podhealth.store import accounts, ownnodes
 from podhealth.store.db import make_engine, write
 from podhealth.store.tenancy import system_scope
 from tests.support.build import a_check, a_pod, a_policy
@@ -85,6 +85,7 @@ def _ids(engine: sa.Engine, house: House) -> dict[str, list[int]]:
         spare_check = a_check(conn, house.pod_id, "tcp", target="22")
         spare_policy = a_policy(conn, house.tenant_id, "spare")
         spare_window = a_window(conn, system_scope(house.tenant_id), name="spare", reason="spare").id
+        spare_node = ownnodes.add_own_node(conn, system_scope(house.tenant_id), {"name": "spare"}, ("10.0.0.0/8",))
         found = {
             "podId": [house.pod_id],
             "checkId": [*house.checks.values()],
@@ -95,6 +96,8 @@ def _ids(engine: sa.Engine, house: House) -> dict[str, list[int]]:
             "spare checkId": [spare_check],
             "spare policyId": [spare_policy],
             "spare windowId": [spare_window],
+            "nodeId": [house.node_id],
+            "spare nodeId": [spare_node],
         }
         for name, table in _TABLES.items():
             query = sa.select(table.id).where(table.tenant_id == house.tenant_id)  # type: ignore[attr-defined]

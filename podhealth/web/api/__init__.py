@@ -26,6 +26,7 @@ from podhealth.web.api import (  # noqa: E402, F401 - routes attach
     policies,
     replay,
     runs,
+    shared_nodes,
     sync,
     tokens,
     users,

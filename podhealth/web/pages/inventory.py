@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import Conflict, InputError
-from podhealth.store import sources, syncview, tagrules
+from podhealth.store import ownnodes, sources, syncview, tagrules
 from podhealth.store.db import read
 from podhealth.web.forms import sources as forms
 from podhealth.web.forms.sources import SourceForm
@@ -22,13 +22,14 @@ pages = Blueprint("inventory", __name__)
 
 @pages.get("/inventory", endpoint="list")
 def list_sources() -> ResponseReturnValue:
-    """Show the tenant's sources, how their sync is, and which checks new pods get by tag."""
+    """Show the tenant's sources and how their sync is, its nodes, and which checks new pods get by tag."""
     scope = current_scope()
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         rows = syncview.source_rows(conn, scope)
+        nodes = ownnodes.list_nodes(conn, scope)
         rules = [(row.id, tagrules.rules_of(row)) for row in tagrules.list_rules(conn, scope)]
-    return render_template("pages/inventory/list.html", shell=shell, sources=rows, rules=rules)
+    return render_template("pages/inventory/list.html", shell=shell, sources=rows, nodes=nodes, rules=rules)
 
 
 @pages.get("/inventory/sources/new")
