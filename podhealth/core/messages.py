@@ -37,6 +37,8 @@ AT_ONCE = frozenset(
         NoticeKind.CHRONIC,
         NoticeKind.VANISHED,
         NoticeKind.FOUND_AGAIN,
+        NoticeKind.SOURCE_FAILING,
+        NoticeKind.SOURCE_BACK,
     }
 )
 # Nobody is told that something is over of which they were not told that it began.
@@ -149,9 +151,13 @@ _PAIRED = {
     NoticeKind.FLAPPING_ENDED: "flapping",
     NoticeKind.VANISHED: "vanished",
     NoticeKind.FOUND_AGAIN: "vanished",
+    NoticeKind.SOURCE_FAILING: "source",
+    NoticeKind.SOURCE_BACK: "source",
 }
-_BEGINS = frozenset({NoticeKind.BREAKER_OPEN, NoticeKind.FLAPPING, NoticeKind.VANISHED})
-_ENDS = frozenset({NoticeKind.BREAKER_CLOSED, NoticeKind.FLAPPING_ENDED, NoticeKind.FOUND_AGAIN})
+_BEGINS = frozenset({NoticeKind.BREAKER_OPEN, NoticeKind.FLAPPING, NoticeKind.VANISHED, NoticeKind.SOURCE_FAILING})
+_ENDS = frozenset(
+    {NoticeKind.BREAKER_CLOSED, NoticeKind.FLAPPING_ENDED, NoticeKind.FOUND_AGAIN, NoticeKind.SOURCE_BACK}
+)
 
 
 def wait_before_try(tries: int, jitter: float, retry_after: timedelta | None = None) -> timedelta | None:

@@ -5,6 +5,7 @@ Field names are those of the API, in and in errors.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from podhealth.core.errors import InputError
@@ -17,6 +18,7 @@ from podhealth.core.words import ProviderKind
 MAX_NAME = 63
 MIN_EVERY_S, MAX_EVERY_S, EVERY_S = 60, 86_400, 300
 MOST_TAKEN, _LONGEST_TAKEN = 20, 253
+TOLD_AFTER, TOLD_AFTER_TRIES = timedelta(minutes=30), 3
 KINDS = (ProviderKind.PROXMOX, ProviderKind.DOCKER)
 REQUIRED = ("name", "kind", "config")
 _TAKES = {ProviderKind.PROXMOX: ("tags", "pools", "everything"), ProviderKind.DOCKER: ("labels", "everything")}
@@ -86,6 +88,11 @@ def parse_source(
     if rules.is_on and rules.takes == Takes():
         raise InputError("takes", "must say which guests become pods before the source is switched on", code="missing")
     return rules
+
+
+def is_worth_telling(failures: int, failing_for: timedelta) -> bool:
+    """Return whether people are told of a source: so many tries in a row without a good answer, for so long."""
+    return failures >= TOLD_AFTER_TRIES and failing_for >= TOLD_AFTER
 
 
 def _takes(kind: ProviderKind, given: Mapping[str, object]) -> Takes:

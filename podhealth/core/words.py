@@ -272,6 +272,8 @@ class NoticeKind(StrEnum):
     LEFT = "left"
     VANISHED = "vanished"
     FOUND_AGAIN = "found_again"
+    SOURCE_FAILING = "source_failing"
+    SOURCE_BACK = "source_back"
 
 
 class MessageKind(StrEnum):

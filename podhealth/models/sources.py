@@ -48,6 +48,9 @@ class Source(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default="0", default=0)  # in a row while it is on
+    failing_since: Mapped[datetime | None]  # the first of them
+    told_at: Mapped[datetime | None]  # when people were told of them
 
 
 class Reading(Base):

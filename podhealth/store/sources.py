@@ -17,7 +17,7 @@ from podhealth.core.provider_fields import SECRETS
 from podhealth.core.source_rules import SourceRules, parse_source
 from podhealth.core.words import FeedKind, Role
 from podhealth.models import Pod, Reading, Source, SyncedPod
-from podhealth.store import advisory, audit, tenancy
+from podhealth.store import advisory, audit, sourcenotices, tenancy
 from podhealth.store import secrets as sealing
 from podhealth.store.db import db_now
 from podhealth.store.feed import FeedNote, append
@@ -101,6 +101,8 @@ def update_source(
     now = db_now(conn)
     # Read at once, for the preview at least: what was read by other settings, or for other guests, is old.
     values = _columns(after) | {"config": after.config, "version": row.version + 1, "updated_at": now, "next_at": now}
+    if not after.is_on:
+        values |= sourcenotices.NOT_FAILING
     conn.execute(sa.update(Source).where(Source.id == source_id).values(**values))
     audit.write(conn, scope, "source changed", "source", source_id, told(before), told(after))
     append(conn, [note(scope.tenant_id, source_id)])
@@ -242,8 +244,9 @@ def put_back(
     values: dict[str, Any] = {"lease_until": None, "next_at": row.next_at if is_wanted_anew else again}
     values |= {"error": error and error[:_LONGEST_ERROR], "is_in_doubt": is_in_doubt}
     values["error_since"] = None if error is None else row.error_since or now
-    conn.execute(sa.update(Source).where(Source.id == claimed.id).values(**values))
-    return append(conn, [note(row.tenant_id, row.id)])
+    failing, said = sourcenotices.settle(conn, row, values["error"], now)
+    conn.execute(sa.update(Source).where(Source.id == claimed.id).values(**values, **failing))
+    return append(conn, [note(row.tenant_id, row.id, said)])
 
 
 def told(rules: SourceRules) -> dict[str, Any]:
@@ -254,9 +257,10 @@ def told(rules: SourceRules) -> dict[str, Any]:
     return shown | {"enabled": rules.is_on, "everySeconds": rules.every_s}
 
 
-def note(tenant_id: int, source_id: int) -> FeedNote:
-    """Return the feed's note that a source has changed."""
-    return FeedNote(tenant_id, FeedKind.INVENTORY, object_id=source_id)
+def note(tenant_id: int, source_id: int, said: str | None = None) -> FeedNote:
+    """Return the feed's note that a source has changed; ``said``: in a toast."""
+    toast = None if said is None else {"text": said, "tone": "neutral"}
+    return FeedNote(tenant_id, FeedKind.INVENTORY, object_id=source_id, note=toast)
 
 
 def _columns(rules: SourceRules) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class SourceRow:
     drifting: int
     error: str | None
     error_since: datetime | None
+    told_at: datetime | None
     read_at: datetime | None
     next_at: datetime | None
 
@@ -86,13 +87,15 @@ class PlanView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PodSource:
-    """What a pod's page says of its source: whether its guest has vanished, and in what the pod is otherwise."""
+    """What a pod's page says of its source: whether it fails, its guest has vanished, and in what the pod differs."""
 
     name: str
     path: str
     vanished_at: datetime | None
     why: str | None
     drifts: tuple[Drift, ...]
+    error: str | None = None  # of a source that has failed for long
+    failing_since: datetime | None = None
 
 
 def source_rows(conn: sa.Connection, scope: Scope, ids: Collection[int] | None = None) -> list[SourceRow]:
@@ -121,6 +124,7 @@ def _source_row(row: Row, count: Sequence[int]) -> SourceRow:
         drifting=count[2],
         error=row.error,
         error_since=row.error_since,
+        told_at=row.told_at,
         read_at=row.read_at,
         next_at=row.next_at if row.is_on else None,
     )
@@ -163,12 +167,14 @@ def pod_source(conn: sa.Connection, pod: Any) -> PodSource | None:
     if pod.source_id is None:
         return None
     path = f"/inventory/sources/{pod.source_id}"
-    name = str(conn.scalar(sa.select(Source.name).where(Source.id == pod.source_id)))
+    columns: tuple[Any, ...] = (Source.name, Source.error, Source.failing_since, Source.told_at)
+    source = conn.execute(sa.select(*columns).where(Source.id == pod.source_id)).one()
+    failing = (source.error, source.failing_since) if source.told_at is not None else (None, None)
     row = conn.execute(_synced().where(SyncedPod.pod_id == pod.id)).one_or_none()
     if row is None:  # somebody made it by hand, and has it reached by the source
-        return PodSource(name, path, None, None, ())
+        return PodSource(source.name, path, None, None, (), *failing)
     drifts = () if row.vanished_at is not None else _drifts(row)
-    return PodSource(name, path, row.vanished_at, row.vanished_why, drifts)
+    return PodSource(source.name, path, row.vanished_at, row.vanished_why, drifts, *failing)
 
 
 def _pods(scope: Scope) -> Any:
