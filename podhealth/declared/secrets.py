@@ -15,6 +15,11 @@ HIDDEN = "(secret)"
 ANOTHER = "(another secret)"
 
 
+def is_reference(value: object) -> bool:
+    """Return whether a value says where a secret is, and is none itself."""
+    return isinstance(value, str) and (_NAMED.fullmatch(value) is not None or value.startswith(_FILE))
+
+
 class Secrets(NamedTuple):
     """Where secrets come from: ``named`` by ``${NAME}``; ``read_file`` gives what ``file:PATH`` names, null: nobody."""
 

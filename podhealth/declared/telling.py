@@ -44,11 +44,12 @@ def _as_json(change: Change) -> dict[str, Any]:
 def _change(change: Change) -> Iterator[str]:
     yield f"{_SIGNS[change.act]} {change.noun.value} {change.called}"
     for field, before, after in change.fields:
-        was = "" if change.act is Act.ADD else f"{_value(before)} -> "
-        yield f"    {field}: {was}{_value(after)}"
+        was = "" if change.act is Act.ADD else f"{in_words(before)} -> "
+        yield f"    {field}: {was}{in_words(after)}"
 
 
-def _value(value: Any) -> str:
+def in_words(value: Any) -> str:  # noqa: ANN401 - what a field may hold
+    """Return what a field is, in one line."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         text = "[" + ", ".join(value) + "]"
     else:

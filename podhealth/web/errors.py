@@ -66,7 +66,7 @@ _TOLD = {
     405: Told("This address does not take that", "Go back and use the page's own buttons."),
     409: Told("Somebody else was faster", "Load the page again to see what changed, then decide anew."),
     412: Told("Somebody else was faster", "Read it again to see what changed, then decide anew."),
-    413: Told("That is too large", "Forms here take at most 64 KiB."),
+    413: Told("That is too large", "Forms here take at most 64 KiB, a file of configuration 1 MiB."),
     415: Told("This format is not understood", "Send what the page or the API description asks for."),
     422: Told("A value was refused", "Go back and correct it."),
     429: Told("Too many tries", "Nothing was done. Wait a little, then try again."),

@@ -12,6 +12,7 @@ from flask_wtf.csrf import CSRFError
 from podhealth.core.errors import Forbidden, InputError, NotFound
 from podhealth.core.words import Role
 from podhealth.store.tenancy import NO_TENANT
+from podhealth.web import lengths
 from podhealth.web.access import RULES, Door, Rule, allows
 from podhealth.web.csrf import MaskedProtect
 from podhealth.web.errors import answer
@@ -59,11 +60,10 @@ def _check() -> ResponseReturnValue | None:
 
 
 def _allow_length(endpoint: str) -> None:
-    # Before anything looks at the body, and for a route of the API that declares it only.
-    declaration = getattr(current_app.view_functions[endpoint], "declaration", None)
-    most = getattr(declaration, "most_bytes", None)
+    # Before anything looks at the body, and for a route that says so only.
+    most = lengths.longest_of(current_app.view_functions[endpoint])
     if most is not None:
-        request.max_content_length = most
+        request.max_content_length = request.max_form_memory_size = most
 
 
 def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:

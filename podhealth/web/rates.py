@@ -32,6 +32,7 @@ EXPENSIVE = frozenset(
         "audit.export",
         "audit.verify",
         "heals.export",
+        "configuration.export",
         "api.export_audit",
         "policies.replay",
         "api.replay_policy",

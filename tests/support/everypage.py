@@ -34,6 +34,7 @@ _NO_PAGES = frozenset(
         "account.after_password",
         "audit.export",
         "heals.export",
+        "configuration.export",
         "public.as_json",
         "public.feed",
         "pods.ask_bulk",

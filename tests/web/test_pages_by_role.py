@@ -116,6 +116,7 @@ NOT_NOW = {
     "checks.enable",  # a check that is disabled
     "inventory.add_again",  # a guest whose pod was deleted
     "inventory.believe",  # an answer that is doubted
+    "configuration.apply",  # what a file would change
     "heals.cancel",  # a heal that is planned
     "ops.end_override",
     "ops.end_stop",  # a stop of all healing
