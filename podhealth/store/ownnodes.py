@@ -22,13 +22,19 @@ _NAMED = 5
 Row = sa.Row[Any]
 
 
-def list_nodes(conn: sa.Connection, scope: Scope) -> Sequence[Row]:
-    """Return the tenant's nodes and the platform's shared ones, by name.
+def count_nodes(conn: sa.Connection, scope: Scope) -> int:
+    """Return how many there are of those that ``list_nodes`` returns."""
+    there = sa.or_(own(scope, Node), Node.tenant_id.is_(None))
+    return conn.scalar(sa.select(sa.func.count()).select_from(Node).where(there, Node.deleted_at.is_(None))) or 0
+
+
+def list_nodes(conn: sa.Connection, scope: Scope, after: int = 0, most: int | None = None) -> Sequence[Row]:
+    """Return the tenant's nodes and the platform's shared ones, by name: ``most`` after the first ``after``.
 
     Each with ``is_shared``, and in ``pods`` how many of the tenant's pods stand on it. Where a shared node is reached
     is the platform's to know: its ``address`` is null.
     """
-    return conn.execute(_nodes(scope).order_by(Node.name, Node.id)).all()
+    return conn.execute(_nodes(scope).order_by(Node.name, Node.id).offset(after).limit(most)).all()
 
 
 def get_node(conn: sa.Connection, scope: Scope, node_id: int) -> Row:

@@ -77,3 +77,15 @@ def test_shared_nodes_are_shown_and_nobody_of_the_tenant_may_touch_them(site, ad
     assert adam.get(f"/inventory/nodes/{shared}").status_code == 403
     assert adam.post(f"/inventory/nodes/{shared}/delete").status_code == 403
     assert "/inventory/nodes" not in site.browser("vic").get("/inventory").text
+
+
+def test_many_nodes_are_shown_a_page_at_a_time_and_no_page_that_is_not_there(site, adam):
+    for number in range(60):
+        site.program("admin").post("/api/nodes", json={"name": f"many-{number:02}"})
+    first, last = adam.get("/inventory").text, adam.get("/inventory?page=9").text
+    bent = adam.get("/inventory?page=x")
+
+    assert "many-00" in first
+    assert "many-59" not in first
+    assert "many-59" in last
+    assert (bent.status_code, "many-00" in bent.text) == (200, True)

@@ -14,22 +14,37 @@ from podhealth.web.forms import sources as forms
 from podhealth.web.forms.sources import SourceForm
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.pages.once import Answer, differing, once, posted_number, version_read
+from podhealth.web.pages.policy_head import asked_number, pager_of
 from podhealth.web.session import current_scope
 from podhealth.web.shell import open_shell
 
 pages = Blueprint("inventory", __name__)
+
+_NODES_A_PAGE = 50
 
 
 @pages.get("/inventory", endpoint="list")
 def list_sources() -> ResponseReturnValue:
     """Show the tenant's sources and how their sync is, its nodes, and which checks new pods get by tag."""
     scope = current_scope()
+    page, is_bent = asked_number("page", 1)
     with read(engine_of()) as conn:
         shell = open_shell(conn)
         rows = syncview.source_rows(conn, scope)
-        nodes = ownnodes.list_nodes(conn, scope)
+        total = ownnodes.count_nodes(conn, scope)
+        last = max(1, -(-total // _NODES_A_PAGE))
+        page = min(page, last)
+        nodes = ownnodes.list_nodes(conn, scope, (page - 1) * _NODES_A_PAGE, _NODES_A_PAGE)
         rules = [(row.id, tagrules.rules_of(row)) for row in tagrules.list_rules(conn, scope)]
-    return render_template("pages/inventory/list.html", shell=shell, sources=rows, nodes=nodes, rules=rules)
+    return render_template(
+        "pages/inventory/list.html",
+        shell=shell,
+        sources=rows,
+        nodes=nodes,
+        pager=pager_of(total, "node", page, last, "/inventory?"),
+        is_bent=is_bent,
+        rules=rules,
+    )
 
 
 @pages.get("/inventory/sources/new")
