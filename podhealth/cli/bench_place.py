@@ -28,13 +28,13 @@ from podhealth.beside import beside
 from podhealth.cli.installation import Installation
 from podhealth.cli.redis_program import redis_command
 from podhealth.cli.supervision import end_with_parent, programs_of
+from podhealth.core.ending import KILL_AFTER_S
 from podhealth.core.errors import InputError, SetupError
 from podhealth.store import statistics
 from podhealth.store.db import make_engine, normalise_url
 from podhealth.store.schema import downgrade, migrate
 
 _PROCFILE = beside("Procfile")
-_END_WITHIN_S = 20
 _OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FLASK_", "PODHEALTH_")
 
 
@@ -153,7 +153,7 @@ class Place:
 def end(process: subprocess.Popen[Any]) -> None:
     """Wait for a process that was told to end, and kill it if it does not."""
     try:
-        process.wait(_END_WITHIN_S)
+        process.wait(KILL_AFTER_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
