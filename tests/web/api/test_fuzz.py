@@ -1,7 +1,7 @@
 """Schemathesis runs all its checks over the whole document, against a real web process, and finds nothing.
 
-``make fuzz`` runs it longer, on both databases, over each kind of check and channel in each route; ``FUZZ_SEED`` chooses
-other requests. The short form is on PostgreSQL, which takes the less of the two.
+``make fuzz`` runs it longer, on both databases, over each kind of check and channel in each route; ``FUZZ_SEED``
+chooses other requests. The short form is on PostgreSQL, which takes the less of the two.
 """
 
 import json
