@@ -106,6 +106,11 @@ class Engine:
         """How late the loop's latest turn was, or how long the present one has been going, in seconds."""
         return max(self._turns.stalls.lag_s, monotonic() - self._turns.turn_due)
 
+    @property
+    def turn_due(self) -> float:
+        """When the loop was, or is, to turn next: the same moment, and one that is past, for as long as it hangs."""
+        return self._turns.turn_due
+
     def stop(self, within_s: float) -> list[Hashable]:
         """Begin nothing more, wait at most ``within_s`` for what has begun, end the thread; return unfinished keys."""
         self.leave(within_s)

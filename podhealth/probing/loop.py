@@ -62,6 +62,7 @@ class ProbeLoop:
         self._leaving = threading.Event()
         self._next_beat = self._next_leases = self._next_claim = 0.0
         self._turned_at = monotonic()
+        self._turn_due = self._hung_s = 0.0
 
     def _done(self, ticket: Ticket | Question | Run, finding: Finding, begun: float, ended: float) -> None:
         if isinstance(ticket, Question):  # on the engine's thread
@@ -130,11 +131,7 @@ class ProbeLoop:
     def _turn(self) -> float:
         """Do what is due and return in how many seconds to look again."""
         began = monotonic()
-        # Where this thread stood still as well, the whole process did, and what is in flight is still good as evidence.
-        stood_s, self._turned_at = began - self._turned_at, began
-        if self._engine.loop_lag_s - stood_s > HUNG_AFTER_S:
-            log.critical("prober hung", lag_s=round(self._engine.loop_lag_s))
-            os._exit(70)  # the supervisor starts a new one; nothing in here can be trusted to end in order
+        self._end_if_hung(began)
         try:
             self._collect()
             self._outtake.flush()
@@ -147,6 +144,17 @@ class ProbeLoop:
             log.warning("database not reached", error=str(error.orig))
             return 0.5
         return max(0.0, wait_s - (monotonic() - began))
+
+    def _end_if_hung(self, now: float) -> None:
+        # Counted by this thread's own turns: where it stood still as well, the whole process did (a machine that was
+        # suspended), and what is in flight is still good as evidence.
+        since_s, self._turned_at = min(now - self._turned_at, 5 * TURN_S), now
+        due = self._engine.turn_due
+        self._hung_s = self._hung_s + since_s if due == self._turn_due and due < now else 0.0
+        self._turn_due = due
+        if self._hung_s > HUNG_AFTER_S:
+            log.critical("prober hung", lag_s=round(self._engine.loop_lag_s))
+            os._exit(70)  # the supervisor starts a new one; nothing in here can be trusted to end in order
 
     def _collect(self) -> None:
         found = self._found

@@ -57,4 +57,6 @@ def test_a_worker_that_stood_still_as_a_whole_goes_on(start, sqlite_engine: sa.E
     process.send_signal(signal.SIGCONT)
 
     wait_for(lambda: beat_at(sqlite_engine) > before, 10, what="it beats again")
+    again = beat_at(sqlite_engine)
+    wait_for(lambda: beat_at(sqlite_engine) > again or process.poll() is not None, 10, what="it goes on")
     assert process.poll() is None
