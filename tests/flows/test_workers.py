@@ -73,7 +73,9 @@ def wait_until_busy(engine: sa.Engine, program: Program) -> str:
 
 def hang_between_transactions(engine: sa.Engine, program: Program) -> None:
     """Stop it where it holds no lock of the database: SQLite would let nobody write until it goes on."""
-    wait_for(lambda: _is_hung_free(engine, program), 20, what=f"{program.name} stopped between two transactions")
+    # Between two tries it must get on: in 20 ms a busy machine lets it do nothing at all.
+    what = f"{program.name} stopped between two transactions"
+    wait_for(lambda: _is_hung_free(engine, program), 30, every_s=0.3, what=what)
 
 
 def _is_hung_free(engine: sa.Engine, program: Program) -> bool:
