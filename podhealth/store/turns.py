@@ -229,6 +229,10 @@ def _judge_now(conn: sa.Connection, chosen_ids: Iterable[int], asleep: set[int],
 
 
 def in_turn(query: sa.Select[Any], tenant_id: Any, due_at: Any) -> sa.Select[Any]:
-    """Order what is due round robin between tenants, and inside one by how long it has been due."""
-    nth = sa.func.row_number().over(partition_by=tenant_id, order_by=due_at)
-    return query.order_by(nth, due_at)
+    """Order what is due round robin between tenants, and inside one by how long it has been due.
+
+    What is due since the same moment goes by the query's first column, its id: never by chance.
+    """
+    order = (due_at, query.selected_columns[0])
+    nth = sa.func.row_number().over(partition_by=tenant_id, order_by=order)
+    return query.order_by(nth, *order)
