@@ -18,7 +18,7 @@ LONG = "x" * 2_100  # too long for every text, and no number, date or address
 ENDS_ACCESS = ("/sign-out", "/account/sign-out-everywhere")
 # Of these forms nothing has to be filled in.
 MAY_BE_EMPTY = {"/approvals/N/approve", "/incidents/N/acknowledge"}
-_NO_TEXT = ("hidden", "checkbox", "radio", "submit", "button")
+_NO_TEXT = ("hidden", "checkbox", "radio", "submit", "button", "file")
 # What a page never shows again: secrets, and whose password it is; and the pattern of a step that scripts fill in.
 NEVER_KEPT = {"username", "secret", "dockerKey", "slackUrl", "appriseUrl", "steps-N-attempts", "steps-N-timeoutSeconds"}
 
