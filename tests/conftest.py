@@ -57,12 +57,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _WAITING = ("flows", "cli", "browser")
+_LONGEST = ("test_matrix.py", "test_fuzz.py", "test_bench.py", "test_bad_input.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the files that mostly wait (for processes, browsers, time) among those that mostly compute.
 
-    Workers that run at once then share the processors; one kind after the other would leave them idle first.
+    Workers that run at once then share the processors; one kind after the other would leave them idle first. A file is
+    one worker's: the longest ones begin early, else the others wait for one at the end.
     """
     place = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
     quick = [path for path in place if path.parent.name == "core"]
@@ -70,6 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     computing = [path for path in place if path not in {*quick, *waiting}]
     at = {path: (number + 0.5) / len(paths) for paths in (waiting, computing) for number, path in enumerate(paths)}
     at |= dict.fromkeys(quick, 1.0)  # what fills the gaps at the end
+    at |= {path: at[path] / 4 for path in place if path.name in _LONGEST}
     items.sort(key=lambda item: (at[item.path], place[item.path]))
 
 
