@@ -58,8 +58,10 @@ def one_open_episode(conn: sa.Connection, _ledgers: Ledgers) -> Iterator[str]:
             yield f"I9: episode {episode.id} spent {episode.attempts} of {rungs} attempts"
         if episode.closed_at is not None and episode.closed_at < episode.opened_at:
             yield f"I9: episode {episode.id} closed before it opened"
-    open_in_closed = sa.select(Heal.id).join(Episode, Episode.id == Heal.episode_id)
-    for heal_id in conn.scalars(open_in_closed.where(Heal.state == "planned", Episode.closed_at.is_not(None))):
+    # A reset closes the episode and leaves an open heal alone (behaviour §6). What the healer planned by itself ends
+    # with the judgement that follows; what a person asked for is done.
+    is_left = sa.and_(Heal.state == "planned", Heal.requested_by.is_(None), Episode.closed_at.is_not(None))
+    for heal_id in conn.scalars(sa.select(Heal.id).join(Episode, Episode.id == Heal.episode_id).where(is_left)):
         yield f"I9: heal {heal_id} is planned in an episode that is closed"
 
 
