@@ -25,6 +25,10 @@ class NodeRules:
     name: str
     address: str | None = None
 
+    def as_fields(self) -> dict[str, str | None]:
+        """Return them by their names, as ``parse_node`` takes them and as they are stored."""
+        return {"name": self.name, "address": self.address}
+
 
 def parse_node(fields: Mapping[str, object], networks: Sequence[str], existing: NodeRules | None = None) -> NodeRules:
     """Return the node that ``fields`` ask for: a new one, or ``existing`` with what they change.

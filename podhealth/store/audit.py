@@ -88,8 +88,8 @@ def verify(conn: sa.Connection, chain: int) -> int | None:
     A cut tail shows, because the head knows how long the chain is. What was cut off for its age is attested by an entry
     that is kept; without one it counts as missing.
     """
-    cut = _cut_of(conn, chain)
-    link, is_attested = cut, cut.seq == 0
+    begin = _cut_of(conn, chain)
+    link, is_attested = begin, begin.seq == 0
     while True:
         # The head first: what is added meanwhile (PostgreSQL shows it to a running read) is walked in the next round.
         head = conn.execute(sa.select(AuditHead.seq, AuditHead.hash).where(AuditHead.chain == chain)).one_or_none()
@@ -103,10 +103,10 @@ def verify(conn: sa.Connection, chain: int) -> int | None:
             if row.seq != link.seq + 1 or row.prev_hash != link.hash or row.hash != _hash_of(row._mapping):
                 return link.seq + 1
             link = Link(row.seq, row.hash)
-            is_attested = is_attested or (row.what == CUT and row.after == _attest(cut))
+            is_attested = is_attested or (row.what == CUT and row.after == _attest(begin))
         if not rows:
             if not is_attested:
-                return cut.seq
+                return begin.seq
             return None if link == (head or Link(0, START)) else link.seq + 1
 
 
@@ -151,8 +151,8 @@ def cut(conn: sa.Connection, chain: int, until: datetime) -> int:
     return after.seq
 
 
-def _attest(cut: Link) -> dict[str, Any]:
-    return {"upTo": cut.seq, "hash": cut.hash}
+def _attest(link: Link) -> dict[str, Any]:
+    return {"upTo": link.seq, "hash": link.hash}
 
 
 def _cut_of(conn: sa.Connection, chain: int) -> Link:

@@ -78,9 +78,9 @@ def add_own_node(conn: sa.Connection, scope: Scope, fields: Mapping[str, object]
         again = {"address": rules.address, "deleted_at": None, "version": before.version + 1}
         conn.execute(sa.update(Node).where(Node.id == node_id).values(**again))
     else:
-        values = {"tenant_id": scope.tenant_id, "created_at": db_now(conn), **_told(rules)}
+        values = {"tenant_id": scope.tenant_id, "created_at": db_now(conn), **rules.as_fields()}
         node_id = int(conn.execute(sa.insert(Node).values(**values).returning(Node.id)).scalar_one())
-    audit.write(conn, scope, "node added", "node", node_id, None, _told(rules))
+    audit.write(conn, scope, "node added", "node", node_id, None, rules.as_fields())
     return node_id
 
 
@@ -103,8 +103,8 @@ def change_own_node(
         return
     if rules.name != before.name:
         _free_name(conn, scope, rules.name)
-    conn.execute(sa.update(Node).where(Node.id == node_id).values(**_told(rules), version=row.version + 1))
-    audit.write(conn, scope, "node changed", "node", node_id, _told(before), _told(rules))
+    conn.execute(sa.update(Node).where(Node.id == node_id).values(**rules.as_fields(), version=row.version + 1))
+    audit.write(conn, scope, "node changed", "node", node_id, before.as_fields(), rules.as_fields())
     on_it = _pods(conn, scope, node_id)
     append(conn, [FeedNote(scope.tenant_id, FeedKind.INVENTORY, pod.id) for pod in on_it])
 
@@ -115,7 +115,7 @@ def remove_own_node(conn: sa.Connection, scope: Scope, node_id: int, version: in
     if on_it := [pod.name for pod in _pods(conn, scope, node_id)]:
         raise Conflict(_stand(on_it, row.name))
     notes = nodes.remove(conn, row)
-    audit.write(conn, scope, "node removed", "node", node_id, _told(rules_of(row)))
+    audit.write(conn, scope, "node removed", "node", node_id, rules_of(row).as_fields())
     append(conn, notes)
 
 
@@ -178,7 +178,3 @@ def _stand(pods: Sequence[str], name: str) -> str:
     more = len(pods) - _NAMED
     named = ", ".join(pods) if more <= 0 else f"{', '.join(pods[:_NAMED])} and {more:,} more"
     return f"{named} stand on {name}: move them first"
-
-
-def _told(rules: NodeRules) -> dict[str, Any]:
-    return {"name": rules.name, "address": rules.address}

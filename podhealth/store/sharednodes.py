@@ -37,9 +37,9 @@ def add_node(conn: sa.Connection, scope: Scope, fields: Mapping[str, object], ne
     """Add one and return it. ``networks``: the platform's. Raises InputError naming a bad field or a taken name."""
     rules = parse_node(fields, networks)
     _refuse_taken(conn, rules.name)
-    values = {"name": rules.name, "address": rules.address, "created_at": db_now(conn)}
+    values = {**rules.as_fields(), "created_at": db_now(conn)}
     node_id = int(conn.execute(sa.insert(Node).values(**values).returning(Node.id)).scalar_one())
-    audit.write_installation(conn, scope, "node added", "node", node_id, _told(rules))
+    audit.write_installation(conn, scope, "node added", "node", node_id, rules.as_fields())
     return get_node(conn, node_id)
 
 
@@ -62,8 +62,10 @@ def change_node(
         return get_node(conn, node_id)
     if rules.name != row.name:
         _refuse_taken(conn, rules.name)
-    conn.execute(sa.update(Node).where(Node.id == node_id).values(**_told(rules), version=row.version + 1))
-    audit.write_installation(conn, scope, "node changed", "node", node_id, _told(rules) | {"was": _told(before)})
+    conn.execute(sa.update(Node).where(Node.id == node_id).values(**rules.as_fields(), version=row.version + 1))
+    audit.write_installation(
+        conn, scope, "node changed", "node", node_id, rules.as_fields() | {"was": before.as_fields()}
+    )
     append(conn, [FeedNote(pod.tenant_id, FeedKind.INVENTORY, pod.id) for pod in _pods(conn, node_id)])
     return get_node(conn, node_id)
 
@@ -74,7 +76,7 @@ def remove_node(conn: sa.Connection, scope: Scope, node_id: int, version: int | 
     if pods := len(_pods(conn, node_id)):
         raise Conflict(f"{pods} pod{' stands' if pods == 1 else 's stand'} on {row.name}: move them first")
     notes = nodes.remove(conn, row)
-    audit.write_installation(conn, scope, "node removed", "node", node_id, _told(NodeRules(row.name, row.address)))
+    audit.write_installation(conn, scope, "node removed", "node", node_id, NodeRules(row.name, row.address).as_fields())
     append(conn, notes)
 
 
@@ -107,7 +109,3 @@ def _refuse_taken(conn: sa.Connection, name: str) -> None:
     advisory.hold(conn, advisory.Each.NODE_NAMES, 0)
     if conn.scalar(sa.select(Node.id).where(_is_shared(), Node.name == name)) is not None:
         raise InputError("name", "is taken by another shared node", code="taken")
-
-
-def _told(rules: NodeRules) -> dict[str, Any]:
-    return {"name": rules.name, "address": rules.address}

@@ -65,6 +65,18 @@ STATUS_ROW = answer(
     phase=answer(name=words(Phase), until=maybe(TIME), reason=maybe(TEXT)),
 )
 POD_IN_BRIEF = answer(name=TEXT, ipAddress=TEXT, status=words(ActualState), desiredState=words(DesiredState), tags=TAGS)
+_NODE = {
+    "id": ID,
+    "version": WHOLE,
+    "name": TEXT,
+    "address": maybe(TEXT),
+    "podCount": WHOLE,
+    "unreachableSince": maybe(TIME),
+    "unreachableReason": maybe(TEXT),
+    "createdAt": TIME,
+}
+NODE = answer("Node", isShared=FLAG, **_NODE)
+SHARED_NODE = answer("SharedNode", **_NODE)
 CHECK = answer(
     "Check",
     id=ID,

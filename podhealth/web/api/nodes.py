@@ -10,24 +10,13 @@ from podhealth.core.node_rules import READERS
 from podhealth.store import ownnodes
 from podhealth.store.db import read
 from podhealth.web.api import api, etags
+from podhealth.web.api.answers import NODE
 from podhealth.web.api.declare import a_new, acts, an_edit, body, edited, reads
-from podhealth.web.api.schema import FLAG, ID, TEXT, TIME, WHOLE, answer, done, many, maybe
-from podhealth.web.api.shapes import iso
+from podhealth.web.api.schema import done, many
+from podhealth.web.api.shapes import node_shape
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.session import current_scope
 
-NODE = answer(
-    "Node",
-    id=ID,
-    version=WHOLE,
-    name=TEXT,
-    address=maybe(TEXT),
-    isShared=FLAG,
-    podCount=WHOLE,
-    unreachableSince=maybe(TIME),
-    unreachableReason=maybe(TEXT),
-    createdAt=TIME,
-)
 _SHARED = {403: "The role does not suffice, or the node is the platform's."}
 
 
@@ -80,14 +69,4 @@ def remove_node(conn: sa.Connection, node_id: int) -> dict[str, Any]:
 
 
 def _shape(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "version": row.version,
-        "name": row.name,
-        "address": row.address,
-        "isShared": bool(row.is_shared),
-        "podCount": row.pods,
-        "unreachableSince": iso(row.unreachable_since),
-        "unreachableReason": row.unreachable_reason,
-        "createdAt": iso(row.created_at),
-    }
+    return node_shape(row) | {"isShared": bool(row.is_shared)}

@@ -77,6 +77,20 @@ def pod_shape(pod: Any) -> dict[str, Any]:
     }
 
 
+def node_shape(row: Any) -> dict[str, Any]:
+    """Return a node, a tenant's or the platform's, with how many pods stand on it."""
+    return {
+        "id": row.id,
+        "version": row.version,
+        "name": row.name,
+        "address": row.address,
+        "podCount": row.pods,
+        "unreachableSince": iso(row.unreachable_since),
+        "unreachableReason": row.unreachable_reason,
+        "createdAt": iso(row.created_at),
+    }
+
+
 def check_shape(row: Any) -> dict[str, Any]:
     """Return a check's configuration; ``target`` goes as text, as it came."""
     return {

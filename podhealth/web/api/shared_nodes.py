@@ -10,23 +10,12 @@ from podhealth.core.node_rules import READERS
 from podhealth.store import sharednodes
 from podhealth.store.db import read
 from podhealth.web.api import api, etags
+from podhealth.web.api.answers import SHARED_NODE
 from podhealth.web.api.declare import a_new, acts, an_edit, body, edited, reads
-from podhealth.web.api.schema import ID, TEXT, TIME, WHOLE, answer, done, many, maybe
-from podhealth.web.api.shapes import iso
+from podhealth.web.api.schema import done, many
+from podhealth.web.api.shapes import node_shape
 from podhealth.web.installed import engine_of, installed
 from podhealth.web.session import current_scope
-
-SHARED_NODE = answer(
-    "SharedNode",
-    id=ID,
-    version=WHOLE,
-    name=TEXT,
-    address=maybe(TEXT),
-    podCount=WHOLE,
-    unreachableSince=maybe(TIME),
-    unreachableReason=maybe(TEXT),
-    createdAt=TIME,
-)
 
 
 @api.get("/shared-nodes")
@@ -34,14 +23,14 @@ SHARED_NODE = answer(
 def list_shared_nodes() -> ResponseReturnValue:
     """Answer the shared nodes as a bare array, by name."""
     with read(engine_of()) as conn:
-        return jsonify([_shape(row) for row in sharednodes.list_nodes(conn)])
+        return jsonify([node_shape(row) for row in sharednodes.list_nodes(conn)])
 
 
 @api.post("/shared-nodes")
 @acts("Shared nodes", SHARED_NODE, status=201, body=a_new(READERS, ["name"]))
 def add_shared_node(conn: sa.Connection) -> ResponseReturnValue:
     """Add a shared node."""
-    return _shape(sharednodes.add_node(conn, current_scope(), body(), installed().settings.pod_networks)), 201
+    return node_shape(sharednodes.add_node(conn, current_scope(), body(), installed().settings.pod_networks)), 201
 
 
 @api.get("/shared-nodes/<id:shared_node_id>")
@@ -49,7 +38,7 @@ def add_shared_node(conn: sa.Connection) -> ResponseReturnValue:
 def get_shared_node(shared_node_id: int) -> dict[str, Any]:
     """Answer one shared node."""
     with read(engine_of()) as conn:
-        return _shape(sharednodes.get_node(conn, shared_node_id))
+        return node_shape(sharednodes.get_node(conn, shared_node_id))
 
 
 @api.patch("/shared-nodes/<id:shared_node_id>")
@@ -59,7 +48,7 @@ def change_shared_node(conn: sa.Connection, shared_node_id: int) -> dict[str, An
     sharednodes.get_node(conn, shared_node_id)
     fields, version = edited()
     networks = installed().settings.pod_networks
-    return _shape(sharednodes.change_node(conn, current_scope(), shared_node_id, fields, networks, version))
+    return node_shape(sharednodes.change_node(conn, current_scope(), shared_node_id, fields, networks, version))
 
 
 @api.delete("/shared-nodes/<id:shared_node_id>")
@@ -68,16 +57,3 @@ def remove_shared_node(conn: sa.Connection, shared_node_id: int) -> dict[str, An
     """Remove a node; 409 while pods stand on it."""
     sharednodes.remove_node(conn, current_scope(), shared_node_id, etags.wanted())
     return {"removed": True}
-
-
-def _shape(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "version": row.version,
-        "name": row.name,
-        "address": row.address,
-        "podCount": row.pods,
-        "unreachableSince": iso(row.unreachable_since),
-        "unreachableReason": row.unreachable_reason,
-        "createdAt": iso(row.created_at),
-    }
