@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test fuzz test-fast lint fmt bench screenshots docs migration lock clean
+.PHONY: help install install-dev demo test test-deep fuzz test-fast lint fmt bench screenshots docs migration lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,10 +29,13 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 demo: install ## Start PodHealth with eight real pods to break and watch heal (Ctrl-C ends it)
 	$(BIN)/podhealth up --demo
 
-test: install-dev ## Run every test: SQLite, PostgreSQL, Redis, Podman and a browser, all real
+test: install-dev ## Run the tests: SQLite, PostgreSQL, Redis, Podman and a browser, all real
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m tests.support.podman
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --by-turns
+
+test-deep: install-dev ## Run each test on both databases, and the slow proofs in their long forms (about an hour)
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 fuzz: install-dev ## Have schemathesis look for faults of the API, longer than `make test` does (FUZZ_EXAMPLES, FUZZ_SEED)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-50} $(BIN)/python -m pytest -q -n 0 tests/web/api/test_fuzz.py

@@ -1,5 +1,5 @@
-"""A thousand pods of one tenant fall ill at once, with all workers at work: few messages, no rush of heals, nobody else
-made to wait (behaviour §6, Breaker; §7).
+"""Hundreds of pods of one tenant fall ill at once, a thousand in the deep form, with all workers at work: few messages,
+no rush of heals, nobody else made to wait (behaviour §6, Breaker; §7).
 
 A second tenant's healthy pods are probed on time meanwhile, and its one sick pod is healed. The breaker's quarter of an
 hour is made to pass by writing its beginning back; all else happens in its own time.
@@ -34,17 +34,19 @@ from tests.alerting.world import PLATFORM
 from tests.healing.providers.test_webhook import Hook
 from tests.support import build
 from tests.support.cluster import Cluster
+from tests.support.depth import is_deep
 from tests.support.invariants import assert_invariants
 from tests.support.wait import wait_for
 from tests.support.webserver import SECRET
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MANY, OTHERS = 1_000, 100
+MANY, OTHERS = 1_000 if is_deep() else 300, 100
 INTERVAL_S, QUICK_S = 12, 5
 _AT_ONCE = 50  # stored in one transaction: those who probe already are not kept waiting
 AN_OUTAGE = timedelta(minutes=15)
 MOST_MESSAGES = 5
+_LONG_S = 240  # a judgement takes some 50 ms, many times that where others have the processors
 PLANS = {"mode": Mode.AUTO.value, "action": Action.RESTART.value, "isDefault": True, "healthyDelay": 5}
 PLANS |= {"startDeadline": 10, "verifyTimeout": 60}
 
@@ -188,7 +190,7 @@ def let_the_quarter_pass(engine: sa.Engine, house: House, column: str) -> None:
         conn.execute(sa.update(Breaker).where(*where).values({column: was - AN_OUTAGE}))
 
 
-def test_a_thousand_pods_down_at_once_are_few_messages_and_no_rush_of_heals(
+def test_many_pods_down_at_once_are_few_messages_and_no_rush_of_heals(
     sqlite_engine: sa.Engine, redis_url: str, tmp_path: Path, stack: ExitStack, hook: Hook
 ) -> None:
     engine = sqlite_engine
@@ -205,14 +207,14 @@ def test_a_thousand_pods_down_at_once_are_few_messages_and_no_rush_of_heals(
     punctual = stack.enter_context(Punctual(engine))
 
     # The one sick pod of the other tenant is healed in the middle of it: its restart brings its port back.
-    wait_for(lambda: zeta.heals() and zeta.heals()[0].called_at, 90, 0.2, what="the sick pod's provider is called")
+    wait_for(lambda: zeta.heals() and zeta.heals()[0].called_at, _LONG_S, 0.2, what="the sick pod's provider is called")
     listen(sick)
-    wait_for(lambda: acme.statuses() == {Status.UNHEALTHY: MANY}, 90, 0.2, what="all thousand are unhealthy")
+    wait_for(lambda: acme.statuses() == {Status.UNHEALTHY: MANY}, _LONG_S, 0.2, what="all are unhealthy")
     wait_for(lambda: zeta.heals()[0].state == HealState.SUCCEEDED, 60, 0.2, what="the sick pod is healthy again")
     assert [heal.pod_id for heal in zeta.heals()] == [sick_id]
 
-    # Of the thousand none was touched: the breaker holds them, and says so.
-    wait_for(lambda: _held(engine) == MANY, 90, 0.2, what="all thousand are judged and held")
+    # Of the many none was touched: the breaker holds them, and says so.
+    wait_for(lambda: _held(engine) == MANY, _LONG_S, 0.2, what="all are judged and held")
     assert breaker(engine, acme).state == BreakerState.OPEN
     assert acme.heals() == []
     assert len(acme.told()) <= MOST_MESSAGES, acme.told()

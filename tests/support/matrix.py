@@ -72,6 +72,13 @@ IDENTITIES = (
 )
 
 
+_EVERYBODY = frozenset(who.name for who in IDENTITIES)
+_TRY = dict.fromkeys(METHODS, _EVERYBODY) | {
+    "HEAD": frozenset({"anonymous", "vic", "adam", "op", "admin", "expired", "agent"}),
+    "": frozenset({"anonymous", "adam"}),
+}
+
+
 def caller(site: Site, who: Identity) -> Caller:
     """A caller of this identity, in a session of its own."""
     house = who.house(site)
@@ -159,11 +166,16 @@ class Cell(NamedTuple):
 
 
 def cells(path: Path) -> Iterator[Cell]:
-    """All requests to try at an address; methods it does not take are tried by two only."""
+    """All requests to try at an address.
+
+    Who is refused for the method alone is told before anybody asks who it is or of which object: two callers, one
+    object. HEAD is GET without a body, by the same code: one caller of each kind.
+    """
     for method in METHODS:
+        is_taken = method in path.endpoints
         for who in IDENTITIES:
-            if method in path.endpoints or who.name in ("anonymous", "adam"):
-                for which in path.which:
+            if who.name in _TRY[method if is_taken else ""]:
+                for which in path.which if is_taken else path.which[:1]:
                     if not (who.role is Role.PLATFORM and which in NOT_THERE and _is_of_operation(path, method)):
                         yield Cell(who, method, which)
 
