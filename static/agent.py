@@ -73,12 +73,14 @@ command="/usr/bin/env"
 command_args="python3 -I {HOME}"
 command_user="nobody"
 respawn_delay=30
+error_log="/var/log/podhealth-agent.log"
 
 depend() {{
-    need net
+    use net
 }}
 
 start_pre() {{
+    checkpath -f -m 0640 -o nobody "$error_log"
     set -a
     . {CONF}
     set +a
@@ -383,7 +385,7 @@ def install(url):
         after.append(["systemctl", "restart", "podhealth-agent"])
     elif os.path.exists(root + "/sbin/openrc-run"):
         put(root + "/etc/init.d/podhealth-agent", OPENRC, 0o755)
-        after = [["rc-update", "add", "podhealth-agent"], ["rc-service", "podhealth-agent", "restart"]]
+        after = [["rc-update", "add", "podhealth-agent", "default"], ["rc-service", "podhealth-agent", "restart"]]
     else:
         say("neither systemd nor OpenRC here; a line for root's crontab: " + CRON.strip())
         after = []

@@ -352,7 +352,8 @@ def test_the_health_check_of_an_image_tells_and_gives_back_how_it_went(pod, podm
 
 def test_the_script_of_openrc_hands_the_settings_on(pod):
     printed = pod.run("--print", "openrc")[1]
-    script = printed + "\nstart_pre && exec sh -c 'echo \"$PODHEALTH_URL $PODHEALTH_AGENT_TOKEN\"'\n"
+    of_openrc = "checkpath() { :; }\n"
+    script = of_openrc + printed + "\nstart_pre && exec sh -c 'echo \"$PODHEALTH_URL $PODHEALTH_AGENT_TOKEN\"'\n"
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True)
 
     assert done.stdout == f"{pod.url} {pod.token}\n"
