@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-deep fuzz test-fast lint fmt bench screenshots docs migration lock clean
+.PHONY: help install install-dev demo test test-deep faults attacks fuzz test-fast lint fmt bench screenshots docs migration lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ test: install-dev ## Run the tests: SQLite, PostgreSQL, Redis, Podman and a brow
 
 test-deep: install-dev ## Run each test on both databases, and the slow proofs in their long forms (about an hour)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+faults: install-dev ## Inject every fault of tests/proofs/faults.py into real processes and count (ONLY=F1,F2; ONLY=quick)
+	$(BIN)/python -m tests.support.podman
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs faults --only "$(ONLY)"
+
+attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the running server and count (ONLY=A1,A2)
+	$(BIN)/python -m tests.support.browser
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)"
 
 fuzz: install-dev ## Have schemathesis look for faults of the API, longer than `make test` does (FUZZ_EXAMPLES, FUZZ_SEED)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-50} $(BIN)/python -m pytest -q -n 0 tests/web/api/test_fuzz.py

@@ -29,6 +29,8 @@ from tests.support import guard
 from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sqlite_template
 from tests.support.wait import wait_for
 
+pytest_plugins = ["tests.proofs.plugin"]
+
 # Fourteen thousand collected tests are a million objects: going through them again and again, for nothing, cost a third
 # of the time of this process.
 _OBJECTS_A_COLLECTION = 10_000

@@ -16,7 +16,7 @@ from tests.support.answers import faults_of
 from tests.support.matrix import LET_IN, SAFE
 
 site = cast.site
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.attack("A1", "A7")]
 
 PATHS = matrix.paths(cast.an_app("sqlite:///nowhere.db"))
 VARIES = re.compile(r'(name="csrf[-_]token"[^>]*(content|value)="[^"]*")|(name="op"[^>]*value="[^"]*")')
