@@ -40,6 +40,7 @@ def test_an_answer_is_read_whole() -> None:
         assert get(f"http://127.0.0.1:{far.port}/").text == "ok"
 
 
+@pytest.mark.attack("A49")
 def test_a_longer_answer_than_allowed_is_refused() -> None:
     with Listener(page(200, b"x" * 1001)) as far, pytest.raises(OSError, match="longer than"):
         get(f"http://127.0.0.1:{far.port}/")
@@ -54,6 +55,7 @@ def test_one_deadline_holds_for_the_whole_block(behave) -> None:
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.attack("A43")
 def test_a_redirect_is_not_followed() -> None:
     with (
         Listener(page()) as other,
@@ -73,6 +75,7 @@ def test_a_forbidden_address_is_never_called() -> None:
     assert far.connections == 0
 
 
+@pytest.mark.attack("A48")
 def test_proxies_of_the_environment_are_not_used(monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     with Listener(page(200, b"ok")) as far:

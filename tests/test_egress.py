@@ -33,6 +33,7 @@ def test_an_answer_comes_with_its_code_and_body() -> None:
 
 
 @pytest.mark.parametrize("host", REFUSED, ids=ascii)
+@pytest.mark.attack("A41")
 def test_a_forbidden_host_is_never_connected_to(host: str) -> None:
     with Listener(page()) as far, Listener(page(), "::1", port=far.port) as far6:
         with pytest.raises((ValueError, OSError)):
@@ -43,6 +44,7 @@ def test_a_forbidden_host_is_never_connected_to(host: str) -> None:
     assert far.connections == far6.connections == 0
 
 
+@pytest.mark.attack("A42")
 def test_a_name_that_means_loopback_is_refused_at_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: [(2, 1, 6, "", ("127.0.0.1", 0))])
     with Listener(page()) as far, pytest.raises(AddressRefused, match="loopback"):
@@ -67,6 +69,7 @@ def test_what_was_opened_at_the_start_may_be_called(monkeypatch: pytest.MonkeyPa
     assert code == 200
 
 
+@pytest.mark.attack("A45")
 def test_a_denied_address_is_never_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(egress, "_denied", ("127.0.0.1",))
     with Listener(page()) as far, pytest.raises(AddressRefused, match="own"):
@@ -76,6 +79,7 @@ def test_a_denied_address_is_never_called(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.attack("A43")
 def test_a_redirect_is_answered_not_followed(code: int) -> None:
     with (
         Listener(page()) as elsewhere,
@@ -89,6 +93,7 @@ def test_a_redirect_is_answered_not_followed(code: int) -> None:
     assert elsewhere.connections == 0
 
 
+@pytest.mark.attack("A48")
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with Listener(page()) as far, Listener(page()) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
@@ -103,6 +108,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
     [stay_silent, drip(b"HTTP/1.1 200 OK\r\n" * 9, 0.05), drip(b"x" * 99, 0.05, b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n")],
     ids=["silent", "drips-headers", "drips-body"],
 )
+@pytest.mark.attack("A49")
 def test_one_deadline_holds_for_the_whole_call(behave: Callable[..., None]) -> None:
     with Listener(behave) as far:
         begun = time.monotonic()
@@ -118,6 +124,7 @@ def test_one_deadline_holds_for_the_whole_call(behave: Callable[..., None]) -> N
      b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"],
     ids=["1-GiB", "endless", "bomb"],
 )  # fmt: skip
+@pytest.mark.attack("A49")
 def test_no_more_than_64_kib_are_read(first: bytes) -> None:
     with Listener(endless(first, b"x" * 65_536)) as far:
         _code, body = call("GET", f"http://127.0.0.1:{far.port}/", {}, networks=LOOPBACK)
@@ -184,6 +191,7 @@ _NETWORK |= {"telnetlib", "xmlrpc", "asyncio", "socketserver", "ssl"}
 _HARMLESS = {"gethostname"}  # of module socket
 
 
+@pytest.mark.attack("A50")
 def test_no_other_module_opens_connections() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"

@@ -59,6 +59,7 @@ def test_retry_after_counts_only_with_429_and_503() -> None:
     assert caught.value.retry_after is None
 
 
+@pytest.mark.attack("A79")
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     # The specification's own example.
     body = b'{"test": 2432232314}'
@@ -77,6 +78,7 @@ def test_the_same_message_is_the_same_bytes() -> None:
     assert body_of(MESSAGE) == body_of(MESSAGE)
 
 
+@pytest.mark.attack("A56")
 def test_nothing_in_a_text_links_mentions_or_calls_anybody_in_slack() -> None:
     body = json.loads(slack_body(MESSAGE))
     mrkdwn = [element["text"] for element in body["blocks"][2]["elements"] if element["type"] == "mrkdwn"]
@@ -120,6 +122,7 @@ def test_the_url_of_slack_is_in_no_error() -> None:
 
 @pytest.mark.parametrize("host", REFUSED)
 @pytest.mark.parametrize("kind", [SlackChannel(), WebhookChannel()], ids=["slack", "webhook"])
+@pytest.mark.attack("A41")
 def test_no_spelling_of_a_forbidden_address_is_called(kind, host: str) -> None:
     egress.open_networks([])
     shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -151,6 +154,7 @@ def test_no_service_of_apprise_reaches_an_address_that_is_not_allowed(receiver: 
 
 
 @pytest.mark.parametrize("reply", [(307, {"Location": "/elsewhere"}), (302, {"Location": "http://127.0.0.1:9/"})])
+@pytest.mark.attack("A43")
 def test_apprise_follows_no_redirect(receiver: Receiver, reply) -> None:
     receiver.says(reply)
     with pytest.raises(SendError) as caught:

@@ -32,6 +32,7 @@ def test_a_message_is_told_once(world: World, receiver: Receiver) -> None:
     assert [(row.ok, row.nth, row.code) for row in world.tries()] == [(True, 1, "200")]
 
 
+@pytest.mark.attack("A79")
 def test_a_web_hook_is_signed_and_says_what_it_is(world: World, receiver: Receiver) -> None:
     with write(world.engine) as conn:
         fields = {"name": "hook", "kind": "webhook", "config": {"url": receiver.url}}

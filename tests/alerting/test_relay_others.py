@@ -125,6 +125,7 @@ def test_a_breaker_that_opened_and_closed_meanwhile_is_not_told(world: World) ->
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A92")
 def test_many_notices_are_told_in_few_messages(world: World) -> None:
     channel = world.channel()
     for _ in range(30):

@@ -126,6 +126,7 @@ def test_up_refuses_a_folder_on_a_file_system_it_cannot_write_to(cli: Cli) -> No
         ("PODHEALTH_MAX_IN_FLIGHT", "0"),
     ],
 )
+@pytest.mark.attack("A20")
 def test_a_bad_variable_is_named_before_anything_starts(cli: Cli, tmp_path: Path, name: str, value: str) -> None:
     words = ["--data", str(tmp_path / "d"), "--port", str(free_port())]
     said = cli.refused("up", *words, **{name: value})
@@ -139,6 +140,7 @@ def test_a_bad_variable_is_named_before_anything_starts(cli: Cli, tmp_path: Path
     ("name", "value"),
     [("PODHEALTH_WEB_PORT", "99999"), ("REDIS_URL", "http://x"), ("SECRET_KEY", "short"), ("DATABASE_URL", "x")],
 )
+@pytest.mark.attack("A20")
 def test_each_program_names_a_bad_variable(cli: Cli, settings, words, name, value) -> None:
     assert cli.refused(*words, **settings | {name: value}).startswith(f"{name}: ")
 

@@ -106,6 +106,7 @@ def test_a_role_is_changed_and_audited_as_done_at_the_command_line(sqlite_engine
 
 
 @pytest.mark.parametrize("words", [("role", "--role", "viewer"), ("disable",)])
+@pytest.mark.attack("A8")
 def test_the_last_admin_stays_one_at_the_command_line_too(sqlite_engine, staff, run, capsys, words):
     said = refused(run, capsys, *words, "--email", "ann@x.example")
 
@@ -137,6 +138,7 @@ def test_access_is_taken_away_with_all_sessions_and_given_back(sqlite_engine, st
         assert conn.scalar(sa.select(sa.func.count()).where(AuditEntry.what == "access taken away")) == 1
 
 
+@pytest.mark.attack("A8")
 def test_a_platform_admin_stays_one(sqlite_engine, staff, run, capsys):
     said = refused(run, capsys, "role", "--email", "op@x.example", "--role", "viewer")
 

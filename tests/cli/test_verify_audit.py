@@ -12,6 +12,7 @@ from tests.support import build
 COMMAND = "verify-audit"
 
 
+@pytest.mark.attack("A81")
 def test_whole_chains_are_counted_and_a_broken_one_is_named_by_its_first_bad_entry(
     sqlite_engine: sa.Engine, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_the_loop_answers_as_the_route_does(world, token, body, status):
     assert (_heard(world) is not None) == (status == 204)
 
 
+@pytest.mark.attack("A95")
 def test_what_was_overtaken_is_refused_either_way(world):
     said = '{"bootId": "b", "sequence": 5}'
     first = _ask(world.port, _request(world.token, said))
@@ -166,6 +167,7 @@ def test_a_connection_that_served_a_page_takes_a_heartbeat(world):
         assert (answer.status, answer.headers["Connection"]) == (204, "close")
 
 
+@pytest.mark.attack("A68")
 def test_connections_that_say_nothing_keep_no_thread(world):
     with ExitStack() as stack:
         for _ in range(8):  # twice as many as there are threads

@@ -159,6 +159,7 @@ def test_after_redis_was_away_it_is_back_within_five_seconds(server: RedisServer
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
+@pytest.mark.attack("A84")
 def test_what_others_say_through_redis_neither_stops_nor_suspends_it(server: RedisServer, cluster: Cluster) -> None:
     worker = cluster.start("worker", "tick")
     do_a_job(cluster, 30)

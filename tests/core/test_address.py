@@ -77,6 +77,7 @@ def test_naming_a_network_never_opens_metadata_link_local_or_an_address_in_disgu
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1"])
+@pytest.mark.attack("A45")
 def test_the_control_planes_own_addresses_are_refused_in_every_spelling(text: str) -> None:
     networks = ("10.0.0.0/8", "64:ff9b::/96")
 

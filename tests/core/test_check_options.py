@@ -122,6 +122,7 @@ BAD_OPTIONS = {
 
 
 @pytest.mark.parametrize("option", BAD_OPTIONS)
+@pytest.mark.attack("A54")
 def test_every_bad_value_is_refused_by_its_option(option: str) -> None:
     named = {shown(value): refused_option(option, value) for value in BAD_OPTIONS[option]}
 
@@ -129,6 +130,7 @@ def test_every_bad_value_is_refused_by_its_option(option: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED_HEADERS))
+@pytest.mark.attack("A54")
 def test_a_header_that_is_not_the_users_to_set_is_refused(name: str) -> None:
     assert refused_option("headers", {name.title(): "x"}) == "headers"
 

@@ -191,6 +191,7 @@ def test_what_cost_two_gives_both_back_at_once() -> None:
     assert answer.until == ahead(minutes=10)
 
 
+@pytest.mark.attack("A90")
 def test_one_migration_an_hour() -> None:
     moved = (Spent(ago(minutes=50), is_migration=True),)
     answer = budget(ready(spent_by_tenant=moved, **MOVES))

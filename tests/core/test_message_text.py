@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from podhealth.core import message_text as text
 from podhealth.core.message_text import MOST_LINES, News, Trouble
 from podhealth.core.words import Severity
@@ -87,6 +89,7 @@ def test_several_notices_are_counted() -> None:
     assert len(words.lines) == 2
 
 
+@pytest.mark.attack("A55")
 def test_no_text_breaks_a_subject_or_makes_it_too_long() -> None:
     long = Trouble(1, "a\nb " + "x" * 300, Severity.CRITICAL, SINCE)
 

@@ -169,6 +169,7 @@ def test_a_remark_ends_no_comment_before_its_end():
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"endpoints": {}}, "x"])
+@pytest.mark.attack("A61")
 def test_what_is_no_gatus_file_is_refused(value):
     with pytest.raises(InputError):
         from_gatus(value)

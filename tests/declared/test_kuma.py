@@ -136,6 +136,7 @@ def test_maintenances_are_windows_where_a_rule_can_say_them(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"{}", b"not json", b"SQLite format 3\x00 broken", b"[" * 5000, b"\xff\xfe"])
+@pytest.mark.attack("A61")
 def test_what_is_no_file_of_uptime_kuma_is_refused(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)

@@ -38,6 +38,7 @@ def refused(text, **options):
         ("#" * (LARGEST + 1), "file: must be at most 4,096 KiB"),
     ],
 )
+@pytest.mark.attack("A61")
 def test_what_is_not_plain_yaml_is_refused_with_its_place(text, said):
     assert refused(text).startswith(said) or said in refused(text)
 
@@ -51,6 +52,7 @@ def test_words_that_readers_of_yaml_take_for_flags_numbers_and_times_are_text():
     ]
 
 
+@pytest.mark.attack("A61")
 def test_files_of_others_may_share_parts_but_not_grow_without_end():
     shared = "base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: *b"
 

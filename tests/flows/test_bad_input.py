@@ -112,6 +112,7 @@ class _Trial:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.text)
+@pytest.mark.attack("A64", "A65")
 def test_no_text_in_any_field_of_a_pages_forms_is_a_fault_of_ours(site, path):
     site = site.afresh()
     caller, forms = _caller(site, path, csrf=False), _forms(site, path)
@@ -189,6 +190,7 @@ OTHERS = [0, -1, 1.5, True, None, [], {}, [[]], {"a": {"b": []}}, 2**63, -(2**63
 
 
 @pytest.mark.parametrize("method", SEED_FIELDS)
+@pytest.mark.attack("A64")
 def test_no_value_of_any_type_in_the_api_is_a_fault_of_ours(site, method):
     path, fields = SEED_FIELDS[method]
     site = site.afresh()

@@ -56,6 +56,7 @@ def _ask(port: int, method: str, path: str, body: str = "", **headers: str) -> i
     return status
 
 
+@pytest.mark.attack("A75")
 def test_no_process_logs_a_secret_and_each_line_says_what_caused_it(
     cluster: Cluster, postgres_engine: sa.Engine
 ) -> None:

@@ -282,6 +282,7 @@ def _now(fleet: Fleet):
         return db_now(conn)
 
 
+@pytest.mark.attack("A89")
 def test_a_heal_counts_from_its_call_and_costs_two_while_flapping(fleet: Fleet) -> None:
     fleet.fall_ill("web0")
     fleet.sql("UPDATE check_states SET is_flapping = :yes WHERE pod_id = :pod", yes=True, pod=fleet.pods["web0"])
@@ -294,6 +295,7 @@ def test_a_heal_counts_from_its_call_and_costs_two_while_flapping(fleet: Fleet) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the rules of a long day are no database's
+@pytest.mark.attack("A89")
 def test_a_pod_that_never_stays_well_is_not_restarted_all_day(fleet: Fleet) -> None:
     """The seed restarted such a pod 116 times a day."""
     fleet.probe()
@@ -310,6 +312,7 @@ def test_a_pod_that_never_stays_well_is_not_restarted_all_day(fleet: Fleet) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the rules of a long day are no database's
+@pytest.mark.attack("A89")
 def test_no_hour_of_a_bad_day_has_more_than_six_calls(engine: sa.Engine, host: ProcessHost) -> None:
     fleet = Fleet(engine, host)
     fleet.tenant()

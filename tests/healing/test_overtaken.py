@@ -52,6 +52,7 @@ FORBIDDING = [_recover, _snooze, _kill, _switch_off, _delete_policy, _delete_pod
 
 
 @pytest.mark.parametrize("forbid", [*FORBIDDING, _stop_host])
+@pytest.mark.attack("A97")
 def test_what_comes_between_planning_and_acting_cancels_the_heal(world: World, forbid) -> None:
     world.fall_ill()
     heal_id = world.judge().heal_id

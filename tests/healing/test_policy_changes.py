@@ -75,6 +75,7 @@ def test_what_is_planned_is_cancelled_at_once_and_its_attempt_given_back(world: 
 
 
 @each_change
+@pytest.mark.attack("A97")
 def test_nothing_is_called_although_nobody_has_judged_since(world: World, forbid) -> None:
     world.fall_ill()
     world.judge()

@@ -69,6 +69,7 @@ def test_whole_workers_at_once_heal_once(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A97")
 def test_no_action_is_claimed_after_a_kill_switch_was_acknowledged(world: World) -> None:
     ends = {HealState.CANCELLED: 0, HealState.RUNNING: 0}
     for _ in range(_RACES):

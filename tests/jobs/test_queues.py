@@ -52,6 +52,7 @@ def test_an_unknown_name_is_the_callers_fault(sqlite_here: Parts) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+@pytest.mark.attack("A83", "A84")
 def test_what_is_not_ours_does_not_exist(sqlite_here: Parts, tmp_path: Path, attack) -> None:
     job_id = attack(sqlite_here.redis, tmp_path / "canary")
 
@@ -61,6 +62,7 @@ def test_what_is_not_ours_does_not_exist(sqlite_here: Parts, tmp_path: Path, att
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A83", "A84")
 def test_a_worker_runs_nothing_of_it_and_goes_on_to_the_next(sqlite_here: Parts, tmp_path: Path) -> None:
     client = sqlite_here.redis
     for attack in ATTACKS.values():
@@ -80,6 +82,7 @@ def test_a_worker_runs_nothing_of_it_and_goes_on_to_the_next(sqlite_here: Parts,
         assert conn.scalar(sa.select(sa.func.count()).select_from(TickStep)) > 0
 
 
+@pytest.mark.attack("A84")
 def test_a_job_of_another_installation_is_not_ours(sqlite_here: Parts) -> None:
     other = redis_client(sqlite_here.settings.model_copy(update={"secret_key": "y" * 40}))
     job = new_job(other, "tick.run")

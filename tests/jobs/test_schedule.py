@@ -148,6 +148,7 @@ def test_a_killed_ones_lock_ends_by_itself(client: Redis, scheduler: PeriodicSch
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+@pytest.mark.attack("A84")
 def test_a_scheduled_job_that_is_not_ours_is_dropped(
     client: Redis, scheduler: PeriodicScheduler, tmp_path: Path, attack
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_scheduled_job_that_is_not_ours_is_dropped(
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.attack("A83")
 def test_what_the_stock_scheduler_put_there_is_dropped_unread(
     client: Redis, scheduler: PeriodicScheduler, tmp_path: Path
 ) -> None:

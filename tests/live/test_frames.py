@@ -92,6 +92,7 @@ def test_a_list_of_200_and_what_stands_beside_it_fit_in_one_message():
         '{"a":' * 800,
     ],
 )
+@pytest.mark.attack("A33")
 def test_what_our_pages_never_say_is_refused(text):
     with pytest.raises(InputError):
         parse_watch(text, ALL)

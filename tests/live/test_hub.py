@@ -64,6 +64,7 @@ def test_a_change_that_nobody_published_comes_within_two_seconds(engine, place, 
     browser.until_seq(seq, within_s=2)
 
 
+@pytest.mark.attack("A5")
 def test_another_tenants_changes_never_arrive(engine, place, hub, join):
     theirs = a_place(engine, "zeta")
     browser = join(place, card=[*place.pods, *theirs.pods], row=list(theirs.pods), page=[theirs.pods[0]])
@@ -81,6 +82,7 @@ def test_another_tenants_changes_never_arrive(engine, place, hub, join):
     assert not [frame for frame in browser.frames if frame.get("list") or frame["seq"] > 1]
 
 
+@pytest.mark.attack("A5")
 def test_a_strangers_pod_asked_for_by_id_is_not_shown(engine, place, hub, join):
     theirs = a_place(engine, "zeta")
     tell(engine, place.tenant_id, place.pods[0])
@@ -299,6 +301,7 @@ _WHY = {
 
 
 @pytest.mark.parametrize("end", [_sign_out, _expire, _deactivate, _move, _delete_tenant])
+@pytest.mark.attack("A15", "A18")
 def test_a_socket_is_closed_when_its_access_ends_and_no_other(engine, place, hub, join, end, monkeypatch):
     monkeypatch.setattr(hubs, "CHECK_ACCESS_EVERY_S", 0.1)  # so that twenty such tests take a moment; 2 s by default
     zeta = a_place(engine, "zeta")
@@ -328,6 +331,7 @@ def test_a_broken_message_closes_the_socket(place, hub, join):
     assert browser.until_closed() == 1008
 
 
+@pytest.mark.attack("A73")
 def test_more_sockets_than_there_is_room_for_are_sent_away(engine, place, request):
     hub = hubs.Hub(engine, 10, 2)
     hub.start()

@@ -66,5 +66,6 @@ def test_an_ear_before_a_redis_that_hangs_keeps_nobody_waiting():
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"7", b'{"x": 1}', b'{"1": "y"}', b"{", b"\xff", b"[" * 5000])
+@pytest.mark.attack("A83")
 def test_a_message_of_strangers_is_not_heard(data):
     assert heard(data) == {}

@@ -144,6 +144,7 @@ def test_a_slow_reader_gets_whole_frames_only(wire, open_link):
         "continues nothing",
     ],
 )
+@pytest.mark.attack("A33")
 def test_nonsense_closes_its_own_socket_with_the_right_code(wire, ears, open_link, nonsense, code):
     (link, browser), (other, untouched) = open_link(), open_link()
 

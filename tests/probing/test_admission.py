@@ -1,5 +1,7 @@
 """Who may start next: a tenant's share, an address's pace."""
 
+import pytest
+
 from podhealth.core.words import Kind
 from podhealth.probing.admission import Item, Pacing, Waiting
 from tests.probing.conftest import a_target
@@ -61,6 +63,7 @@ def test_what_waits_is_given_up_whole() -> None:
     assert not waiting.has_startable()
 
 
+@pytest.mark.attack("A93")
 def test_an_address_gets_ten_starts_in_any_second_and_others_are_not_held_up() -> None:
     pacing = Pacing(10)
     starts = [now / 100 for now in range(500) if pacing.start("10.0.0.5", now / 100) == 0]

@@ -67,6 +67,7 @@ def test_no_more_than_the_slots_are_under_way_and_the_rest_follows() -> None:
     assert silent.connections == 8
 
 
+@pytest.mark.attack("A93")
 def test_one_address_is_probed_ten_times_a_second_and_no_more() -> None:
     with Listener(stay_silent) as far, Asker(starts_per_address=10.0) as asker:
         keys = asker.submit([a_target(Kind.TCP, str(far.port)) for _ in range(15)])
@@ -77,6 +78,7 @@ def test_one_address_is_probed_ten_times_a_second_and_no_more() -> None:
     assert starts[10] - starts[0] >= 1.0
 
 
+@pytest.mark.attack("A93")
 def test_an_address_too_many_ask_for_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podhealth.probing.engine.MAX_PACING_S", 0.5)
     with Listener(stay_silent) as far, Asker(starts_per_address=2.0) as asker:

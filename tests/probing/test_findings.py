@@ -8,6 +8,7 @@ from podhealth.core.words import FailClass, Outcome
 from podhealth.probing import findings
 
 
+@pytest.mark.attack("A46", "A60")
 def test_texts_are_one_line_of_200_visible_characters() -> None:
     found = findings.down("x", "a\r\nb\x00\x1b[2J\u202eevil\ud800" + "z" * 500)
 
@@ -32,6 +33,7 @@ def test_texts_are_one_line_of_200_visible_characters() -> None:
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
     ],
 )
+@pytest.mark.attack("A46")
 def test_an_excerpt_holds_no_secrets(secret: str) -> None:
     shown = findings.excerpt(f"state ok {secret} end".encode())
 
@@ -41,6 +43,7 @@ def test_an_excerpt_holds_no_secrets(secret: str) -> None:
     assert shown.startswith("state ok")
 
 
+@pytest.mark.attack("A46")
 def test_a_secret_cut_by_the_end_of_the_excerpt_does_not_slip_through() -> None:
     shown = findings.excerpt(b"x " * 245 + b"password=hunter2hunter2hunter2")
 

@@ -30,6 +30,7 @@ def _as_a_resolver_does(name: str) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("kind", [Kind.HTTP, Kind.TCP])
+@pytest.mark.attack("A41")
 def test_no_forbidden_host_is_connected_to_in_any_spelling(kind: Kind) -> None:
     with (
         Listener(page()) as far,
@@ -53,6 +54,7 @@ def test_no_forbidden_host_is_connected_to_in_any_spelling(kind: Kind) -> None:
     assert far.connections == far6.connections == 0
 
 
+@pytest.mark.attack("A42")
 def test_a_name_that_is_bound_anew_is_refused_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podhealth.probing.resolver.KEEP_S", 0.0)
     answers = [["198.18.0.1"], ["127.0.0.1"]]
@@ -92,11 +94,13 @@ def test_of_several_addresses_the_first_allowed_one_is_taken_ipv4_first(
     ],
     ids=["loopback", "one-of-16", "mixed", "outside"],
 )
+@pytest.mark.attack("A42")
 def test_a_name_with_one_forbidden_address_is_refused_whole(addresses: list[str]) -> None:
     with pytest.raises(AddressRefused):
         pick(addresses, ("10.0.0.0/8",), ())
 
 
+@pytest.mark.attack("A45")
 def test_the_control_planes_own_address_is_not_probed() -> None:
     with Listener(page()) as far, Asker(denied=("127.0.0.1",)) as asker:
         found = asker.ask(config={"port": far.port})
@@ -121,6 +125,7 @@ def test_the_real_peer_is_compared_with_the_checked_address(peer: str, same: boo
     assert is_same(peer, "127.0.0.1") is same
 
 
+@pytest.mark.attack("A42")
 def test_libcurl_gets_no_socket_for_another_address_than_the_checked_one() -> None:
     class Address:
         family, socktype, protocol, addr = socket.AF_INET, socket.SOCK_STREAM, 6, ("127.0.0.2", 80)

@@ -95,6 +95,7 @@ def test_the_body_decides(asker: Asker, config: dict[str, object], body: bytes, 
     assert found.fail_class == (FailClass.CONTENT if code else None)
 
 
+@pytest.mark.attack("A69")
 def test_a_hostile_regular_expression_takes_no_time(asker: Asker) -> None:
     with Listener(page(200, b"a" * 60_000 + b"!")) as far:
         found = asker.ask(config={"port": far.port, "bodyRegex": r"^(a+)+$"})
@@ -141,6 +142,7 @@ def test_options_of_one_check_do_not_stay_for_the_next(asker: Asker) -> None:
     assert b"X-Probe" not in far.requests[-1]
 
 
+@pytest.mark.attack("A48")
 def test_nothing_of_the_environment_and_no_cookie_is_used(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     with Listener(page(200, b"", "Set-Cookie: a=b")) as far, Listener(page()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -162,6 +164,7 @@ def test_an_ipv6_pod_is_asked_with_brackets(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.attack("A43")
 def test_a_redirect_is_not_followed(asker: Asker, code: int) -> None:
     with Listener(page()) as elsewhere:
         location = f"Location: http://user@127.0.0.1:{elsewhere.port}/"
@@ -177,6 +180,7 @@ def test_a_redirect_is_not_followed(asker: Asker, code: int) -> None:
     ["@127.0.0.2/", "//127.0.0.2/", "/\\x", "/a b", "/\r\nX: y", "/\t", "/#x", "http://127.0.0.2/", "/é", "x", ":1/"],
     ids=ascii,
 )
+@pytest.mark.attack("A44")
 def test_a_stored_path_that_could_leave_the_host_is_invalid_and_never_sent(asker: Asker, path: str) -> None:
     with Listener(page()) as far:
         found = asker.ask(Kind.HTTP, path, config={"port": far.port})
@@ -185,6 +189,7 @@ def test_a_stored_path_that_could_leave_the_host_is_invalid_and_never_sent(asker
     assert far.connections == 0
 
 
+@pytest.mark.attack("A44")
 def test_a_path_is_sent_as_it_stands(asker: Asker) -> None:
     with Listener(page()) as far:
         asker.ask(Kind.HTTP, "/a/../b/./%2E%2E/@x:8006/;p?q=//z", config={"port": far.port})
@@ -197,6 +202,7 @@ def test_a_path_is_sent_as_it_stands(asker: Asker) -> None:
     [({"port": 70_000}, "port"), ({"scheme": "ftp"}, "scheme"), ({"expectedCodes": "2xx"}, "expectedCodes"),
      ({"headers": {"X": "a\r\nHost: b"}}, "headers"), ({"nonsense": 1}, "nonsense")],
 )  # fmt: skip
+@pytest.mark.attack("A54")
 def test_a_bad_stored_option_is_invalid_and_named(asker: Asker, config: dict[str, object], field: str) -> None:
     found = asker.ask(config=config)
 
@@ -261,6 +267,7 @@ def test_endless_informational_answers_end_at_the_deadline_or_before(asker: Aske
     assert found.outcome is Outcome.FAIL
 
 
+@pytest.mark.attack("A49")
 def test_a_compressed_bomb_is_never_unpacked(asker: Asker) -> None:
     bomb = gzip.compress(b"\0" * (32 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -300,6 +307,7 @@ def test_a_dropped_syn_ends_at_the_deadline(asker: Asker) -> None:
     assert asker.took_s(key) < 0.5 + 0.1 + loop_noise_s()
 
 
+@pytest.mark.attack("A46")
 def test_an_excerpt_is_kept_only_where_asked_without_secrets(asker: Asker) -> None:
     body = b'state\x1b[31m=ok\r\n\x00 password: hunter2hunter2 {"token": "abcdefgh12345678"} end'
     with Listener(page(200, body)) as far:

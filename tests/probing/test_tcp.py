@@ -57,6 +57,7 @@ def test_the_banner_must_begin_as_wanted(asker: Asker, said: bytes, outcome: tup
     assert told(found) == outcome
 
 
+@pytest.mark.attack("A46")
 def test_a_wrong_banner_is_shown_without_control_characters_and_not_at_length(asker: Asker) -> None:
     with Listener(greet(b"\x1b[31mSS\r\n\x00<b>")) as far:
         found = asker.ask(Kind.TCP, str(far.port), config={"banner": "SSH-2.0-" + "x" * 190}, timeout_s=5.0)

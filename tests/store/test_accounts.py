@@ -36,6 +36,7 @@ def test_a_token_is_the_scope_of_its_tenant_and_role(engine):
     assert _found(engine, plain) == Scope(tenant_id, Role.OPERATOR, Actor.TOKEN, "token ci")
 
 
+@pytest.mark.attack("A77")
 def test_a_token_is_stored_hashed_only(engine):
     _, plain = _token(engine)
     with read(engine) as conn:
@@ -78,6 +79,7 @@ def test_a_revoked_token_ends_at_once_and_once(engine):
     assert _found(engine, plain) is None
 
 
+@pytest.mark.attack("A1")
 def test_another_tenants_token_cannot_be_revoked(engine):
     tenant_id, plain = _token(engine)
     with write(engine) as conn:
@@ -163,6 +165,7 @@ def test_a_link_of_a_user_without_access_lets_nobody_in(engine):
         assert accounts.use_sign_in_link(conn, link) is None
 
 
+@pytest.mark.attack("A77")
 def test_a_link_is_stored_hashed_only(engine):
     with write(engine) as conn:
         link = accounts.create_sign_in_link(conn, a_user(conn, a_tenant(conn)), HOUR)

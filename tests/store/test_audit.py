@@ -63,6 +63,7 @@ def test_an_empty_chain_verifies(engine):
         pytest.param("DELETE FROM audit_entries", 1, id="emptied"),
     ],
 )
+@pytest.mark.attack("A81")
 def test_verify_names_the_first_bad_entry(engine, statement, bad):
     _three_entries(engine)
     _tamper(engine, statement)
@@ -95,18 +96,21 @@ def test_what_is_added_while_it_verifies_is_no_fault(engine):
         "UPDATE audit_entries SET seq = seq",
     ],
 )
+@pytest.mark.attack("A81")
 def test_the_database_refuses_to_change_an_entry(engine, statement):
     _three_entries(engine)
     with pytest.raises(sa.exc.DatabaseError, match="only grows"), write(engine) as conn:
         conn.exec_driver_sql(statement)
 
 
+@pytest.mark.attack("A81")
 def test_sqlite_refuses_to_replace_an_entry(sqlite_engine):
     _three_entries(sqlite_engine)
     with pytest.raises(sa.exc.IntegrityError, match="only grows"), write(sqlite_engine) as conn:
         conn.exec_driver_sql("INSERT OR REPLACE INTO audit_entries SELECT * FROM audit_entries WHERE seq = 1")
 
 
+@pytest.mark.attack("A81")
 def test_postgresql_refuses_to_truncate(postgres_engine):
     _three_entries(postgres_engine)
     with pytest.raises(sa.exc.DatabaseError, match="only grows"), write(postgres_engine) as conn:
@@ -203,6 +207,7 @@ def test_a_chain_of_which_all_is_old_goes_but_for_what_says_so(engine, real_time
         pytest.param("UPDATE audit_heads SET cut_seq = 0", 1, id="the cut denied"),
     ],
 )  # fmt: skip
+@pytest.mark.attack("A81")
 def test_verify_believes_no_cut_that_no_entry_attests(engine, real_time, statement, bad):
     _aged(engine, [500, 450, 399, 1])
     retention.clean(engine)
@@ -212,6 +217,7 @@ def test_verify_believes_no_cut_that_no_entry_attests(engine, real_time, stateme
         assert audit.verify(conn, 1) == bad
 
 
+@pytest.mark.attack("A81")
 def test_the_database_lets_no_entry_go_that_was_not_cut_off(engine, real_time):
     _aged(engine, [500, 450, 399, 1])
     with write(engine) as conn:

@@ -198,6 +198,7 @@ def test_a_name_that_another_check_has_is_refused(engine, acme, pod_id):
     assert refused.value.field == "name"
 
 
+@pytest.mark.attack("A69")
 def test_a_pattern_that_does_not_run_in_linear_time_is_refused(engine, acme, pod_id):
     with pytest.raises(InputError) as refused:
         _put(engine, acme, pod_id, HTTP | {"config": {"bodyRegex": r"(a)\1"}})

@@ -59,10 +59,12 @@ def test_a_heartbeat_is_stored_at_the_servers_time(engine, token):
     assert (row.boot_id, row.period_s) == ("b1", 30)
 
 
+@pytest.mark.attack("A95")
 def test_an_unknown_token_is_nobody(engine, token):
     assert _beat(engine, "pa_unknown") is Verdict.UNKNOWN
 
 
+@pytest.mark.attack("A77")
 def test_the_token_is_stored_hashed_only(engine, token):
     with read(engine) as conn:
         assert token not in repr(conn.execute(sa.select(Pod.__table__)).one())
@@ -177,6 +179,7 @@ def test_a_heartbeat_that_tells_of_a_start_counts_after_it(engine, token):
     assert _stored(engine).received_at > started
 
 
+@pytest.mark.attack("A95")
 def test_a_message_of_the_boot_before_was_overtaken(engine, token):
     _beat(engine, token, "b1")
     _beat(engine, token, "b2")

@@ -108,6 +108,7 @@ def test_another_tenant_may_use_the_same_name(engine, acme):
 
 
 @pytest.mark.parametrize("field", ["policyId", "nodeId"])
+@pytest.mark.attack("A2")
 def test_anothers_policy_or_node_is_refused_like_a_missing_one(engine, acme, field):
     with write(engine) as conn:
         zeta = a_tenant(conn, "zeta")

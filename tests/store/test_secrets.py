@@ -46,6 +46,7 @@ def edit(engine, acme, pod_id, **fields):
     return row_of(engine, pod_id)
 
 
+@pytest.mark.attack("A77")
 def test_a_secret_is_stored_sealed_and_the_rest_is_not(engine, pod_id) -> None:
     config = row_of(engine, pod_id).provider_config
 
@@ -73,11 +74,13 @@ def test_each_kind_of_secret_comes_back_as_it_was(name) -> None:
     assert unseal(None, 7) == {}
 
 
+@pytest.mark.attack("A77")
 def test_one_copied_to_another_pod_does_not_open() -> None:
     with pytest.raises(SetupError):
         unseal(seal(CONFIG, 7), 8)
 
 
+@pytest.mark.attack("A77")
 def test_one_moved_to_another_name_does_not_open() -> None:
     sealed = seal(CONFIG, 7)
     with pytest.raises(SetupError):
@@ -85,6 +88,7 @@ def test_one_moved_to_another_name_does_not_open() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1.", "1.AAAA", "2.AAAA", "1.é", "1.!!!!"])
+@pytest.mark.attack("A77")
 def test_what_was_tampered_with_does_not_open(text) -> None:
     with pytest.raises(SetupError, match="does not open"):
         unseal({"token": {"sealed": text}}, 7)
@@ -159,6 +163,7 @@ def test_what_an_earlier_release_left_open_is_read_and_then_sealed_once(engine, 
     assert ref_of(row_of(engine, pod_id)).config == {"secret": CANARY}
 
 
+@pytest.mark.attack("A75", "A77")
 def test_the_secret_is_in_no_table_audit_feed_decision_shape_or_log(engine, acme, pod_id, capfd, caplog) -> None:
     edit(engine, acme, pod_id, providerConfig=CONFIG | {"token": CANARY + "-2"})
     edit(engine, acme, pod_id, name="other")

@@ -50,6 +50,7 @@ def open_sessions(engine: sa.Engine) -> int:
 # Setting a password
 
 
+@pytest.mark.attack("A26")
 def test_a_password_is_stored_as_argon2_opens_the_door_and_is_audited(
     app: Flask, engine: sa.Engine, tenant: int, ann_id: int, signed_in: SignedIn
 ):
@@ -65,6 +66,7 @@ def test_a_password_is_stored_as_argon2_opens_the_door_and_is_audited(
     assert GOOD not in str(entries)
 
 
+@pytest.mark.attack("A18")
 def test_it_ends_the_persons_other_sessions_and_nobody_elses(
     engine: sa.Engine, tenant: int, ann_id: int, signed_in: SignedIn
 ):
@@ -104,6 +106,7 @@ def test_a_bad_password_is_refused_beside_its_field_and_never_shown(
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A24")
 def test_twelve_characters_and_1024_bytes_are_enough_and_not_too_many(
     engine: sa.Engine, ann_id: int, signed_in: SignedIn
 ):
@@ -128,6 +131,7 @@ def test_who_has_a_password_must_know_it(engine: sa.Engine, ann_id: int, signed_
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A21")
 def test_guessing_the_current_password_is_slowed_down(engine: sa.Engine, ann_id: int, signed_in: SignedIn):
     browser = signed_in(ann_id)
     set_password(browser)
@@ -202,6 +206,7 @@ def test_an_unsafe_address_asked_for_by_get_does_nothing(ann_id: int, signed_in:
 # Coming in
 
 
+@pytest.mark.attack("A22")
 def test_a_wrong_try_never_says_which_part_was_wrong(app: Flask, ann_id: int, signed_in: SignedIn):
     set_password(signed_in(ann_id))
 

@@ -87,6 +87,7 @@ def test_an_operator_answers_and_the_pod_is_judged_at_once(engine, ann: Caller, 
     assert audited(engine) == [("user", "ann@acme.example", f"heal {state}")]
 
 
+@pytest.mark.attack("A80")
 def test_a_second_answer_is_told_who_was_first(engine, ann: Caller, asked: int):
     ann.post(f"/approvals/{asked}/reject", data={"note": ""})
     second = ann.post(f"/approvals/{asked}/approve", data={"note": ""})
@@ -115,6 +116,7 @@ def test_another_tenants_question_is_not_found(engine, zoe: Caller, asked: int):
 # By link
 
 
+@pytest.mark.attack("A80")
 def test_looking_at_a_link_changes_nothing_however_often(engine, reader: Caller, asked: int):
     pages = [reader.get(path_of(asked)) for _ in range(9)]
 
@@ -142,6 +144,7 @@ def test_a_link_says_no(engine, reader: Caller, asked: int):
     assert question(engine, asked).state == ApprovalState.REJECTED
 
 
+@pytest.mark.attack("A78", "A80")
 def test_a_link_works_once(engine, reader: Caller, asked: int):
     reader.post(path_of(asked))
     later = [reader.get(path_of(asked)), reader.post(path_of(asked)), reader.post(path_of(asked) + "/reject")]
@@ -171,6 +174,7 @@ def test_a_link_that_is_over_says_so_plainly(engine, reader: Caller, asked: int,
     assert question(engine, asked) == before
 
 
+@pytest.mark.attack("A78")
 def test_a_link_is_worth_nothing_after_its_hour(engine, reader: Caller, asked: int):
     with read(engine) as conn:
         past = db_now(conn) - timedelta(seconds=1)
@@ -194,6 +198,7 @@ def test_a_link_to_a_pod_that_is_gone_or_whose_tenant_is_says_so(engine, reader:
 
 
 @pytest.mark.parametrize("spoil", [lambda t: t[:-1], lambda t: t + "x", lambda t: "W1sxXQ." + t, lambda _: "x"])
+@pytest.mark.attack("A78")
 def test_a_link_that_is_not_ours_is_not_found(engine, reader: Caller, asked: int, spoil):
     path = "/approve/" + spoil(approval_links.token_for(asked, "ops"))
 
@@ -201,6 +206,7 @@ def test_a_link_that_is_not_ours_is_not_found(engine, reader: Caller, asked: int
     assert question(engine, asked).state == ApprovalState.WANTED
 
 
+@pytest.mark.attack("A80")
 def test_a_link_acts_for_its_own_tenant_whoever_is_signed_in(engine, zoe: Caller, asked: int):
     zoe.post(path_of(asked))
 
@@ -208,6 +214,7 @@ def test_a_link_acts_for_its_own_tenant_whoever_is_signed_in(engine, zoe: Caller
     assert (row.state, row.answered_by) == ("approved", "approval link sent to ops@acme.example")
 
 
+@pytest.mark.attack("A78")
 def test_guessing_at_links_is_slowed_down(reader: Caller, asked: int):
     statuses = [reader.get("/approve/guess").status_code for _ in range(7)]
 
@@ -215,6 +222,7 @@ def test_guessing_at_links_is_slowed_down(reader: Caller, asked: int):
     assert reader.get(path_of(asked)).status_code == 200
 
 
+@pytest.mark.attack("A80")
 def test_another_sites_form_does_not_answer_by_a_link(app, engine, asked: int):
     forged = Caller(app, session="of nobody", csrf=False)
     elsewhere = Caller(app, session="of nobody", origin="https://evil.example")
@@ -223,6 +231,7 @@ def test_another_sites_form_does_not_answer_by_a_link(app, engine, asked: int):
     assert question(engine, asked).state == ApprovalState.WANTED
 
 
+@pytest.mark.attack("A78")
 def test_a_link_names_this_installation(asked: int):
     assert approval_links.link_for(asked, "ops", "https://ph.example/").startswith("https://ph.example/approve/")
 

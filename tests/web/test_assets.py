@@ -91,6 +91,7 @@ def test_the_address_of_a_file_changes_with_what_is_in_it():
 
 @pytest.mark.parametrize("folder", ["static", "assets"])
 @pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.attack("A62")
 def test_no_other_file_is_sent(caller, folder, name):
     assert caller.get(f"/{folder}/{name}").status_code in (404, 405)
 

@@ -243,6 +243,7 @@ def test_an_admin_overrides_the_tenants_breaker_and_lets_it_hold_again(engine, t
     assert "Overridden by" not in again.text
 
 
+@pytest.mark.attack("A98")
 def test_an_override_over_a_day_is_refused_and_an_operator_may_not(engine, people):
     far = {"length": "until", "until": "2099-01-01T00:00", "reason": "known outage"}
     refused = people["adam"].post("/brakes/override", data=far)

@@ -111,6 +111,7 @@ def test_the_secret_of_a_web_hook_is_shown_once_and_stored_sealed(adam: Caller, 
         assert secret not in adam.get(path).text
 
 
+@pytest.mark.attack("A75")
 def test_no_secret_comes_back_in_a_form_a_page_or_the_audit_trail(adam: Caller, engine: sa.Engine) -> None:
     adam.post("/channels", data=SLACK)
     bad = adam.post("/channels", data=SLACK | {"name": ""})

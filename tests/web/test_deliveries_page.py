@@ -184,6 +184,7 @@ def test_a_dead_message_is_sent_again_from_the_list_and_only_once(house: House) 
 
 
 @pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/pods", "/deliveries?a\r\nX: 1", ""])
+@pytest.mark.attack("A39")
 def test_the_way_back_leads_nowhere_else(house: House, back: str) -> None:
     dead = house.message(MessageState.DEAD)
     answer = house.ann.post(f"/deliveries/{dead}/again", data={"back": back})

@@ -85,6 +85,7 @@ def test_each_error_of_the_core_has_its_status_in_both_forms(site, breaks, error
 
 
 @pytest.mark.parametrize("error", OURS, ids=lambda error: type(error).__name__)
+@pytest.mark.attack("A87")
 def test_an_error_of_ours_is_told_by_an_id_that_is_logged(site, breaks, error, caplog):
     breaks(error)
 
@@ -101,6 +102,7 @@ def test_an_error_of_ours_is_told_by_an_id_that_is_logged(site, breaks, error, c
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418,
                                     422, 423, 424, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505])  # fmt: skip
+@pytest.mark.attack("A34", "A35", "A36")
 def test_every_error_of_http_has_a_page_and_a_problem(site, monkeypatch, status):
     for endpoint in PATHS:
         monkeypatch.setitem(site.app.view_functions, endpoint, lambda **_args: abort(status))
@@ -230,6 +232,7 @@ def _failing_query(site):
 
 @pytest.mark.parametrize("size", [65_537, 5_000_000])
 @pytest.mark.parametrize("path", ["/sign-in", "/pods/1/reset", "/api/cloud-pods/auto-heal/policies", "/api/heartbeats"])
+@pytest.mark.attack("A68")
 def test_a_body_beyond_64_kib_is_refused_unread(site, path, size):
     caller = site.program("admin") if path.startswith("/api") else site.browser("ann", csrf=False)
     kind = "application/json" if path.startswith("/api") else "application/x-www-form-urlencoded"
@@ -241,6 +244,7 @@ def test_a_body_beyond_64_kib_is_refused_unread(site, path, size):
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A68")
 def test_a_form_of_thousands_of_fields_is_refused(site):
     fields = {f"f{number}": "" for number in range(9_000)}
     answers = [
@@ -252,6 +256,7 @@ def test_a_form_of_thousands_of_fields_is_refused(site):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "a b", "[::1", "x" * 5000, "evil.example:99999", "evil\\example", ""])
+@pytest.mark.attack("A39")
 def test_whatever_host_is_named_no_answer_repeats_it(site, host):
     answers = [
         site.browser("ann").get(path, headers={"Host": host})
@@ -287,6 +292,7 @@ NO_ADDRESSES = [
 
 
 @pytest.mark.parametrize("path", NO_ADDRESSES)
+@pytest.mark.attack("A13")
 def test_there_is_no_second_way_in(site, path):
     answer = site.browser("adam").get(path)
 

@@ -54,20 +54,24 @@ def _all_refused(site, caller, status=403, **headers):
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
+@pytest.mark.attack("A28")
 def test_what_a_page_of_another_site_sends_is_refused(site, origin):
     assert _all_refused(site, site.browser("ann", origin=origin))
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
+@pytest.mark.attack("A28")
 def test_a_referer_of_another_site_is_no_better(site, origin):
     assert _all_refused(site, site.browser("ann", origin=None), Referer=f"{origin}/page")
 
 
 @pytest.mark.parametrize("value", ["cross-site", "same-site", "none", "", "Same-Origin", "same-origin, cross-site"])
+@pytest.mark.attack("A28")
 def test_what_the_browser_itself_calls_foreign_is_refused_whatever_the_origin_says(site, value):
     assert _all_refused(site, site.browser("ann"), **{"Sec-Fetch-Site": value})
 
 
+@pytest.mark.attack("A28")
 def test_a_browser_that_says_nothing_of_where_it_comes_from_is_not_believed(site):
     assert _all_refused(site, site.browser("ann", origin=None))
 
@@ -87,6 +91,7 @@ def test_what_our_own_pages_send_is_let_in(site, headers):
     assert site.browser("ann", origin=None).post(_reset(site), headers=headers).status_code == 200
 
 
+@pytest.mark.attack("A28")
 def test_no_forwarded_host_makes_an_origin_ours(site):
     caller = site.browser("ann", origin="https://evil.example")
 
@@ -94,6 +99,7 @@ def test_no_forwarded_host_makes_an_origin_ours(site):
 
 
 @pytest.mark.parametrize("which", ["missing", "empty", "wrong", "another's", "raw", "old key", "in the address"])
+@pytest.mark.attack("A27")
 def test_without_the_sessions_own_token_nothing_is_done(site, which):
     caller = site.browser("ann", csrf=False)
     token = {
@@ -115,6 +121,7 @@ def test_without_the_sessions_own_token_nothing_is_done(site, which):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.attack("A27")
 def test_no_form_of_another_page_can_send_json(site, kind):
     caller = site.browser("adam", csrf=False)
 
@@ -138,6 +145,7 @@ def test_a_forms_own_field_is_as_good_as_the_header(site):
     assert answer.status_code == 303
 
 
+@pytest.mark.attack("A11")
 def test_beside_a_token_no_cookie_is_believed(site):
     admin = site.browser("adam")
 
@@ -161,6 +169,7 @@ def test_a_program_needs_neither_origin_nor_page_token(site):
     assert site.program("operator").post(_reset(site)).status_code == 200
 
 
+@pytest.mark.attack("A11")
 def test_a_token_opens_no_page(site):
     answer = site.program("admin").get("/pods")
 
@@ -195,6 +204,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("how", ENDINGS)
+@pytest.mark.attack("A15", "A17")
 def test_access_that_ends_is_over_with_the_next_request(site, ann, how):
     before = ann.get("/api/cloud-pods/health/overview")
 
@@ -209,6 +219,7 @@ def _forget_sessions(site):
         conn.execute(sa.delete(Session).where(_of_ann(site)))
 
 
+@pytest.mark.attack("A11", "A15")
 def test_a_deleted_tenants_programs_are_out_too(site, ann):
     _change(site, Tenant, Tenant.id == site.acme.tenant_id, deleted_at=clock.utcnow())
 
@@ -216,6 +227,7 @@ def test_a_deleted_tenants_programs_are_out_too(site, ann):
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.VIEWER, 403), (Role.OPERATOR, 200), (Role.ADMIN, 200)])
+@pytest.mark.attack("A18")
 def test_another_role_counts_with_the_next_request(site, ann, role, status):
     _change(site, User, User.id == site.acme.people["ann"], role=role)
 
@@ -266,6 +278,7 @@ def test_a_session_that_looks_into_a_tenant_is_worth_nothing_to_anybody_but_a_pl
 
 
 @pytest.mark.parametrize("name", ["vic", "ann", "adam"])
+@pytest.mark.attack("A87")
 def test_the_operators_page_is_not_there_for_anybody_else(site, name):
     assert site.browser(name).get("/ops").status_code == 404
 
@@ -329,6 +342,7 @@ def test_a_piece_of_a_page_is_told_by_a_header_where_to_go(site):
 @pytest.mark.parametrize(
     "headers", [{"X-HTTP-Method-Override": "DELETE"}, {"X-Method-Override": "POST"}, {"X-HTTP-Method": "PUT"}]
 )
+@pytest.mark.attack("A13")
 def test_no_header_makes_another_method_of_a_request(site, headers):
     caller, before = site.browser("ann"), rows.marks(site.engine)
 

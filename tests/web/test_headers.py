@@ -48,6 +48,7 @@ def _address(site, path):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.text)
+@pytest.mark.attack("A34", "A35", "A36")
 def test_each_address_answers_with_all_headers(site, path):
     is_asset = path.endpoints["GET"].startswith("assets.")
     callers = [site.browser("adam"), site.program("admin"), site.nobody()]
@@ -59,6 +60,7 @@ def test_each_address_answers_with_all_headers(site, path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.text)
 @pytest.mark.parametrize("who", ["adam", "vic"])
+@pytest.mark.attack("A35")
 def test_no_page_holds_what_its_policy_forbids(site, path, who):
     answer = site.browser(who).get(_address(site, path))
 
@@ -77,6 +79,7 @@ def test_answers_depend_on_cookie_and_htmx_and_say_so(site):
     assert {"Cookie", "HX-Request"} <= {part.strip() for part in vary.split(",")}
 
 
+@pytest.mark.attack("A36")
 def test_by_https_browsers_are_told_to_stay_with_it_behind_any_proxy(site):
     url = site.engine.url.render_as_string(hide_password=False)
 
@@ -87,6 +90,7 @@ def test_by_https_browsers_are_told_to_stay_with_it_behind_any_proxy(site):
 
 
 @pytest.mark.parametrize("path", ["/pods", "/api/cloud-pods/health/overview", "/live", "/nothing"])
+@pytest.mark.attack("A37")
 def test_no_other_site_is_allowed_to_read(site, path):
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
 

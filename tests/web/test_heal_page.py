@@ -275,6 +275,7 @@ def test_the_log_is_exported_as_it_is_filtered(engine, tenant, vic: Caller) -> N
     ("text", "wanted"),
     [("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\t=1", "'\t=1"), ("a=1", "a=1"), ("", "")],
 )
+@pytest.mark.attack("A59")
 def test_no_cell_is_run_as_a_formula(text, wanted) -> None:
     assert harmless(text) == wanted
 

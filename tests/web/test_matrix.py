@@ -53,6 +53,7 @@ def _faults(site, path, cell, answer, status):
 # Who is let in is decided before a database is asked for more than the caller's own rows: one database says it all.
 @pytest.mark.parametrize("site", ["sqlite"], indirect=True, scope="module")
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.text)
+@pytest.mark.attack("A12", "A13", "A29")
 def test_whoever_is_not_let_in_changes_and_sees_nothing(site, path):
     callers = {who: matrix.caller(site, who) for who in matrix.IDENTITIES}
     watch, faults, missing = rows.Watch(site.engine), [], {}

@@ -83,6 +83,7 @@ def test_what_is_not_filled_in_is_asked_for_again(engine, ann: Caller, pods: lis
     assert count(engine, Snooze) == 0
 
 
+@pytest.mark.attack("A3")
 def test_a_pod_of_another_tenant_undoes_the_whole_request(engine, ann: Caller, pods: list[int]):
     with write(engine) as conn:
         theirs = a_pod(conn, a_tenant(conn, "zeta"), "theirs")
@@ -104,6 +105,7 @@ def test_nothing_selected_is_a_page_that_says_so(ann: Caller, pods: list[int], a
         assert "Nothing selected" in answer.text
 
 
+@pytest.mark.attack("A98")
 def test_heal_now_plans_what_the_gates_let_through_and_tells_what_held_the_others(engine, tenant, ann: Caller, now):
     with write(engine) as conn:
         a_policy(conn, tenant, is_default=True)
@@ -149,6 +151,7 @@ def test_tags_come_and_go_and_each_pod_is_audited(engine, adam: Caller, pods: li
     assert came(again)["web-0"] == ("Done", "It carried the tag before.")
 
 
+@pytest.mark.attack("A98")
 def test_pods_are_deleted_when_their_number_was_typed_and_a_second_sending_says_the_same(engine, adam, pods):
     assert send(adam, "delete", pods[:2], confirm="3").status_code == 422
     first = send(adam, "delete", pods[:2], confirm="2")

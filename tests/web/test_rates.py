@@ -42,6 +42,7 @@ def _token(engine, tenant, name):
         return accounts.create_token(conn, tenant, name, Role.VIEWER, "test", None)
 
 
+@pytest.mark.attack("A72")
 def test_who_changes_too_much_waits_and_nobody_else_does(strict, engine, people):
     ann, ann_elsewhere, bob = (Caller(strict, session=a_session(engine, p)) for p in (people[0], people[0], people[1]))
 
@@ -71,6 +72,7 @@ def test_a_token_that_reads_too_much_is_told_how_long_to_wait(strict, engine, te
     assert calm.get(OVERVIEW).status_code == 200
 
 
+@pytest.mark.attack("A70")
 def test_expensive_answers_are_counted_for_themselves(strict, engine, people):
     ann = Caller(strict, session=a_session(engine, people[0]))
 
@@ -80,6 +82,7 @@ def test_expensive_answers_are_counted_for_themselves(strict, engine, people):
     assert _change(ann).status_code == 422
 
 
+@pytest.mark.attack("A72")
 def test_who_is_nobody_is_counted_by_address_and_no_header_makes_another_of_it(strict, engine, tenant):
     texts = []
     for number in range(4):
@@ -92,6 +95,7 @@ def test_who_is_nobody_is_counted_by_address_and_no_header_makes_another_of_it(s
     assert texts == [422, 422, 422, 429]
 
 
+@pytest.mark.attack("A72")
 def test_web_processes_count_together_by_redis(database_url, redis_url, engine, people):
     sid = a_session(engine, people[0])
     apps = [an_app(database_url, redis_url, **FEW) for _ in range(2)]

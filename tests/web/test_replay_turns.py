@@ -32,6 +32,7 @@ def test_more_tenants_than_places_wait() -> None:
         pass
 
 
+@pytest.mark.attack("A70")
 def test_a_tenant_with_one_running_and_two_waiting_is_refused_at_once_and_others_are_served() -> None:
     turns = Turns(at_once=2, asking=3)
     done: list[int] = []

@@ -158,6 +158,7 @@ def test_of_two_probers_one_takes_a_run(engine, adam, pod):
     assert (len(first), len(second)) == (1, 0)
 
 
+@pytest.mark.attack("A46")
 def test_a_tenant_asks_for_so_many_in_a_minute_and_no_more(engine, tenant, adam, pod):
     check_id = check_of(engine, pod)
     rules = parse_check({"checkType": "ping"})

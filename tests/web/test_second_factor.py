@@ -183,6 +183,7 @@ def test_somebody_elses_recovery_code_does_not_bring_in(ann, engine):
     assert enter(ann.after_password(), codes[0]).status_code == 422
 
 
+@pytest.mark.attack("A21")
 def test_after_five_wrong_codes_there_is_a_pause_for_the_right_one_too(ann):
     browser = ann.switched_on().after_password()
     statuses = [enter(browser, "000000").status_code for _ in range(5)]
@@ -235,6 +236,7 @@ def test_it_is_on_only_after_a_first_code_was_right(ann):
     assert ann.audited() == ["second factor switched on"]
 
 
+@pytest.mark.attack("A77")
 def test_secrets_are_stored_where_a_copy_of_the_database_shows_none(ann):
     ann.switched_on()
     with read(ann.engine) as conn:
@@ -246,6 +248,7 @@ def test_secrets_are_stored_where_a_copy_of_the_database_shows_none(ann):
     assert not any(code in stored for code in ann.codes)
 
 
+@pytest.mark.attack("A77")
 def test_a_secret_copied_to_another_row_does_not_open_there(ann):
     ann.switched_on()
     with write(ann.engine) as conn:

@@ -58,6 +58,7 @@ def _is_in(caller):
     return caller.get("/api/cloud-pods/health/overview").status_code == 200
 
 
+@pytest.mark.attack("A16")
 def test_a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(site, email):
     caller = site.nobody()
     caller.get("/sign-in")
@@ -71,6 +72,7 @@ def test_a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(site, email)
     assert not _is_in(_with_cookie(site, planted))
 
 
+@pytest.mark.attack("A16")
 def test_the_page_token_from_before_the_sign_in_is_void_after_it(site, email):
     caller = site.nobody()
     before = _token_on(caller.get("/sign-in"))
@@ -93,6 +95,7 @@ def test_a_second_sign_in_ends_the_browsers_first_session_and_no_other(site, ema
     assert [_is_in(caller), _is_in(_with_cookie(site, first)), _is_in(elsewhere)] == [True, False, True]
 
 
+@pytest.mark.attack("A17")
 def test_after_signing_out_the_old_cookie_opens_nothing_and_no_page_was_kept(site, email):
     caller = site.nobody()
     _sign_in(caller, email)
@@ -108,12 +111,14 @@ def test_after_signing_out_the_old_cookie_opens_nothing_and_no_page_was_kept(sit
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/sign-in/link/x"])
+@pytest.mark.attack("A30")
 def test_signing_in_and_out_asks_for_the_pages_token_too(site, path):
     who = site.browser("ann", csrf=False) if path == "/sign-out" else site.nobody()
 
     assert who.post(path, data={"email": "a@b.example", "password": "x" * 12}).status_code == 403
 
 
+@pytest.mark.attack("A25")
 def test_a_session_lasts_fourteen_days_and_is_stored_hashed(site, email):
     caller = site.nobody()
     _sign_in(caller, email)
@@ -127,6 +132,7 @@ def test_a_session_lasts_fourteen_days_and_is_stored_hashed(site, email):
     assert row["expires_at"] - row["created_at"] == timedelta(days=14)
 
 
+@pytest.mark.attack("A25")
 def test_a_session_that_is_over_in_the_database_is_over_whatever_its_cookie_says(site, email):
     caller = site.nobody()
     _sign_in(caller, email)
@@ -141,6 +147,7 @@ def _set_cookies(answer):
     return [header for header in answer.headers.getlist("Set-Cookie") if "=;" not in header]
 
 
+@pytest.mark.attack("A36")
 def test_the_cookie_is_for_this_host_and_no_script(site, email):
     caller = site.nobody()
     set_by = _set_cookies(caller.get("/sign-in")) + _set_cookies(_sign_in(caller, email))
@@ -154,6 +161,7 @@ def test_the_cookie_is_for_this_host_and_no_script(site, email):
         assert "domain" not in flags
 
 
+@pytest.mark.attack("A36")
 def test_by_https_the_cookie_is_bound_to_the_host_and_never_sent_in_clear(site):
     app = an_app(site.engine.url.render_as_string(hide_password=False), public_url="https://health.example")
 
@@ -178,6 +186,7 @@ def test_two_installations_on_one_host_do_not_share_a_cookies_name(site):
      "/\tevil.example", "https://evil.example", "/%5cevil.example", "/..//evil.example", "\\\\evil.example"],
 )  # fmt: skip
 @pytest.mark.parametrize("how", ["form", "link", "signed in"])
+@pytest.mark.attack("A39")
 def test_signing_in_leads_to_no_other_site(site, email, wanted, how):
     if how == "signed in":
         answer = site.browser("ann").get("/sign-in", query_string={"next": wanted})
@@ -191,6 +200,7 @@ def test_signing_in_leads_to_no_other_site(site, email, wanted, how):
 
 
 @pytest.mark.parametrize("wanted", ["//evil.example", "///evil.example", "https:evil.example", "/\r\nSet-Cookie: a=b"])
+@pytest.mark.attack("A39")
 def test_the_form_may_name_no_other_site_either(site, email, wanted):
     answer = _sign_in(site.nobody(), email, next=wanted)
 
@@ -201,6 +211,7 @@ def test_signing_in_leads_back_to_where_one_was(site, email):
     assert _sign_in(site.nobody(), email, next="/pods?status=unhealthy").headers["Location"] == "/pods?status=unhealthy"
 
 
+@pytest.mark.attack("A16")
 def test_a_link_begins_a_new_session_too(site, email):
     with write(site.engine) as conn:
         token = accounts.create_sign_in_link(conn, site.acme.people["ann"], timedelta(minutes=5))
@@ -217,6 +228,7 @@ def test_a_link_begins_a_new_session_too(site, email):
 
 @pytest.mark.parametrize("field", ["email", "password"])
 @pytest.mark.parametrize("value", ["a\0b", "x" * 50_000, "' OR 1=1 --", "😀" * 300, "\ufeff", "  "], ids=ascii)
+@pytest.mark.attack("A24")
 def test_nothing_typed_at_the_sign_in_is_a_fault_of_ours(site, email, field, value):
     answer = _sign_in(site.nobody(), **({"email": f"nobody{clock.monotonic()}@x.example"} | {field: value}))
 

@@ -85,12 +85,14 @@ def test_our_own_page_may_open_a_socket(world, web):
         "http://evil.example:{port}",
     ],
 )
+@pytest.mark.attack("A31")
 def test_a_page_of_another_origin_may_not(world, web, origin):
     refused = origin.replace("{port}", str(web.port)) if origin else origin
 
     assert web.ask(world.ann, refused) == 403
 
 
+@pytest.mark.attack("A31")
 def test_the_host_a_request_names_makes_no_origin_ours(world, web):
     assert web.ask(world.ann, f"http://evil.example:{web.port}", Host=f"evil.example:{web.port}") == 403
 
@@ -109,10 +111,12 @@ def test_the_origin_of_an_address_is_what_a_browser_sends(url, origin):
     assert origin_of(url) == origin
 
 
+@pytest.mark.attack("A32")
 def test_without_a_session_there_is_no_socket(web):
     assert [web.ask(None), web.ask("of-nobody")] == [401, 401]
 
 
+@pytest.mark.attack("A32")
 def test_an_ended_session_opens_no_socket(world, web):
     token = sign_in(world.engine, world.acme.user_id)
     with write(world.engine) as conn:
@@ -126,6 +130,7 @@ def test_an_ended_session_opens_no_socket(world, web):
     assert answered == 401
 
 
+@pytest.mark.attack("A32")
 def test_no_token_of_a_program_opens_a_socket(world, web):
     assert web.ask(None, Authorization="Bearer ph_anything") == 401
 
@@ -183,6 +188,7 @@ def test_a_lost_message_costs_two_seconds_at_most(world, web, seq):
     browser.until_seq(new, within_s=2)
 
 
+@pytest.mark.attack("A5")
 def test_another_tenants_changes_never_arrive(world, web, seq):
     mine = web.open(world.ann, seq=seq, card=[*world.acme.pods, *world.zeta.pods], page=[world.zeta.pods[0]])
     hers = web.open(world.zoe, seq=0, card=list(world.zeta.pods))
@@ -229,6 +235,7 @@ def test_who_was_away_too_long_is_told_to_load_anew(world, web):
     assert browser.until_seq(new)["reload"] is True
 
 
+@pytest.mark.attack("A5", "A33")
 def test_nonsense_closes_the_socket_and_costs_no_memory(world, web):
     before = sum(process.memory_info().rss for process in web.processes())
     big, binary, rapid, unknown = (web.open(world.ann) for _ in range(4))
@@ -267,6 +274,7 @@ def _connections(web: WebServer) -> list[object]:
     return [c for c in worker.net_connections() if c.status == psutil.CONN_ESTABLISHED and c.laddr.port == web.port]
 
 
+@pytest.mark.attack("A18")
 def test_a_socket_is_closed_within_five_seconds_of_signing_out(world, web, seq):
     token = sign_in(world.engine, world.acme.user_id)
     browser, other = (web.open(t, seq=seq, card=[]) for t in (token, world.ann))
@@ -280,6 +288,7 @@ def test_a_socket_is_closed_within_five_seconds_of_signing_out(world, web, seq):
     assert other.until_seq(seq)
 
 
+@pytest.mark.attack("A73")
 def test_pages_come_while_a_hundred_sockets_are_open_on_four_threads(world, web, seq):
     browsers = [web.open(world.ann, seq=seq, card=[]) for _ in range(100)]
     for browser in browsers:
@@ -298,6 +307,7 @@ def _welcomed(web, token):
     return browser
 
 
+@pytest.mark.attack("A73")
 def test_a_full_house_says_so_before_the_handshake(world, redis_url, tmp_path):
     url = world.engine.url.render_as_string()
     with running_web(url, redis_url, tmp_path, PODHEALTH_MAX_SOCKETS_PER_TENANT="2", PODHEALTH_MAX_SOCKETS="3") as web:

@@ -144,6 +144,7 @@ def test_an_unknown_address_is_not_there(visitor: Caller, shown: int, slug: str)
     assert visitor.get(f"/s/{slug}").status_code == 404
 
 
+@pytest.mark.attack("A15")
 def test_the_page_of_a_tenant_that_is_gone_is_gone(engine, tenant: int, app: Any, shown: int):
     with write(engine) as conn:
         conn.execute(sa.update(Tenant).where(Tenant.id == tenant).values(deleted_at=clock.utcnow()))
@@ -192,6 +193,7 @@ def test_pods_are_added_by_name_moved_by_place_and_taken_away(engine, tenant: in
     assert left == [mail]
 
 
+@pytest.mark.attack("A2")
 def test_a_strangers_pod_is_not_shown(engine, adam: Caller, shop: int):
     with write(engine) as conn:
         foreign = a_pod(conn, a_tenant(conn, "zeta"), "zeta-pod")

@@ -34,6 +34,7 @@ def _fail(tries, times, account="ann@x.example", address="10.0.0.1"):
     return tries.left(account, address)
 
 
+@pytest.mark.attack("A21")
 def test_five_tries_of_an_account_from_an_address_may_fail(tries):
     assert [_fail(tries, 0), *(_fail(tries, 1) for _ in range(6))] == [5, 4, 3, 2, 1, 0, 0]
 
@@ -45,6 +46,7 @@ def test_another_address_and_another_account_have_tries_of_their_own(tries):
     assert tries.left("bob@x.example", "10.0.0.1") == 5
 
 
+@pytest.mark.attack("A21")
 def test_one_address_may_fail_fifty_times_whatever_the_accounts(tries):
     for number in range(50):
         tries.note(f"user{number}@x.example", "10.0.0.1")
@@ -53,6 +55,7 @@ def test_one_address_may_fail_fifty_times_whatever_the_accounts(tries):
     assert tries.left("somebody@x.example", "10.0.0.2") == 5
 
 
+@pytest.mark.attack("A21")
 def test_one_account_may_fail_two_hundred_times_an_hour_whatever_the_addresses(tries):
     for number in range(200):
         tries.note("ann@x.example", f"10.0.{number // 250}.{number % 250}")
@@ -61,6 +64,7 @@ def test_one_account_may_fail_two_hundred_times_an_hour_whatever_the_addresses(t
     assert tries.left("bob@x.example", "10.9.9.9") == 5
 
 
+@pytest.mark.attack("A21")
 def test_two_web_processes_count_together(redis_url):
     one, other = FailedTries(counters_at(redis_url)), FailedTries(counters_at(redis_url))
     _fail(one, 3)
@@ -69,6 +73,7 @@ def test_two_web_processes_count_together(redis_url):
     assert one.left("ann@x.example", "10.0.0.1") == 0
 
 
+@pytest.mark.attack("A21")
 def test_what_was_counted_while_redis_was_there_counts_when_it_is_flushed(redis_url, redis_server):
     tries = FailedTries(counters_at(redis_url))
     _fail(tries, 5)
@@ -78,6 +83,7 @@ def test_what_was_counted_while_redis_was_there_counts_when_it_is_flushed(redis_
     assert tries.left("ann@x.example", "10.0.0.1") == 0
 
 
+@pytest.mark.attack("A21")
 def test_garbage_under_our_keys_does_not_open_the_door(redis_url, redis_server):
     tries = FailedTries(counters_at(redis_url))
     _fail(tries, 4)
@@ -142,6 +148,7 @@ def _knock(app, email, password, **headers):
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A21", "A72")
 def test_after_five_wrong_tries_there_is_a_pause_however_the_address_is_spelt(door):
     app, _, _ = door
     spellings = ["ann@x.example", "ANN@x.example", " ann@X.Example ", "Ann@x.example", "ann@x.EXAMPLE"]
@@ -154,6 +161,7 @@ def test_after_five_wrong_tries_there_is_a_pause_however_the_address_is_spelt(do
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A21")
 def test_the_owner_still_comes_in_by_link_during_the_pause(door):
     app, engine, ann = door
     for _ in range(5):
@@ -181,6 +189,7 @@ def test_a_right_password_costs_no_try(door):
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A22")
 def test_an_unknown_account_is_answered_like_a_wrong_password(door):
     app, _, _ = door
     texts = []

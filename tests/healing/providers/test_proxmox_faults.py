@@ -141,6 +141,7 @@ def test_an_address_outside_the_allowed_networks_is_never_called(pve: Running) -
     assert pve.pve.requests == []
 
 
+@pytest.mark.attack("A48")
 def test_proxies_of_the_environment_are_not_used(pve: Running, monkeypatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 

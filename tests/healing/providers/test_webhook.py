@@ -84,6 +84,7 @@ def test_a_call_is_signed_and_says_all_that_is_asked(hook: Hook) -> None:
     }
 
 
+@pytest.mark.attack("A79")
 def test_the_signature_covers_id_time_and_body() -> None:
     made = [signature(*parts) for parts in (("s", "k", "1", b"b"), ("s", "j", "1", b"b"), ("s", "k", "2", b"b"))]
     made += [signature("s", "k", "1", b"c"), signature("t", "k", "1", b"b")]

@@ -48,6 +48,7 @@ def test_a_guest_that_is_gone_in_two_answers_is_told_about_and_its_pod_stays(
     ]
 
 
+@pytest.mark.attack("A96")
 def test_a_number_that_another_guest_has_now_is_not_the_same_pod(engine: sa.Engine, lab: int, far: Running) -> None:
     before = pods(engine)["web"].id
     far.pve.vms.pop()
@@ -95,6 +96,7 @@ def test_a_guest_made_anew_under_name_and_number_of_the_old_one_waits_until_that
     assert pods(engine)["web"].id != old.id
 
 
+@pytest.mark.attack("A96")
 def test_only_a_platform_admin_puts_a_sources_pods_on_shared_nodes(engine: sa.Engine, scope: Scope, lab: int) -> None:
     with write(engine) as conn:
         shared = conn.execute(
@@ -120,6 +122,7 @@ def test_only_a_platform_admin_puts_a_sources_pods_on_shared_nodes(engine: sa.En
     assert pods(engine)["web"].node_id == shared  # somebody has put it there
 
 
+@pytest.mark.attack("A96")
 def test_what_a_source_says_cannot_smuggle_in_what_a_pod_may_not_have(
     engine: sa.Engine, scope: Scope, far: Running
 ) -> None:

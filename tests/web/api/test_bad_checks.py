@@ -41,11 +41,13 @@ def _named(answer, names):
 
 
 @pytest.mark.parametrize(("kind", "field", "values"), CELLS)
+@pytest.mark.attack("A64", "A65")
 def test_a_bad_value_of_a_new_check_is_refused_by_name_and_nothing_is_stored(site, places, kind, field, values):
     assert _let_in(site, places["new"], kind, field, values) == []
 
 
 @pytest.mark.parametrize(("kind", "field", "values"), CELLS)
+@pytest.mark.attack("A64", "A65")
 def test_a_bad_value_of_a_known_check_is_refused_by_name_and_nothing_is_stored(sqlite_site, kind, field, values):
     site, places = sqlite_site
 
@@ -168,6 +170,7 @@ def test_a_body_that_is_no_object_of_ours_is_refused(site, places, body, kind, s
     assert rows.changed(before, rows.marks(site.engine)) == []
 
 
+@pytest.mark.attack("A68")
 def test_a_gzipped_body_is_not_unpacked(site, places):
     import gzip
 

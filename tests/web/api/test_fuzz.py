@@ -20,6 +20,7 @@ _IS_LONG = _EXAMPLES > 10
 @pytest.mark.slow
 @pytest.mark.timeout(7200 if _IS_LONG else 900)
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"] if _IS_LONG else ["postgres"], indirect=True)
+@pytest.mark.attack("A64", "A65")
 def test_no_request_that_the_document_allows_or_forbids_meets_a_fault(database_url, tmp_path, redis_url):
     document = json.loads(subprocess.check_output([sys.executable, "-m", "podhealth", "openapi"]))
     seed = int(os.environ.get("FUZZ_SEED", SEED))

@@ -68,6 +68,7 @@ def test_the_state_of_a_heal_is_told_in_the_seeds_words_too(site, state, result)
         ("cursor=MQ&cursor=MQ", "cursor"),
     ],
 )
+@pytest.mark.attack("A70")
 def test_a_bad_parameter_of_the_heal_history_is_named(site, query, field):
     answer = _history(site, site.acme.pod_id, f"?{query}")
 

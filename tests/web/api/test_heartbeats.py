@@ -125,6 +125,7 @@ def test_a_body_beyond_64_kib_is_refused(site, pod):
 
 
 @pytest.mark.parametrize("who", ["nobody", "wrong", "api token", "session", "both", "of a deleted pod", "other scheme"])
+@pytest.mark.attack("A12")
 def test_whatever_is_not_the_pods_own_token_is_refused(site, who):
     caller = {
         "nobody": site.nobody(),
@@ -155,6 +156,7 @@ def test_a_new_token_ends_the_one_before(site, pod):
     assert [_agent(site, pod[1]).status_code, _agent(site, newer).status_code] == [401, 204]
 
 
+@pytest.mark.attack("A15")
 def test_deleting_the_pod_ends_its_agent(site, pod):
     with write(site.engine) as conn:
         inventory.delete_pod(conn, system_scope(site.acme.tenant_id), pod[0])
@@ -162,6 +164,7 @@ def test_deleting_the_pod_ends_its_agent(site, pod):
     assert _agent(site, pod[1]).status_code == 401
 
 
+@pytest.mark.attack("A15")
 def test_deleting_the_tenant_ends_its_agents(site, pod):
     def deleted(at):
         with write(site.engine) as conn:
@@ -174,6 +177,7 @@ def test_deleting_the_tenant_ends_its_agents(site, pod):
         deleted(None)
 
 
+@pytest.mark.attack("A12")
 def test_a_token_fits_one_pod(site, pod):
     other = site.a_pod()
 

@@ -228,6 +228,7 @@ def test_late_results_count_nowhere(site, viewer):
         ],
     ],
 )
+@pytest.mark.attack("A70")
 def test_a_bad_parameter_of_history_is_named(site, viewer, query, field):
     answer = viewer.get(f"/api/cloud-pods/{site.acme.pod_id}/health/history?{query}")
 

@@ -87,6 +87,7 @@ def _refusal(rule, body):
 @pytest.mark.parametrize("noun", CASES)
 @settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
+@pytest.mark.attack("A64", "A65")
 def test_a_body_is_taken_where_its_schema_allows_it_and_nowhere_else(noun, data):
     schema, rule, good, unsaid = CASES[noun]
     field = data.draw(st.sampled_from([*schema["properties"], "nonsense"]))

@@ -97,6 +97,7 @@ def test_a_bad_value_is_refused_with_the_fields_name_and_nothing_is_stored(site,
     assert rows.changed(before, rows.marks(site.engine)) == []
 
 
+@pytest.mark.attack("A2")
 def test_a_pod_of_another_tenant_cannot_be_named(site, operator):
     answer = operator.post("/api/windows", json=fields(allPods=False, podIds=[site.zeta.pod_id]))
 

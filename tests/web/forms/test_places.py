@@ -75,6 +75,7 @@ def test_our_own_paths_are_kept(path):
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
+@pytest.mark.attack("A39")
 def test_all_else_leads_home(path):
     assert own_path(path) == HOME
 

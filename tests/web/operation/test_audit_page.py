@@ -151,6 +151,7 @@ def test_older_entries_come_page_by_page_without_a_gap(engine: sa.Engine, tenant
     assert _lines(older) == ["step 0: 3"]
 
 
+@pytest.mark.attack("A81")
 def test_a_changed_entry_shows_as_a_broken_chain(engine: sa.Engine, tenant: int, adam: Caller):
     _done(engine, tenant, "one", "two", "three")
     whole = adam.get("/audit").text
@@ -167,6 +168,7 @@ def test_a_changed_entry_shows_as_a_broken_chain(engine: sa.Engine, tenant: int,
     assert "Broken at entry 2." in adam.post("/audit/verify").text
 
 
+@pytest.mark.attack("A59")
 def test_an_export_holds_all_and_no_formula(engine: sa.Engine, tenant: int, adam: Caller):
     _done(engine, tenant, *(f"step {number}" for number in range(501)))
     _done(engine, tenant, "user created", who="=HYPERLINK(1)", after={"name": "x"})

@@ -105,6 +105,7 @@ def test_requests_are_measured_by_door_and_code(app: Any):
         (TOKEN, {}, "127.0.0.1", 404),
     ],
 )
+@pytest.mark.attack("A87")
 def test_only_the_operators_prometheus_may_ask(sqlite_engine: sa.Engine, token, headers, host, status):
     app = an_app(str(sqlite_engine.url), metrics_token=token)
     answer = app.test_client().get("/metrics", headers=headers | {"Host": f"{host}:8700"})
@@ -112,6 +113,7 @@ def test_only_the_operators_prometheus_may_ask(sqlite_engine: sa.Engine, token, 
     assert (answer.status_code, b"podhealth_" in answer.data) == (status, status == 200)
 
 
+@pytest.mark.attack("A87")
 def test_who_asks_from_elsewhere_is_a_stranger(sqlite_engine: sa.Engine):
     app = an_app(str(sqlite_engine.url))
 

@@ -117,6 +117,7 @@ def test_all_healing_is_stopped_once_and_goes_on_again(engine: sa.Engine, op: Ca
     [({"reason": ""}, "reason"), ({"reason": "x" * 201}, "reason"), ({"length": "7"}, "length")]
     + [({"length": "until", "until": when}, "until") for when in ("", "tomorrow", "2020-01-01T10:00")],
 )
+@pytest.mark.attack("A98")
 def test_a_stop_that_is_not_well_said_stops_nothing_and_keeps_what_was_typed(engine, op: Caller, changed, field):
     page = op.post("/ops/switch", data=STOP | {"reason": "kept as typed"} | changed)
 

@@ -41,6 +41,7 @@ def _at_once(engine, use):
         return sorted(pool.map(run, range(_AT_ONCE)), key=bool)
 
 
+@pytest.mark.attack("A9")
 def test_of_those_who_use_a_sign_in_link_at_once_one_gets_in(engine, ann_id):
     with write(engine) as conn:
         token = accounts.create_sign_in_link(conn, ann_id, timedelta(minutes=5))
@@ -48,6 +49,7 @@ def test_of_those_who_use_a_sign_in_link_at_once_one_gets_in(engine, ann_id):
     assert _at_once(engine, lambda conn: accounts.use_sign_in_link(conn, token)) == [None, None, ann_id]
 
 
+@pytest.mark.attack("A9")
 def test_of_those_who_set_a_password_by_one_link_at_once_one_does(engine, ann_id):
     token, now = accounts.new_link_token(), clock.utcnow()
     times = {"created_at": now, "expires_at": now + resets.GOOD_FOR}
@@ -67,6 +69,7 @@ def test_of_those_who_send_a_recovery_code_at_once_one_gets_in(app, engine, tena
 
 
 @pytest.mark.slow
+@pytest.mark.attack("A22")
 def test_a_wrong_password_of_somebody_unknown_costs_as_much_as_of_somebody_known(app, engine, ann_id):
     with app.app_context():
         with write(engine) as conn:

@@ -71,6 +71,7 @@ def asked(app, box):
     return link_in(box)
 
 
+@pytest.mark.attack("A18")
 def test_a_new_password_is_set_by_the_mailed_link_and_ends_all_sessions(engine, post, mailbox):
     sid = a_session(engine, post.ann)
     link = asked(post, mailbox)
@@ -94,6 +95,7 @@ def test_the_person_is_told_that_the_password_was_changed(post, mailbox):
     assert mailbox.mails[-1]["To"] == "ann@acme.example"
 
 
+@pytest.mark.attack("A22")
 def test_known_and_unknown_addresses_get_the_same_answer_and_one_gets_a_mail(post):
     known = send(post, "/forgot", email="ann@acme.example")
     unknown = send(post, "/forgot", email="nobody@acme.example")
@@ -104,6 +106,7 @@ def test_known_and_unknown_addresses_get_the_same_answer_and_one_gets_a_mail(pos
     assert mail(post) == 0
 
 
+@pytest.mark.attack("A22")
 def test_asking_for_known_and_unknown_addresses_is_the_same_work(post, count_queries):
     browser, work = Caller(post), []
     token = re.search(r'name="csrf-token" content="([^"]+)"', browser.get("/forgot").text)[1]
@@ -132,6 +135,7 @@ def test_letters_for_nobody_hold_up_no_other_and_are_looked_at_once(engine, post
     assert [tuple(row) for row in kept] == [({}, None)]
 
 
+@pytest.mark.attack("A9")
 def test_a_link_is_good_once(post, mailbox):
     link = asked(post, mailbox)
     first = send(post, link, password=PASSWORD, again=PASSWORD)
@@ -141,6 +145,7 @@ def test_a_link_is_good_once(post, mailbox):
     assert "used up" in again.text
 
 
+@pytest.mark.attack("A9")
 def test_a_link_is_good_for_half_an_hour(post, mailbox, engine):
     link = asked(post, mailbox)
     with write(engine) as conn:
@@ -150,6 +155,7 @@ def test_a_link_is_good_for_half_an_hour(post, mailbox, engine):
     assert "used up" in Caller(post).get(link).text
 
 
+@pytest.mark.attack("A9")
 def test_a_link_for_a_new_password_does_not_sign_in_and_a_sign_in_link_sets_none(engine, post, mailbox):
     token = asked(post, mailbox).removeprefix("/reset/")
     as_sign_in = send(post, f"/sign-in/link/{token}")
@@ -180,6 +186,7 @@ def test_who_asks_too_often_is_sent_away_and_no_more_mail_goes_out(engine, post)
     assert written == statuses.count(200) == 5
 
 
+@pytest.mark.attack("A9")
 def test_somebody_without_access_gets_no_link(engine, post):
     with write(engine) as conn:
         conn.execute(sa.update(User).values(active=False))
@@ -217,6 +224,7 @@ def not_taken(app, box, engine):
         conn.execute(sa.update(Letter).values(due_at=clock.utcnow() - timedelta(seconds=1)))
 
 
+@pytest.mark.attack("A77")
 def test_no_link_lies_open_in_the_database(engine, post, mailbox):
     send(post, "/forgot", email="ann@acme.example")
     not_taken(post, mailbox, engine)
@@ -261,6 +269,7 @@ def test_a_letter_sealed_by_another_key_is_given_up_and_holds_up_no_other(engine
     assert others[0].sent_at is not None
 
 
+@pytest.mark.attack("A9")
 def test_a_new_password_takes_the_other_links_and_an_unconfirmed_second_factor_away(engine, post, mailbox):
     first = asked(post, mailbox)
     with write(engine) as conn:
@@ -280,6 +289,7 @@ def test_a_new_password_takes_the_other_links_and_an_unconfirmed_second_factor_a
 
 
 @pytest.mark.parametrize("way", ["/reset/", "/invite/", "/wall/", "/sign-in/link/", "/approve/"])
+@pytest.mark.attack("A75")
 def test_no_log_holds_a_link_that_opens_something(way):
     assert clean_text(f"GET {way}sEcReT-1 and {way}sEcReT-2?part=1").count("sEcReT") == 0
     assert clean_text("GET /wall/links and /wall/links/5/end") == "GET /wall/links and /wall/links/5/end"

@@ -38,6 +38,7 @@ def _session(engine):
         return conn.execute(sa.select(Session).order_by(Session.id.desc()).limit(1)).mappings().one()
 
 
+@pytest.mark.attack("A25")
 def test_each_session_says_its_browser_its_address_and_when_it_was_seen(two):
     here, _, _ = two
 
@@ -60,6 +61,7 @@ def test_what_a_browser_calls_itself_is_no_markup(app, engine, ann_id, signed_in
     assert html.escape("<i>") in page
 
 
+@pytest.mark.attack("A25")
 def test_one_session_is_ended_and_the_others_go_on(engine, tenant, two):
     here, there, session_id = two
 
@@ -89,6 +91,7 @@ def test_nobody_ends_somebody_elses_session(engine, tenant, signed_in, two):
     assert two[1].get("/account").status_code == 200
 
 
+@pytest.mark.attack("A25")
 def test_a_session_unused_for_three_days_is_over_on_pages_and_on_sockets(app, engine, ann_id):
     now = clock.utcnow()
     longer = {"created_at": now - timedelta(days=5), "expires_at": now + timedelta(days=9)}

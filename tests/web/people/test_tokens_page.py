@@ -49,6 +49,7 @@ def test_it_says_when_and_from_where_it_was_used_last(app, adam):
 
 
 @pytest.mark.parametrize(("length", "days"), [("30", 30), ("90", 90), ("365", 365)])
+@pytest.mark.attack("A11")
 def test_it_expires_when_its_maker_said(engine, adam, length, days):
     made(adam, length=length)
     with read(engine) as conn:
@@ -86,6 +87,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(engine, adam
         assert conn.scalar(sa.select(sa.func.count()).select_from(ApiToken)) == 0
 
 
+@pytest.mark.attack("A11")
 def test_an_ended_token_is_refused_from_the_next_request_on(engine, app, adam):
     _, plain = made(adam)
     with read(engine) as conn:

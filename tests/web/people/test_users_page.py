@@ -93,6 +93,7 @@ def test_looking_at_an_invitation_does_not_use_it_up(app, adam):
     assert join(app, link)[1].status_code == 303
 
 
+@pytest.mark.attack("A9")
 def test_of_two_that_use_an_invitation_at_once_one_joins(engine, adam):
     token = invited(adam).removeprefix("/invite/")
 
@@ -126,6 +127,7 @@ def test_what_is_wrong_with_the_form_is_said_and_the_invitation_stays_good(app, 
 
 
 @pytest.mark.parametrize("ended", ["withdrawn", "expired", "another came"])
+@pytest.mark.attack("A9")
 def test_an_invitation_that_ended_lets_nobody_in(engine, app, adam, ended):
     link = invited(adam)
     if ended == "another came":
@@ -171,6 +173,7 @@ def test_links_are_stored_hashed_and_mailed_only_where_there_is_a_mail_server(en
     assert token not in stored
 
 
+@pytest.mark.attack("A18")
 def test_another_role_counts_at_once(engine, ids, adam, signed_in):
     ann = signed_in(ids["ann"])
     before = ann.get("/users").status_code
@@ -181,6 +184,7 @@ def test_another_role_counts_at_once(engine, ids, adam, signed_in):
     assert audited(engine) == ["role changed"]
 
 
+@pytest.mark.attack("A18")
 def test_whose_access_is_taken_is_out_everywhere_and_comes_back_by_signing_in_anew(engine, ids, adam, app):
     ann = Caller(app, session=a_session(engine, ids["ann"]))
     asked = adam.get(f"/users/{ids['ann']}/remove")
@@ -197,6 +201,7 @@ def test_whose_access_is_taken_is_out_everywhere_and_comes_back_by_signing_in_an
         assert list(conn.scalars(ended)) == [True]
 
 
+@pytest.mark.attack("A8")
 def test_the_last_admin_stays_one(engine, ids, adam):
     lowered = adam.post(f"/users/{ids['adam']}/role", data={"role": "viewer"})
     removed = adam.post(f"/users/{ids['adam']}/remove")
@@ -206,6 +211,7 @@ def test_the_last_admin_stays_one(engine, ids, adam):
     assert tuple(row_of(engine, ids["adam"])) == (Role.ADMIN, True)
 
 
+@pytest.mark.attack("A8")
 def test_two_admins_that_lower_each_other_at_once_leave_one(engine, tenant, ids):
     scope = system_scope(tenant)
     with write(engine) as conn:
@@ -232,6 +238,7 @@ def test_only_admins_see_and_change_users(ids, signed_in):
         assert who.post(f"/users/{ids['vic']}/role", data={"role": "admin"}).status_code == 403
 
 
+@pytest.mark.attack("A1")
 def test_another_tenants_people_are_not_there(engine, adam):
     with write(engine) as conn:
         zoe = a_user(conn, a_tenant(conn, "zeta"), "zoe", Role.ADMIN)
@@ -242,6 +249,7 @@ def test_another_tenants_people_are_not_there(engine, adam):
 
 
 @pytest.mark.parametrize(("act", "data"), [("remove", {}), ("role", {"role": "operator"})])
+@pytest.mark.attack("A9")
 def test_who_may_invite_no_more_has_no_invitation_left_to_come_back_by(engine, app, adam, signed_in, tenant, act, data):
     with write(engine) as conn:
         beth = a_user(conn, tenant, "beth", Role.ADMIN, email="beth@acme.example")

@@ -30,6 +30,7 @@ def test_another_name_deletes_nothing(engine, acme, adam, typed) -> None:
     assert len(pods(engine)) == 1
 
 
+@pytest.mark.attack("A15")
 def test_a_deleted_pod_is_gone_and_deleting_it_twice_is_once(engine, acme, adam) -> None:
     pod_id = make(engine, acme)
     data = {"confirm": " web-1 ", "op": hidden(adam.get(f"/pods/{pod_id}/delete").text, "op")}
