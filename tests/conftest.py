@@ -36,7 +36,7 @@ pytest_plugins = ["tests.proofs.plugin"]
 _OBJECTS_A_COLLECTION = 10_000
 
 _DATABASES = ("sqlite", "postgres")
-_BY_TURNS = ("web", "test_bad_input.py")
+_BY_TURNS = ("web", "test_bad_input.py", "test_rolling.py")
 
 _SHARED = "PODHEALTH_TEST_SHARED"
 _OWNER = "PODHEALTH_TEST_OWNER"
@@ -75,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _on_its_turn(items: list[pytest.Item]) -> set[pytest.Item]:
     """Of two items that differ in nothing but the database, keep one; which one is the same in every run.
 
-    For tests of pages and answers only: these come out of functions whose own tests (store, healing, alerting, flows)
+    For tests of pages and answers: these come out of functions whose own tests (store, healing, alerting, flows)
     run on both. About half of what is asked of each page is asked on either.
     """
     twins: dict[str, dict[str, pytest.Item]] = defaultdict(dict)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 from flask import Flask
+from passlib.context import CryptContext
 from werkzeug.routing import Rule
 
 from podhealth.factory import create_app
@@ -66,11 +67,16 @@ def _routes_compiled_once() -> None:
 _routes_compiled_once()
 
 
+# What a password costs in operation (a tenth of a second) is most of what some tests would take.
+_CHEAP = CryptContext(schemes=["argon2"], argon2__time_cost=1, argon2__memory_cost=64, argon2__parallelism=1)
+
+
 def an_app(url: str, redis_url: str = "unix:///nowhere/redis.sock", **settings: Any) -> Flask:
     """A web application for this database."""
     given = {"DATABASE_URL": url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET, "web_threads": 2, "log_level": "ERROR"}
     given |= dict.fromkeys(("changes_a_minute", "expensive_a_minute", "api_reads_a_minute"), 1_000_000)
     app = create_app(Settings(**(given | {"public_url": ORIGIN} | settings)))
     app.jinja_env.bytecode_cache = _COMPILED
+    app.extensions["security"].pwd_context = _CHEAP
     compiling_once(installed(app).engine)
     return app
