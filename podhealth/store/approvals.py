@@ -27,6 +27,13 @@ _LONGEST_NOTE = 300
 
 Row = sa.Row[Any]
 
+_NEWEST = (
+    sa.select(Approval.__table__)
+    .where(Approval.episode_id == sa.bindparam("episode_id", type_=sa.BigInteger))
+    .order_by(Approval.id.desc())
+    .limit(1)
+)
+
 
 def facts_of(conn: sa.Connection, episode: Row | None, heal: Row | None, now: datetime) -> Approved | None:
     """Return what people said to the newest question of the open episode; null where that says nothing any more."""
@@ -48,8 +55,7 @@ def facts_of(conn: sa.Connection, episode: Row | None, heal: Row | None, now: da
 
 def newest_of(conn: sa.Connection, episode_id: int) -> Row | None:
     """Return the newest question of an episode. The caller's scope owns it."""
-    query = sa.select(Approval.__table__).where(Approval.episode_id == episode_id)
-    return conn.execute(query.order_by(Approval.id.desc()).limit(1)).one_or_none()
+    return conn.execute(_NEWEST, {"episode_id": episode_id}).one_or_none()
 
 
 def want(conn: sa.Connection, values: dict[str, Any]) -> int:

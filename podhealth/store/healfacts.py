@@ -37,6 +37,46 @@ _WAITED_FOR = (HealState.SUCCEEDED, HealState.FAILED, HealState.TIMED_OUT)
 _POD_COLUMNS = [c for c in Pod.__table__.c if c.name not in ("id", "tenant_id")]
 _STATE_COLUMNS = [c for c in CheckState.__table__.c if c.name not in ("tenant_id", "pod_id", "vantage", "generation")]
 
+# Statements of every judgement are made once: to put them together costs as much as to ask them.
+_OF_POD: Any = sa.bindparam("pod_id", type_=sa.BigInteger)
+_OF_EPISODE: Any = sa.bindparam("episode_id", type_=sa.BigInteger)
+_POD = (
+    sa.select(PodStatus.__table__, *_POD_COLUMNS, SOURCE_CONFIG, Tenant.name.label("tenant_name"))
+    .join(Pod, Pod.id == PodStatus.pod_id)
+    .join(Tenant, Tenant.id == PodStatus.tenant_id)
+    .where(PodStatus.pod_id == _OF_POD)
+)
+_CHECKS = (
+    sa.select(Check.__table__, *_STATE_COLUMNS)
+    .join(CheckState, CheckState.check_id == Check.id)
+    .where(Check.pod_id == _OF_POD)
+    .order_by(Check.id)
+)
+_OPEN_EPISODE = sa.select(Episode.__table__).where(Episode.pod_id == _OF_POD, Episode.closed_at.is_(None))
+_OPEN_HEAL = sa.select(Heal.__table__).where(Heal.pod_id == _OF_POD, Heal.state.in_(OPEN_HEAL_STATES))
+_LAST_HEAL = (
+    sa.select(
+        Heal.completed_at,
+        Heal.start_deadline_at,
+        Heal.was_permanent_error,
+        Heal.error_message,
+        Heal.state,
+        Heal.cancelled_by,
+    )
+    .where(
+        Heal.pod_id == _OF_POD,
+        sa.or_(
+            Heal.state.in_(_WAITED_FOR),
+            sa.and_(Heal.state == HealState.SKIPPED, Heal.episode_id.is_not_distinct_from(_OF_EPISODE)),
+            sa.and_(Heal.state == HealState.CANCELLED, Heal.cancelled_by.is_not(None)),
+        ),
+        Heal.completed_at.is_not(None),
+    )
+    .order_by(Heal.triggered_at.desc())
+    .limit(1)
+)
+_LAST_HEAL_SINCE = _LAST_HEAL.where(Heal.completed_at > sa.bindparam("since", type_=Heal.completed_at.type))
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -99,18 +139,11 @@ def facts_of_planned(g: Gathered, heal: Row) -> Facts:
 
 
 def _pod(conn: sa.Connection, pod_id: int) -> Row | None:
-    query = (
-        sa.select(PodStatus.__table__, *_POD_COLUMNS, SOURCE_CONFIG, Tenant.name.label("tenant_name"))
-        .join(Pod, Pod.id == PodStatus.pod_id)
-        .join(Tenant, Tenant.id == PodStatus.tenant_id)
-        .where(PodStatus.pod_id == pod_id)
-    )
-    return conn.execute(query).one_or_none()
+    return conn.execute(_POD, {"pod_id": pod_id}).one_or_none()
 
 
 def _checks(conn: sa.Connection, pod_id: int) -> Sequence[Row]:
-    query = sa.select(Check.__table__, *_STATE_COLUMNS).join(CheckState, CheckState.check_id == Check.id)
-    return conn.execute(query.where(Check.pod_id == pod_id).order_by(Check.id)).all()
+    return conn.execute(_CHECKS, {"pod_id": pod_id}).all()
 
 
 def _view(row: Row, now: datetime) -> CheckView:
@@ -157,14 +190,12 @@ def ladder_of(episode: Row) -> Ladder:
 
 def open_episode(conn: sa.Connection, pod_id: int) -> Row | None:
     """Return the pod's open episode, if there is one."""
-    query = sa.select(Episode.__table__).where(Episode.pod_id == pod_id, Episode.closed_at.is_(None))
-    return conn.execute(query).one_or_none()
+    return conn.execute(_OPEN_EPISODE, {"pod_id": pod_id}).one_or_none()
 
 
 def open_heal(conn: sa.Connection, pod_id: int) -> Row | None:
     """Return the pod's open heal, if there is one."""
-    query = sa.select(Heal.__table__).where(Heal.pod_id == pod_id, Heal.state.in_(OPEN_HEAL_STATES))
-    return conn.execute(query).one_or_none()
+    return conn.execute(_OPEN_HEAL, {"pod_id": pod_id}).one_or_none()
 
 
 def episode_facts(episode: Row, closes_at: datetime | None = None, look_at: datetime | None = None) -> EpisodeFacts:
@@ -179,17 +210,11 @@ def _open_heal_facts(heal: Row) -> OpenHeal:
 
 
 def _last_heal(conn: sa.Connection, pod: Row, episode: Row | None) -> LastHeal | None:
-    columns: tuple[Any, ...] = (Heal.completed_at, Heal.start_deadline_at, Heal.was_permanent_error, Heal.error_message)
-    said_no = sa.and_(Heal.state == HealState.CANCELLED, Heal.cancelled_by.is_not(None))
-    skipped_here = sa.and_(Heal.state == HealState.SKIPPED, Heal.episode_id == (episode.id if episode else None))
-    query = sa.select(*columns, Heal.state, Heal.cancelled_by).where(
-        Heal.pod_id == pod.pod_id,
-        sa.or_(Heal.state.in_(_WAITED_FOR), skipped_here, said_no),
-        Heal.completed_at.is_not(None),
-    )
-    if pod.cooldown_cleared_at is not None:
-        query = query.where(Heal.completed_at > pod.cooldown_cleared_at)
-    row = conn.execute(query.order_by(Heal.triggered_at.desc()).limit(1)).one_or_none()
+    of = {"pod_id": pod.pod_id, "episode_id": episode.id if episode else None}
+    if pod.cooldown_cleared_at is None:
+        row = conn.execute(_LAST_HEAL, of).one_or_none()
+    else:
+        row = conn.execute(_LAST_HEAL_SINCE, of | {"since": pod.cooldown_cleared_at}).one_or_none()
     # A step that was skipped had waited; the one after it follows without a wait of its own.
     if row is None or row.state == HealState.SKIPPED:
         return None

@@ -20,6 +20,18 @@ _A_MOMENT = timedelta(seconds=1)
 _WINDOW = (Window.id, Window.tenant_id, Window.name, Window.reason, Window.holds, Window.open_until)
 _COVERS = (Window.all_pods, Window.tags, Window.pod_ids, Window.node_ids)
 
+# Made once: who judges a thousand pods asks each of them.
+_IDS: Any = sa.bindparam("ids", expanding=True)
+_NOW: Any = sa.bindparam("now", type_=Snooze.until.type)
+_PODS = sa.select(Pod.id, Pod.tenant_id, Pod.tags, Pod.node_id).where(Pod.id.in_(_IDS), Pod.deleted_at.is_(None))
+_SNOOZES = sa.select(Snooze.pod_id, Snooze.until, Snooze.holds, Snooze.by, Snooze.reason).where(
+    Snooze.pod_id.in_(_IDS), Snooze.ended_at.is_(None), Snooze.until > _NOW
+)
+_WINDOWS = sa.select(*_WINDOW, *_COVERS).where(Window.tenant_id.in_(_IDS), Window.deleted_at.is_(None), Window.enabled)
+_OPEN_WINDOWS = _WINDOWS.where(Window.open_since <= _NOW, Window.open_until > _NOW).order_by(
+    Window.open_until.desc(), Window.id
+)
+
 Row = sa.Row[Any]
 
 
@@ -51,13 +63,10 @@ def open_windows(
 
     ``is_joining``: hold them as they are until COMMIT. Whoever opens one then waits, and finds the pod that joins.
     """
-    query = sa.select(*_WINDOW, *_COVERS).where(
-        Window.tenant_id.in_(sorted(set(tenant_ids))), Window.deleted_at.is_(None), Window.enabled
-    )
+    ids = sorted(set(tenant_ids))
     if is_joining:  # all of them: one that opens at this very moment is the one that matters
-        conn.execute(query.order_by(Window.id).with_for_update(read=True))
-    is_open = (Window.open_since <= now, Window.open_until > now)
-    return conn.execute(query.where(*is_open).order_by(Window.open_until.desc(), Window.id)).all()
+        conn.execute(_WINDOWS.order_by(Window.id).with_for_update(read=True), {"ids": ids})
+    return conn.execute(_OPEN_WINDOWS, {"ids": ids, "now": now}).all()
 
 
 def holds_of(
@@ -65,14 +74,11 @@ def holds_of(
 ) -> dict[int, list[Held]]:
     """Return what holds each of these pods now, the longest first; those that nothing holds have an empty list."""
     ids = sorted(set(pod_ids))
-    columns = (Pod.id, Pod.tenant_id, Pod.tags, Pod.node_id)
-    pods = conn.execute(sa.select(*columns).where(Pod.id.in_(ids), Pod.deleted_at.is_(None))).all() if ids else []
+    pods = conn.execute(_PODS, {"ids": ids}).all() if ids else []
     found: dict[int, list[Held]] = {pod.id: [] for pod in pods}
     if not found:
         return found
-    snoozes = sa.select(Snooze.pod_id, Snooze.until, Snooze.holds, Snooze.by, Snooze.reason)
-    in_force = (Snooze.pod_id.in_(list(found)), Snooze.ended_at.is_(None), Snooze.until > now)
-    for row in conn.execute(snoozes.where(*in_force)):
+    for row in conn.execute(_SNOOZES, {"ids": list(found), "now": now}):
         found[row.pod_id].append(_snoozed(row))
     by_tenant: dict[int, list[tuple[Row, Covers]]] = defaultdict(list)
     for window in open_windows(conn, (pod.tenant_id for pod in pods), now, is_joining=is_joining):

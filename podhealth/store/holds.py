@@ -6,6 +6,7 @@ judged at once.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -185,13 +186,20 @@ def system_switches(conn: sa.Connection, now: datetime) -> Sequence[int]:
 
 def switches_for(conn: sa.Connection, tenant_id: int, pod_id: int, now: datetime) -> Sequence[Row]:
     """Return the kill switches that stop this pod's heals now: system before tenant before pod."""
-    k = KillSwitch
+    return conn.execute(_switches_of_one(), {"tenant_id": tenant_id, "pod_id": pod_id, "now": now}).all()
+
+
+@cache  # put together once: each judgement asks it
+def _switches_of_one() -> sa.Select[Any]:
+    k: Any = KillSwitch
+    tenant_id, pod_id = (sa.bindparam(name, type_=sa.BigInteger) for name in ("tenant_id", "pod_id"))
     concerns = sa.or_(
         k.scope == KillScope.SYSTEM,
         sa.and_(k.scope == KillScope.TENANT, k.tenant_id == tenant_id),
         sa.and_(k.scope == KillScope.POD, k.tenant_id == tenant_id, k.pod_id == pod_id),
     )
-    return conn.execute(sa.select(k.__table__).where(*_in_force(k, now), concerns).order_by(*widest_first())).all()
+    in_force = (k.ended_at.is_(None), k.until > sa.bindparam("now", type_=k.until.type))
+    return sa.select(k.__table__).where(*in_force, concerns).order_by(*widest_first())
 
 
 def widest_first() -> tuple[Any, ...]:

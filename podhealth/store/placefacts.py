@@ -15,6 +15,16 @@ from podhealth.models import Node, Reference, Vantage
 
 Row = sa.Row[Any]
 
+_NODE = sa.select(Node.name, Node.unreachable_since, Node.unreachable_reason).where(
+    Node.id == sa.bindparam("node_id", type_=sa.BigInteger)
+)
+_TARGETS = sa.select(sa.func.count()).where(Reference.vantage == Vantage.name).scalar_subquery()
+_VANTAGES = (
+    sa.select(Vantage.name, Vantage.blind_since, Vantage.blind_reason, Vantage.good_begun_at, _TARGETS.label("targets"))
+    .where(Vantage.name.in_(sa.bindparam("names", expanding=True)))
+    .order_by(Vantage.name)
+)
+
 
 class Around(NamedTuple):
     """The places around a pod; null where there is nothing to say of one."""
@@ -33,8 +43,7 @@ def around(conn: sa.Connection, pod: Row, checks: Iterable[Row]) -> Around:
 def _node(conn: sa.Connection, pod: Row) -> NodeDown | None:
     name = "of before"
     if pod.node_id is not None:
-        query = sa.select(Node.name, Node.unreachable_since, Node.unreachable_reason).where(Node.id == pod.node_id)
-        row = conn.execute(query).one()
+        row = conn.execute(_NODE, {"node_id": pod.node_id}).one()
         name = row.name
         if row.unreachable_since is not None:
             return NodeDown(name, row.unreachable_since, row.unreachable_reason or "no answer")
@@ -57,10 +66,7 @@ def _sick(checks: Sequence[Row]) -> list[str]:
 def _vantages(conn: sa.Connection, names: Sequence[str]) -> tuple[Blind | None, References | None]:
     if not names:
         return None, None
-    targets = sa.select(sa.func.count()).where(Reference.vantage == Vantage.name).scalar_subquery()
-    columns = (Vantage.name, Vantage.blind_since, Vantage.blind_reason, Vantage.good_begun_at)
-    query = sa.select(*columns, targets.label("targets")).where(Vantage.name.in_(names)).order_by(Vantage.name)
-    rows = conn.execute(query).all()
+    rows = conn.execute(_VANTAGES, {"names": list(names)}).all()
     blind = next((Blind(r.name, r.blind_since, r.blind_reason or "") for r in rows if r.blind_since is not None), None)
     asked = [References(r.name, r.good_begun_at) for r in rows if r.targets >= FEWEST_REFERENCES]
     # Of several vantages, the one whose last good reference is the oldest: all must be proven.

@@ -21,6 +21,14 @@ from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope, own
 
 _POLICY = Policy.__table__
+# Made once: each judgement asks them.
+_OF_TENANT = sa.select(_POLICY).where(
+    Policy.tenant_id == sa.bindparam("tenant_id", type_=sa.BigInteger), Policy.deleted_at.is_(None)
+)
+_PINNED = sa.select(PolicyVersion.body).where(
+    PolicyVersion.policy_id == sa.bindparam("policy_id", type_=sa.BigInteger),
+    PolicyVersion.version == sa.bindparam("version", type_=sa.Integer),
+)
 _RULES = tuple(name for name in PolicyRules.__dataclass_fields__ if name not in ("selector", "steps"))
 
 Row = sa.Row[Any]
@@ -152,8 +160,7 @@ def _keep_version(
 
 def effective_for(conn: sa.Connection, pod: Any) -> Effective:
     """Return the policy that governs ``pod`` (a row with tenant_id, policy_id and tags), and why (behaviour §6)."""
-    query = sa.select(_POLICY).where(Policy.tenant_id == pod.tenant_id, Policy.deleted_at.is_(None))
-    rows = {row.id: row for row in conn.execute(query)}
+    rows = {row.id: row for row in conn.execute(_OF_TENANT, {"tenant_id": pod.tenant_id})}
     bound = _bound(pod, rows.values())
     if bound.policy_id is None:
         return Effective(None, None, bound.why)
@@ -171,8 +178,7 @@ def pinned_rules(conn: sa.Connection, policy_id: int, version: int, live: Policy
 
     ``live`` is the policy as it is now; null where it no longer governs the pod.
     """
-    query = sa.select(PolicyVersion.body).where(PolicyVersion.policy_id == policy_id, PolicyVersion.version == version)
-    body = conn.execute(query).scalar_one_or_none()
+    body = conn.execute(_PINNED, {"policy_id": policy_id, "version": version}).scalar_one_or_none()
     if body is None:
         return live
     pinned = parse_policy(body, live)
