@@ -7,6 +7,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -213,16 +214,23 @@ def hash_of(secret: str) -> str:
 
 
 def _token_row(conn: sa.Connection, plain: str, now: datetime) -> Any:
-    return conn.execute(
-        sa.select(ApiToken.id, ApiToken.tenant_id, ApiToken.role, ApiToken.name, ApiToken.last_used_at)
+    return conn.execute(_token(), {"token_hash": hash_of(plain), "now": now}).one_or_none()
+
+
+@cache  # put together once: each request asks it
+def _token() -> sa.Select[Any]:
+    now: Any = sa.bindparam("now", type_=ApiToken.expires_at.type)
+    columns: tuple[Any, ...] = (ApiToken.id, ApiToken.tenant_id, ApiToken.role, ApiToken.name, ApiToken.last_used_at)
+    return (
+        sa.select(*columns)
         .join(Tenant, Tenant.id == ApiToken.tenant_id)
         .where(
-            ApiToken.token_hash == hash_of(plain),
+            ApiToken.token_hash == sa.bindparam("token_hash", type_=sa.String),
             ApiToken.revoked_at.is_(None),
             sa.or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
             Tenant.deleted_at.is_(None),
         )
-    ).one_or_none()
+    )
 
 
 def _token_scope(row: Any) -> Scope:

@@ -5,6 +5,7 @@ It knows no sockets: callers bring the hashes of session tokens.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,8 @@ from podhealth.store.db import db_now
 
 IDLE = timedelta(days=3)  # unused for so long, a session is over: a weekend is survived (hazards A25)
 _AT_ONCE = 500
+
+Row = sa.Row[Any]
 
 
 def living_sessions(conn: sa.Connection, token_hashes: Collection[str]) -> dict[str, int]:
@@ -67,12 +70,44 @@ def _why_over(row: Any) -> str:
 
 def is_living(now: datetime) -> sa.ColumnElement[bool]:
     """Return the condition under which a row of sessions joined to its user still lets somebody in."""
-    return sa.and_(Session.ended_at.is_(None), is_in_time(now), User.active)
+    return _is_living(now, now - IDLE)
+
+
+def _is_living(now: Any, idle_since: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(Session.ended_at.is_(None), _is_in_time(now, idle_since), User.active)
 
 
 def is_in_time(now: datetime) -> sa.ColumnElement[bool]:
     """Return the condition under which a session is neither over its whole time nor unused for too long."""
-    return sa.and_(Session.expires_at > now, last_seen() > now - IDLE)
+    return _is_in_time(now, now - IDLE)
+
+
+def _is_in_time(now: Any, idle_since: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(Session.expires_at > now, last_seen() > idle_since)
+
+
+def person_of(conn: sa.Connection, token_hash: str, now: datetime) -> Row | None:
+    """Return who is signed in by a session that still lets somebody in, and what it opens; null where nobody is.
+
+    id, name, email and role of the person; tenant_id and tenant (its name), null where a platform admin looks into
+    none; session_id, seen_at (when the session was last seen) and lacks_second_factor.
+    """
+    return conn.execute(_person(), {"token_hash": token_hash, "now": now, "idle_since": now - IDLE}).first()
+
+
+@cache  # put together once: each request asks it
+def _person() -> sa.Select[Any]:
+    now, idle_since = (sa.bindparam(name, type_=Session.expires_at.type) for name in ("now", "idle_since"))
+    person: tuple[Any, ...] = (User.id, User.name, User.email, User.role)
+    tenant = (Tenant.id.label("tenant_id"), Tenant.name.label("tenant"))
+    seen = (Session.id.label("session_id"), last_seen().label("seen_at"))
+    lacks = lacks_second_factor().label("lacks_second_factor")
+    return (
+        sa.select(*person, *tenant, *seen, lacks)
+        .join(Session, Session.user_id == User.id)
+        .outerjoin(Tenant, is_opened_tenant())
+        .where(Session.token_hash == sa.bindparam("token_hash", type_=sa.String), _is_living(now, idle_since))
+    )
 
 
 def last_seen() -> sa.ColumnElement[datetime]:

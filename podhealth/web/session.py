@@ -15,7 +15,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from podhealth.core.errors import Forbidden, NotFound
 from podhealth.core.words import Actor, Role
-from podhealth.models import Session, Tenant, User
+from podhealth.models import Session, Tenant
 from podhealth.store import accounts, audit, people, watchers
 from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
@@ -55,17 +55,9 @@ def scope_of_session() -> Scope | None:
     token = session.get(_TOKEN)
     if not isinstance(token, str):
         return None
-    tenant = (Tenant.id.label("tenant_id"), Tenant.name.label("tenant"))
-    seen = (Session.id.label("session_id"), watchers.last_seen().label("seen_at"))
-    lacks = watchers.lacks_second_factor().label("lacks_second_factor")
     with read(engine_of()) as conn:
         now = db_now(conn)
-        row = conn.execute(
-            sa.select(User.id, User.name, User.email, User.role, *tenant, *seen, lacks)
-            .join(Session, Session.user_id == User.id)
-            .outerjoin(Tenant, watchers.is_opened_tenant())
-            .where(Session.token_hash == hash_of(token), watchers.is_living(now))
-        ).first()
+        row = watchers.person_of(conn, hash_of(token), now)
     if row is None or (row.tenant_id is None and row.role != Role.PLATFORM):
         return None
     g.person = row
