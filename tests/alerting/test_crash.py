@@ -34,6 +34,7 @@ def run(world: World, crash_at: str = "") -> int:
 
 
 @pytest.mark.parametrize("point", _POINTS)
+@pytest.mark.fault("F7", "F8")
 def test_killed_there_it_is_told_all_the_same_and_under_one_id(world: World, receiver: Receiver, point: str) -> None:
     channel = world.channel(receiver.url)
     world.trouble()
@@ -56,6 +57,7 @@ def test_killed_there_it_is_told_all_the_same_and_under_one_id(world: World, rec
     assert message.state == "sent"
 
 
+@pytest.mark.fault("F8")
 def test_killed_after_each_send_it_never_gets_another_id(world: World, receiver: Receiver) -> None:
     channel = world.channel(receiver.url)
     world.trouble()
@@ -71,6 +73,7 @@ def test_killed_after_each_send_it_never_gets_another_id(world: World, receiver:
     assert message.state == "sent"
 
 
+@pytest.mark.fault("F7", "F8")
 def test_the_end_follows_the_problem_whoever_was_killed(world: World, receiver: Receiver) -> None:
     channel = world.channel(receiver.url)
     incident = world.trouble()

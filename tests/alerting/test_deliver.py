@@ -49,6 +49,7 @@ def test_a_web_hook_is_signed_and_says_what_it_is(world: World, receiver: Receiv
     assert got.json["data"]["incidents"][0]["id"] == incident
 
 
+@pytest.mark.fault("F74")
 def test_it_is_tried_again_after_1_5_15_60_minutes_and_6_hours_and_is_dead_then(
     world: World, receiver: Receiver
 ) -> None:
@@ -69,6 +70,7 @@ def test_it_is_tried_again_after_1_5_15_60_minutes_and_6_hours_and_is_dead_then(
 
 
 @pytest.mark.parametrize("reply", [(429, {"Retry-After": "1200"}), (503, {"Retry-After": "1200"})], ids=["429", "503"])
+@pytest.mark.fault("F76")
 def test_what_the_receiver_asks_for_is_kept_to(world: World, receiver: Receiver, reply) -> None:
     world.channel(receiver.url)
     receiver.says(reply, 200)
@@ -97,6 +99,7 @@ def test_a_date_to_come_back_at_is_kept_to_up_to_6_hours(world: World, receiver:
 
 
 @pytest.mark.parametrize("reply", [400, 403, 404, 410, (307, {"Location": "/elsewhere"})], ids=str)
+@pytest.mark.fault("F76")
 def test_a_refusal_is_not_repeated_and_the_channel_is_broken(world: World, receiver: Receiver, reply) -> None:
     channel = world.channel(receiver.url)
     receiver.says(reply)
@@ -111,6 +114,7 @@ def test_a_refusal_is_not_repeated_and_the_channel_is_broken(world: World, recei
 
 
 @pytest.mark.parametrize("reply", ["shut", "half", 408, 425, 500, 502], ids=str)
+@pytest.mark.fault("F76")
 def test_what_may_be_told_or_not_is_told_again_under_the_same_id(world: World, receiver: Receiver, reply) -> None:
     channel = world.channel(receiver.url)
     receiver.says(reply, 200)
@@ -140,6 +144,7 @@ def test_a_channel_is_broken_since_the_first_of_its_messages_that_died(world: Wo
     assert world.row(channel).broken_since == since
 
 
+@pytest.mark.fault("F74")
 def test_a_receiver_that_is_down_for_an_hour_hears_the_last_state_once_it_is_up(
     world: World, receiver: Receiver
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_same_message_is_the_same_mail() -> None:
     assert first["Date"] == second["Date"]
 
 
+@pytest.mark.fault("F77")
 def test_without_starttls_on_offer_nothing_is_sent(tmp_path: Path) -> None:
     with a_mailbox(tmp_path, starttls=False, signs_in=False) as box:
         error = refused(server_of(box, user="", password=""))
@@ -120,6 +121,7 @@ def test_security_none_sends_in_the_open_where_the_operator_says_so(tmp_path: Pa
     ("says", "is_permanent", "code"),
     [("451 try later", False, "451"), ("550 not wanted", True, "550"), ("554 spam", True, "554")],
 )
+@pytest.mark.fault("F77")
 def test_4xx_is_tried_again_and_5xx_is_not(mailbox: Mailbox, says: str, is_permanent: bool, code: str) -> None:
     mailbox.refuses = says
     error = refused(server_of(mailbox))
@@ -150,6 +152,7 @@ def test_no_known_recipient_is_for_good(mailbox: Mailbox) -> None:
     assert (error.permanent, error.code) == (True, "550")
 
 
+@pytest.mark.fault("F77")
 def test_closed_after_data_nobody_knows_and_it_is_sent_again_under_the_same_id(mailbox: Mailbox) -> None:
     mailbox.refuses = "shut"
     error = refused(server_of(mailbox))
@@ -168,6 +171,7 @@ def test_nobody_there_is_tried_again() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("behave", [stay_silent, greet(b"220 hello\r\n")], ids=["no greeting", "silent after it"])
+@pytest.mark.fault("F77")
 def test_a_server_that_hangs_is_left_after_10_s(behave) -> None:
     with Listener(behave) as far:
         error = refused(MailServer("127.0.0.1", far.port, "none", "podhealth@example.com"))

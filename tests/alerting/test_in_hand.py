@@ -135,6 +135,7 @@ def test_a_channel_that_fails_is_left_alone_by_hands_kept_for_the_others(world: 
     assert hand.take().channel_id == bad
 
 
+@pytest.mark.fault("F78")
 def test_a_poisoned_message_is_dead_at_last_and_others_go_on(world: World, receiver: Receiver) -> None:
     channel, other = world.channel(receiver.url), world.channel(receiver.url)
     world.change(Channel, channel, config={"url": receiver.url, "secret": 7})
@@ -189,6 +190,7 @@ def test_what_nobody_answers_is_given_up_and_its_lease_outlasts_that(world: Worl
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F75")
 def test_a_receiver_that_never_answers_holds_up_no_other_channel(world: World, receiver: Receiver) -> None:
     dark = world.channel(receiver.url.replace("/hook", "/dark"))
     receiver.says("dark")

@@ -138,6 +138,7 @@ def test_another_tenants_channel_hears_nothing(world: World, engine: sa.Engine) 
 
 @pytest.mark.slow
 @pytest.mark.attack("A92")
+@pytest.mark.fault("F79")
 def test_1000_pods_of_one_incident_down_at_once_are_few_messages(world: World) -> None:
     channel = world.channel()
     pods = [world.pod(f"p{number}") for number in range(20)]
@@ -160,6 +161,7 @@ def test_1000_pods_of_one_incident_down_at_once_are_few_messages(world: World) -
 @pytest.mark.slow
 @pytest.mark.parametrize("spread_s", [1, 60], ids=["within a second", "over a minute"])
 @pytest.mark.attack("A92")
+@pytest.mark.fault("F79")
 def test_1000_pods_with_an_incident_each_are_at_most_5_messages(world: World, spread_s: int) -> None:
     channel = world.channel()
     for _ in range(spread_s):

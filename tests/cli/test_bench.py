@@ -87,6 +87,7 @@ def test_changes_reach_all_sockets_while_pages_are_asked():
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.timeout(120)
+@pytest.mark.fault("F91")
 def test_histories_are_told_and_an_old_day_goes_beside_writers(empty_postgres, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     asked = ("--results", "100000", "--days", "2", "--pods", "4", "--times", "1")

@@ -56,6 +56,7 @@ def wait_until_cut_off(program: Program) -> None:
     wait_out(4)
 
 
+@pytest.mark.fault("F12")
 def test_a_tick_comes_every_second_from_one_of_two_and_the_other_takes_over(
     server: RedisServer, cluster: Cluster
 ) -> None:
@@ -88,6 +89,7 @@ def test_started_without_redis_it_waits_for_it(server: RedisServer, cluster: Clu
     assert take_runs(server, 1)[0] - began < BACK_WITHIN_S
 
 
+@pytest.mark.fault("F19")
 def test_after_redis_was_away_it_is_back_within_five_seconds(server: RedisServer, cluster: Cluster) -> None:
     scheduler = cluster.start("scheduler")
     take_runs(server, 1)

@@ -45,6 +45,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield up
 
 
+@pytest.mark.fault("F15")
 def test_what_dies_is_started_again_and_said_so(up: Up) -> None:
     killed = {}
     for name, words in PROGRAMS.items():
@@ -59,6 +60,7 @@ def test_what_dies_is_started_again_and_said_so(up: Up) -> None:
     wait_for(lambda: answers(up.port), 30, what="the dashboard answers again")
 
 
+@pytest.mark.fault("F15")
 def test_a_supervisor_that_dies_is_started_again_with_all_programs(up: Up) -> None:
     before = wait_for(lambda: up.child("podhealth web"))
     supervisor = up.child("supervisor.supervisord")

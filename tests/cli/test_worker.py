@@ -144,6 +144,7 @@ def test_started_without_redis_it_probes_and_takes_tickets_when_redis_comes(
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
+@pytest.mark.fault("F19")
 def test_after_redis_was_away_it_is_back_within_five_seconds(server: RedisServer, cluster: Cluster) -> None:
     worker = cluster.start("worker", "tick")
     do_a_job(cluster, 30)
@@ -175,6 +176,7 @@ def test_what_others_say_through_redis_neither_stops_nor_suspends_it(server: Red
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
+@pytest.mark.fault("F22")
 def test_a_hung_redis_does_not_keep_ticks_from_running(
     server: RedisServer, cluster: Cluster, sqlite_engine: sa.Engine
 ) -> None:

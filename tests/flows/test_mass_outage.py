@@ -190,6 +190,7 @@ def let_the_quarter_pass(engine: sa.Engine, house: House, column: str) -> None:
         conn.execute(sa.update(Breaker).where(*where).values({column: was - AN_OUTAGE}))
 
 
+@pytest.mark.fault("F51", "F79")
 def test_many_pods_down_at_once_are_few_messages_and_no_rush_of_heals(
     sqlite_engine: sa.Engine, redis_url: str, tmp_path: Path, stack: ExitStack, hook: Hook
 ) -> None:

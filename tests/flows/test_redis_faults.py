@@ -121,6 +121,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.fault("F19", "F20", "F22", "F23", "F25", "F28")
 def test_after_each_fault_all_is_as_before_within_ten_seconds_and_nothing_was_lost(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

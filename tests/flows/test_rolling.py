@@ -124,6 +124,7 @@ def _children(pid: int) -> set[int]:
     return {int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
+@pytest.mark.fault("F9")
 def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
     stack: ExitStack, engine: sa.Engine, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

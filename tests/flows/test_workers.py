@@ -114,6 +114,7 @@ def surplus(target: Target, engine: sa.Engine, ids: dict[str, int]) -> dict[int,
     return {check_id: count for check_id, count in counts.items() if count}
 
 
+@pytest.mark.fault("F1")
 def test_of_three_workers_one_is_killed_and_one_hangs_and_no_result_is_lost_doubled_or_wrong(
     engine: sa.Engine, cluster: Cluster, target: Target, witness: Witness
 ) -> None:
@@ -173,6 +174,7 @@ def longest_lag_s(engine: sa.Engine, ids: dict[str, int]) -> float:
     return max(lags, default=0.0)
 
 
+@pytest.mark.fault("F93")
 def test_a_tenant_with_too_many_checks_does_not_hold_up_one_with_few(
     engine: sa.Engine, cluster: Cluster, target: Target
 ) -> None:

@@ -13,7 +13,15 @@ from tests.healing.world import World
 
 pytestmark = pytest.mark.slow
 
-_POINTS = ["heal.before_insert", "heal.after_insert", "heal.before_call", "heal.after_call"]
+_POINTS = [
+    pytest.param(point, marks=pytest.mark.fault(fault))
+    for point, fault in (
+        ("heal.before_insert", "F3"),
+        ("heal.after_insert", "F4"),
+        ("heal.before_call", "F4"),
+        ("heal.after_call", "F5"),
+    )
+]
 
 
 def outlast_the_lease(world: World) -> None:
@@ -43,6 +51,7 @@ def test_killed_there_and_finished_by_another_the_pod_is_restarted_once(world: W
     assert world.episodes()[0].attempts == 1
 
 
+@pytest.mark.fault("F6")
 def test_killed_while_it_verifies_the_heal_is_closed_by_another(world: World) -> None:
     world.fall_ill()
     run_healer(world)
@@ -83,6 +92,7 @@ def test_a_hold_that_begins_after_the_crash_stops_the_call(world: World) -> None
     assert world.episodes()[0].attempts == 0
 
 
+@pytest.mark.fault("F5")
 def test_a_process_host_that_was_killed_too_still_knows_what_it_did(world: World) -> None:
     world.fall_ill()
     run_healer(world, "heal.after_call")

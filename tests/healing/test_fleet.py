@@ -44,6 +44,7 @@ def admin(fleet: Fleet) -> Scope:
     return Scope(fleet.tenants["acme"], Role.ADMIN, Actor.USER, "ann")
 
 
+@pytest.mark.fault("F51")
 def test_a_mass_outage_opens_the_breaker_before_the_first_pod_is_unhealthy(fleet: Fleet) -> None:
     fleet.probe()
     fleet.probe(WEBS)
@@ -161,6 +162,7 @@ def test_heal_now_obeys_the_breaker(fleet: Fleet) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F51")
 def test_two_judges_race_for_the_place_on_a_node_and_one_heal_is_planned(engine, host: ProcessHost) -> None:
     fleet = Fleet(engine, host)
     node_id = fleet.node("pve1")

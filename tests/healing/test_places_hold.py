@@ -59,6 +59,7 @@ def on_a_node(world: World) -> int:
 # The prober's own network.
 
 
+@pytest.mark.fault("F50")
 def test_a_pulled_cable_heals_nobody(world: World) -> None:
     world.probe("ok")
     ask_references(world, None, None)
@@ -71,6 +72,7 @@ def test_a_pulled_cable_heals_nobody(world: World) -> None:
     assert world.check().failures == 0
 
 
+@pytest.mark.fault("F50")
 def test_a_cable_pulled_between_plan_and_act_cancels_the_heal_and_gives_its_attempt_back(world: World) -> None:
     world.fall_ill()
     world.judge()
@@ -127,6 +129,7 @@ def test_a_heal_that_is_verified_loses_no_time_while_its_vantage_is_blind(world:
 # Nodes.
 
 
+@pytest.mark.fault("F51")
 def test_a_dead_node_holds_its_pods_and_is_told_in_their_place(world: World) -> None:
     node_id = on_a_node(world)
     world.fall_ill()
@@ -197,6 +200,7 @@ def pass_minutes(world: World, minutes: int, *, with_references: bool = False) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("with_references", [False, True], ids=["", "with references"])
+@pytest.mark.fault("F70")
 def test_a_lock_is_never_broken_and_told_once_after_an_hour(hooked: World, hook: Hook, with_references: bool) -> None:
     hook.mode("locked")
     if with_references:

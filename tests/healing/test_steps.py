@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from podhealth.core.words import Actor, HealState, KillScope, Role, Status
@@ -109,6 +110,7 @@ def test_a_heal_that_is_not_due_has_no_step(world: World) -> None:
     assert steps.step(world.engine, 999_999) is None
 
 
+@pytest.mark.fault("F69")
 def test_a_restart_that_does_not_help_is_failed_and_the_next_waits(world: World) -> None:
     world.fall_ill()
     world.settle()
@@ -153,6 +155,7 @@ def test_a_slow_answer_counts_as_success(world: World) -> None:
     assert world.heals()[0].state == HealState.SUCCEEDED
 
 
+@pytest.mark.fault("F1")
 def test_late_results_prove_nothing(world: World) -> None:
     world.fall_ill()
     world.settle()

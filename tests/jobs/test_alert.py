@@ -81,6 +81,7 @@ def test_slow_receivers_are_waited_for_side_by_side_by_so_many_hands(world: Worl
     assert len(receiver.got) == HANDS
 
 
+@pytest.mark.fault("F75")
 def test_slow_receivers_of_one_tenant_leave_hands_for_the_others(world: World, receiver: Receiver) -> None:
     receiver.says("dark")
     zeta = World(world.engine, "zeta")
@@ -102,6 +103,7 @@ def test_slow_receivers_of_one_tenant_leave_hands_for_the_others(world: World, r
     assert in_acmes_hands == HANDS_OF_A_TENANT
 
 
+@pytest.mark.fault("F75")
 def test_a_free_hand_takes_from_the_tenant_that_has_fewest(world: World) -> None:
     zeta = World(world.engine, "zeta")
     for tenant in (world, zeta):

@@ -141,6 +141,7 @@ def test_a_lock_whose_answer_was_lost_is_still_ours(client: Redis, scheduler: Pe
     assert client.get(LOCK) is None
 
 
+@pytest.mark.fault("F11")
 def test_a_killed_ones_lock_ends_by_itself(client: Redis, scheduler: PeriodicScheduler) -> None:
     scheduler.acquire_lock()
 
@@ -175,6 +176,7 @@ def test_what_the_stock_scheduler_put_there_is_dropped_unread(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F11")
 def test_killed_before_any_of_its_commands_it_loses_no_entry_and_the_next_one_goes_on(sqlite_here: Parts) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.jobs.dying"], cwd=ROOT, env=os.environ, capture_output=True, timeout=60, text=True

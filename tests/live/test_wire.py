@@ -78,6 +78,7 @@ def test_a_message_is_heard_whole_however_it_was_cut(ears, open_link):
     wait_for(lambda: ears.heard == ['{"seq": 1}'])
 
 
+@pytest.mark.fault("F80")
 def test_one_who_does_not_read_is_closed_and_delays_nobody(wire, ears, open_link, monkeypatch):
     monkeypatch.setattr(wires, "SEND_WITHIN_S", 0.2)
     (stuck, _), (link, browser) = open_link(), open_link()
@@ -91,6 +92,7 @@ def test_one_who_does_not_read_is_closed_and_delays_nobody(wire, ears, open_link
     assert ears.gone == [stuck]
 
 
+@pytest.mark.fault("F80")
 def test_what_waits_for_one_who_does_not_read_is_bounded(wire, open_link):
     stuck, _ = open_link()
     _, browser = other = open_link()
@@ -145,6 +147,7 @@ def test_a_slow_reader_gets_whole_frames_only(wire, open_link):
     ],
 )
 @pytest.mark.attack("A33")
+@pytest.mark.fault("F81")
 def test_nonsense_closes_its_own_socket_with_the_right_code(wire, ears, open_link, nonsense, code):
     (link, browser), (other, untouched) = open_link(), open_link()
 
@@ -183,6 +186,7 @@ def test_a_quiet_one_is_asked_and_stays_while_it_answers(open_link, monkeypatch)
     assert link.fd >= 0
 
 
+@pytest.mark.fault("F83")
 def test_one_who_answers_no_ping_is_closed(ears, open_link, monkeypatch):
     monkeypatch.setattr(wires, "PING_AFTER_S", 0.1)
     monkeypatch.setattr(wires, "PONG_WITHIN_S", 0.3)

@@ -121,6 +121,7 @@ def test_migrating_twice_changes_nothing(url):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F88")
 def test_down_and_up_again_with_data_in(url):
     schema.migrate(url)
     before = _shape(_engine(url))
@@ -157,6 +158,7 @@ def test_a_database_that_is_not_there_is_a_clear_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F90")
 def test_of_several_that_migrate_at_once_all_end_well(url):
     processes = [subprocess.Popen([*MIGRATE, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [process.communicate(timeout=60)[1] for process in processes]
@@ -166,6 +168,7 @@ def test_of_several_that_migrate_at_once_all_end_well(url):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F87")
 def test_killed_before_its_commit_a_migration_leaves_nothing_and_a_rerun_completes(url):
     killed = subprocess.run(
         [*MIGRATE, url], env=os.environ | {"PODHEALTH_CRASH_AT": "migrate.before_commit"}, timeout=60, check=False
@@ -197,6 +200,7 @@ print(count)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [3, 10, 25, 40, 60])
+@pytest.mark.fault("F87")
 def test_killed_in_the_middle_a_migration_leaves_nothing_and_a_rerun_completes(url, at):
     killed = subprocess.run([sys.executable, "-c", KILL_AT_STATEMENT, url, str(at)], timeout=60, check=False)
     left = _tables(url)

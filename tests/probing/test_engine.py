@@ -21,6 +21,7 @@ from tests.support.wait import wait_for
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F93")
 def test_thousands_of_silent_targets_do_not_hold_up_the_others() -> None:
     with Listener(stay_silent) as silent, Listener(stay_silent) as quick, Asker() as asker:
         slow_ones = [a_target(config={"port": silent.port}, timeout_s=4.0, tenant_id=n % 9) for n in range(2000)]
@@ -68,6 +69,7 @@ def test_no_more_than_the_slots_are_under_way_and_the_rest_follows() -> None:
 
 
 @pytest.mark.attack("A93")
+@pytest.mark.fault("F62")
 def test_one_address_is_probed_ten_times_a_second_and_no_more() -> None:
     with Listener(stay_silent) as far, Asker(starts_per_address=10.0) as asker:
         keys = asker.submit([a_target(Kind.TCP, str(far.port)) for _ in range(15)])

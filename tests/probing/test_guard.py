@@ -78,6 +78,7 @@ def test_a_name_that_is_bound_anew_is_refused_when_it_is_used(monkeypatch: pytes
         (["::ffff:10.0.0.5"], ("10.0.0.0/8",), "10.0.0.5"),
     ],
 )
+@pytest.mark.fault("F63")
 def test_of_several_addresses_the_first_allowed_one_is_taken_ipv4_first(
     addresses: list[str], networks: tuple[str, ...], chosen: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_nothing_of_the_environment_and_no_cookie_is_used(asker: Asker, monkeypa
     assert not any(b"Cookie" in request for request in far.requests)
 
 
+@pytest.mark.fault("F63")
 def test_an_ipv6_pod_is_asked_with_brackets(asker: Asker) -> None:
     with Listener(page(), "::1") as far:
         found = asker.ask(address="::1", config={"port": far.port})
@@ -165,6 +166,7 @@ def test_an_ipv6_pod_is_asked_with_brackets(asker: Asker) -> None:
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.attack("A43")
+@pytest.mark.fault("F56")
 def test_a_redirect_is_not_followed(asker: Asker, code: int) -> None:
     with Listener(page()) as elsewhere:
         location = f"Location: http://user@127.0.0.1:{elsewhere.port}/"
@@ -225,6 +227,7 @@ def test_a_bad_stored_option_is_invalid_and_named(asker: Asker, config: dict[str
     ],
     ids=["rst-at-once", "rst", "rst-in-header", "rst-in-body", "fin", "short", "ssh", "bad-chunk", "headers", "line"],
 )
+@pytest.mark.fault("F55", "F59")
 def test_a_broken_answer_is_a_failure_with_its_reason(
     asker: Asker, behave: object, outcome: tuple[str, str, str]
 ) -> None:
@@ -252,6 +255,7 @@ NO_LENGTH = b"HTTP/1.1 200 OK\r\n\r\n"
     [(LENGTH, b"x" * 65_536), (NO_LENGTH, b"x" * 65_536), (CHUNK, b"4000\r\n" + b"x" * 0x4000 + b"\r\n")],
     ids=["1-GiB", "endless", "endless-chunked"],
 )
+@pytest.mark.fault("F55")
 def test_no_more_than_64_kib_are_read_and_what_was_read_is_judged(asker: Asker, first: bytes, more: bytes) -> None:
     with Listener(endless(first, more)) as far:
         found = asker.ask(config={"port": far.port}, timeout_s=3.0)
@@ -260,6 +264,7 @@ def test_no_more_than_64_kib_are_read_and_what_was_read_is_judged(asker: Asker, 
     assert found.size == 65_536
 
 
+@pytest.mark.fault("F55")
 def test_endless_informational_answers_end_at_the_deadline_or_before(asker: Asker) -> None:
     with Listener(endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 50)) as far:
         found = asker.ask(config={"port": far.port}, timeout_s=0.5)
@@ -268,6 +273,7 @@ def test_endless_informational_answers_end_at_the_deadline_or_before(asker: Aske
 
 
 @pytest.mark.attack("A49")
+@pytest.mark.fault("F57")
 def test_a_compressed_bomb_is_never_unpacked(asker: Asker) -> None:
     bomb = gzip.compress(b"\0" * (32 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -287,6 +293,7 @@ def test_a_compressed_bomb_is_never_unpacked(asker: Asker) -> None:
     ],
     ids=["silent", "drips-headers", "drips-body"],
 )
+@pytest.mark.fault("F54")
 def test_one_deadline_holds_for_the_whole_exchange(asker: Asker, behave: object, words: str) -> None:
     with Listener(behave) as far:  # type: ignore[arg-type]
         found = asker.ask(config={"port": far.port}, timeout_s=0.5)
@@ -297,6 +304,7 @@ def test_one_deadline_holds_for_the_whole_exchange(asker: Asker, behave: object,
     assert 0.5 <= asker.took_s(key) < 0.5 + 0.1 + loop_noise_s()
 
 
+@pytest.mark.fault("F53")
 def test_a_dropped_syn_ends_at_the_deadline(asker: Asker) -> None:
     with full_backlog() as port:
         found = asker.ask(config={"port": port}, timeout_s=0.5)

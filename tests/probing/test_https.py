@@ -46,6 +46,7 @@ def test_a_pod_with_a_name_is_verified_by_it(asker: Asker, server_tls: MakeTls) 
      (("127.0.0.1",), (1, 30), "cert_not_yet")],
     ids=["name", "expired", "not-yet"],
 )  # fmt: skip
+@pytest.mark.fault("F58")
 def test_a_bad_certificate_is_a_failure_of_class_tls(
     asker: Asker, server_tls: MakeTls, names: tuple[str, ...], days: tuple[int, int], code: str
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_bad_certificate_is_a_failure_of_class_tls(
     assert lenient.outcome is Outcome.OK
 
 
+@pytest.mark.fault("F58")
 def test_a_certificate_of_an_unknown_authority_is_untrusted(asker: Asker, server_tls: MakeTls) -> None:
     with Listener(page(), tls=server_tls("127.0.0.1", authority=trustme.CA())) as far:
         found = asker.ask(config={"scheme": "https", "port": far.port})
@@ -89,6 +91,7 @@ def test_a_certificate_is_looked_at_now_and_then_where_the_check_wants_no_days_o
     assert (first, second) == (end, None)
 
 
+@pytest.mark.fault("F58")
 def test_a_server_that_does_not_speak_tls_fails_the_handshake(asker: Asker) -> None:
     with Listener(page()) as far:
         found = asker.ask(config={"scheme": "https", "port": far.port})
@@ -96,6 +99,7 @@ def test_a_server_that_does_not_speak_tls_fails_the_handshake(asker: Asker) -> N
     assert told(found) == ("fail", "tls", "tls_handshake")
 
 
+@pytest.mark.fault("F58")
 def test_an_old_protocol_fails_the_handshake(asker: Asker, server_tls: MakeTls) -> None:
     context = server_tls("127.0.0.1")
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -107,6 +111,7 @@ def test_an_old_protocol_fails_the_handshake(asker: Asker, server_tls: MakeTls) 
     assert told(found) == ("fail", "tls", "tls_handshake")
 
 
+@pytest.mark.fault("F58", "F59")
 def test_a_reset_in_the_handshake_is_a_reset(asker: Asker) -> None:
     with Listener(reset()) as far:
         found = asker.ask(config={"scheme": "https", "port": far.port})
@@ -114,6 +119,7 @@ def test_a_reset_in_the_handshake_is_a_reset(asker: Asker) -> None:
     assert told(found) == ("fail", "down", "reset")
 
 
+@pytest.mark.fault("F58")
 def test_a_handshake_that_hangs_ends_at_the_deadline(asker: Asker) -> None:
     with Listener(stay_silent) as far:
         found = asker.ask(config={"scheme": "https", "port": far.port}, timeout_s=0.5)

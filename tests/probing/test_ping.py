@@ -35,6 +35,7 @@ def test_a_stored_target_is_invalid(asker: Asker) -> None:
     assert told(asker.ask(Kind.PING, "-f")) == ("invalid", None, "target")
 
 
+@pytest.mark.fault("F61")
 def test_without_permission_a_ping_is_our_error_and_never_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forbidden(icmplib.ICMPv4Socket):  # type: ignore[misc]
         def _create_socket(self, type: int) -> Any:  # noqa: A002 - icmplib's name
@@ -109,6 +110,7 @@ def _reply(packet: bytes, **change: Any) -> bytes:
      ({"kind": 3}, "127.0.0.1"), ({"nonce": b""}, "127.0.0.1"), ({}, "127.0.0.2")],
     ids=["nonce", "sequence", "request", "unreachable", "short", "sender"],
 )  # fmt: skip
+@pytest.mark.fault("F61")
 def test_a_foreign_or_forged_reply_is_ignored(change: dict[str, Any], peer: str) -> None:
     prober, desk, fake, _probe = _begun()
     fake.replies.append((_reply(fake.sent[0], **change), (peer, 0)))
@@ -117,6 +119,7 @@ def test_a_foreign_or_forged_reply_is_ignored(change: dict[str, Any], peer: str)
     assert desk.finished == []
 
 
+@pytest.mark.fault("F61")
 def test_a_reply_after_the_deadline_belongs_to_nobody() -> None:
     prober, desk, fake, probe = _begun()
     silence = prober.abandon(probe)

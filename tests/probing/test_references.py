@@ -91,6 +91,7 @@ def at(listener: Listener) -> str:
     return f"127.0.0.1:{listener.port}"
 
 
+@pytest.mark.fault("F50")
 def test_listeners_that_go_away_make_the_vantage_blind_and_one_that_comes_back_ends_it(
     engine: sa.Engine, a_worker: Callable[..., Worker]
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_vantage_without_references_sends_nothing_and_writes_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F50")
 def test_a_probe_worker_asks_them_beside_its_checks(engine: sa.Engine, database_url: str) -> None:
     settings = Settings(
         DATABASE_URL=database_url,

@@ -36,6 +36,7 @@ def test_a_name_is_resolved_once_and_its_host_header_kept() -> None:
 @pytest.mark.parametrize(
     "trouble", [OSError(-2, "Name or service not known"), OSError(-3, "Temporary failure"), UnicodeError("label")]
 )
+@pytest.mark.fault("F52")
 def test_trouble_with_a_name_is_an_error_and_never_a_failure(trouble: Exception) -> None:
     def resolve(_name: str) -> list[str]:
         raise trouble
@@ -46,11 +47,13 @@ def test_trouble_with_a_name_is_an_error_and_never_a_failure(trouble: Exception)
     assert told(found) == ("error", None, "dns")
 
 
+@pytest.mark.fault("F52")
 def test_a_name_without_addresses_is_an_error() -> None:
     with Asker(resolve=lambda _name: []) as asker:
         assert told(asker.ask(address="pod.example")) == ("error", None, "dns")
 
 
+@pytest.mark.fault("F52")
 def test_a_slow_resolver_is_given_up_while_others_are_probed(
     gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +74,7 @@ def test_a_slow_resolver_is_given_up_while_others_are_probed(
     assert {told(one) for one in found} == {("error", None, "dns")}
 
 
+@pytest.mark.fault("F52")
 def test_a_late_answer_is_remembered_for_the_next_probe(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podhealth.probing.engine.CAP_S", 0.1)
 
@@ -88,6 +92,7 @@ def test_a_late_answer_is_remembered_for_the_next_probe(gate: threading.Event, m
     assert told(second) == ("ok", None, None)
 
 
+@pytest.mark.fault("F52")
 def test_ten_thousand_addresses_are_not_all_kept() -> None:
     with Listener(page()) as far, Asker(resolve=lambda _name: ["127.0.0.1"] * 10_000) as asker:
         assert told(asker.ask(address="pod.example", config={"port": far.port})) == ("ok", None, None)

@@ -9,6 +9,7 @@ from tests.support.listeners import Listener, closed_port, drip, full_backlog, g
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.fault("F63")
 def test_a_connection_is_ok_with_its_latency(asker: Asker, host: str) -> None:
     with Listener(stay_silent, host) as far:
         found = asker.ask(Kind.TCP, str(far.port), address=host)
@@ -32,6 +33,7 @@ def test_a_connection_over_the_latency_limit_is_slow(asker: Asker) -> None:
     assert told(found) == ("slow", None, "slow")
 
 
+@pytest.mark.fault("F53")
 def test_a_dropped_syn_ends_at_the_deadline(asker: Asker) -> None:
     with full_backlog() as port:
         found = asker.ask(Kind.TCP, str(port), timeout_s=0.5)
@@ -84,6 +86,7 @@ def test_a_banner_that_drips_is_put_together(asker: Asker) -> None:
     assert found.size == 8
 
 
+@pytest.mark.fault("F59")
 def test_a_reset_before_the_banner_is_a_failure(asker: Asker) -> None:
     with Listener(reset(read=False)) as far:
         found = asker.ask(Kind.TCP, str(far.port), config={"banner": "SSH"})

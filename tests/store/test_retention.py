@@ -235,6 +235,7 @@ def test_old_submissions_go(engine, pod, now):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F91")
 def test_writers_are_not_kept_waiting_while_much_is_deleted(sqlite_engine, now):
     """SQLite has one write lock: 40,000 old rows go in pieces, and a writer meets each gap."""
     old = now - 40 * DAY

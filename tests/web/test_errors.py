@@ -169,6 +169,7 @@ def other(site, redis_url):
     return site._replace(app=an_app(url, redis_url))
 
 
+@pytest.mark.fault("F40")
 def test_a_database_that_only_reads_shows_pages_and_refuses_changes(other):
     operator, browser = other.program("operator"), other.browser("ann")
     engine = installed(other.app).engine
@@ -200,6 +201,7 @@ def _only_read(engine):
     engine.dispose()
 
 
+@pytest.mark.fault("F37")
 def test_a_pool_that_is_used_up_is_answered_and_not_waited_for_for_ever(other):
     engine = installed(other.app).engine
     engine.pool._timeout = 0.05

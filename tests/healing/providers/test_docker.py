@@ -117,6 +117,7 @@ def test_one_that_ignores_the_request_is_killed_after_its_time_and_started(podma
     assert DOCKER.state(pod).detail["startedAt"] > before["startedAt"]
 
 
+@pytest.mark.fault("F64")
 def test_one_that_takes_longer_than_we_wait_is_looked_up_and_restarted_once(podman: Podman, monkeypatch) -> None:
     podman.run("slow", IGNORES_TERM)
     pod = pod_of(podman, "slow")
@@ -223,6 +224,7 @@ def test_a_daemon_that_is_not_there_is_asked_again(loopback: None) -> None:
         pytest.param(stay_silent, False, id="silence"),
     ],
 )
+@pytest.mark.fault("F66", "F67")
 def test_whatever_it_answers_is_an_error_of_ours(loopback: None, monkeypatch, behave: Behave, is_permanent) -> None:
     monkeypatch.setattr(provider, "_VERSION_S", 0.5)
     with Listener(behave) as far:

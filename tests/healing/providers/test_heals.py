@@ -104,6 +104,7 @@ def _moves_on(world: World) -> bool:
 @pytest.mark.parametrize(
     ("hold", "value", "why"), [("lock", "backup", "holds lock backup"), ("ha_state", "started", "HA-managed")]
 )
+@pytest.mark.fault("F70")
 def test_a_guest_that_is_held_there_is_not_healed_and_the_hold_is_named(
     engine: sa.Engine, pve: Running, hold, value, why
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_guest_that_is_held_there_is_not_healed_and_the_hold_is_named(
     assert pve.pve.posts == []
 
 
+@pytest.mark.fault("F71")
 def test_a_guest_whose_node_is_down_is_not_healed(engine: sa.Engine, pve: Running) -> None:
     world = on_pve(engine, pve)
     pve.pve.set_node_offline("pve1")
@@ -128,6 +130,7 @@ def test_a_guest_whose_node_is_down_is_not_healed(engine: sa.Engine, pve: Runnin
     assert "node is down" in world.decisions()[-1].reason
 
 
+@pytest.mark.fault("F70")
 def test_a_lock_that_comes_too_late_to_be_seen_fails_that_attempt(engine: sa.Engine, pve: Running) -> None:
     world = on_pve(engine, pve)
     pve.pve.fail("POST", "/status/reboot", 500, "VM is locked (backup)")
@@ -140,6 +143,7 @@ def test_a_lock_that_comes_too_late_to_be_seen_fails_that_attempt(engine: sa.Eng
     assert pve.pve.begun == []
 
 
+@pytest.mark.fault("F66")
 def test_a_token_that_may_not_act_spends_one_attempt_in_all(engine: sa.Engine, pve: Running) -> None:
     world = on_pve(engine, pve)
     pve.pve.grant("podhealth@pve", "/", "VM.Audit")
@@ -202,7 +206,11 @@ def test_a_step_that_cannot_be_is_skipped_and_the_next_follows_without_wait(engi
 
 @pytest.mark.parametrize(
     ("point", "begun_at_death"),
-    [("heal.after_insert", 0), ("heal.before_call", 0), ("heal.after_call", 1)],
+    [
+        pytest.param("heal.after_insert", 0, marks=pytest.mark.fault("F4")),
+        pytest.param("heal.before_call", 0, marks=pytest.mark.fault("F4")),
+        pytest.param("heal.after_call", 1, marks=pytest.mark.fault("F5")),
+    ],
 )
 def test_a_healer_killed_there_restarts_the_guest_once(engine: sa.Engine, pve: Running, point, begun_at_death) -> None:
     world = on_pve(engine, pve)
@@ -216,6 +224,7 @@ def test_a_healer_killed_there_restarts_the_guest_once(engine: sa.Engine, pve: R
     assert states(world) == ["succeeded"]
 
 
+@pytest.mark.fault("F5")
 def test_killed_in_the_middle_of_a_migration_it_is_adopted_with_its_target(engine: sa.Engine, pve: Running) -> None:
     world = on_pve(engine, pve, action=Action.MIGRATE, max_attempts=1)
     world.fall_ill()
@@ -228,6 +237,7 @@ def test_killed_in_the_middle_of_a_migration_it_is_adopted_with_its_target(engin
 
 
 @pytest.mark.parametrize(("is_dark", "calls"), [("after", 1), ("before", 2)])
+@pytest.mark.fault("F64", "F65")
 def test_a_call_without_an_answer_comes_to_one_restart(
     engine: sa.Engine, pve: Running, monkeypatch, is_dark, calls
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_guest_on_a_node_that_is_down_is_unknown_and_its_node_is_told(pve: Run
     assert PROXMOX.state(pve.pod()) == ProviderState(ActualState.UNKNOWN, False, None, {"node": "pve1"})
 
 
+@pytest.mark.fault("F71")
 def test_a_guest_is_found_on_another_node_than_the_inventory_says(pve: Running) -> None:
     pve.pve.vm(100).node = "pve2"
 
@@ -80,6 +81,7 @@ def test_a_template_is_never_acted_on(pve: Running) -> None:
     assert refused(lambda: act(pve.pod())).permanent
 
 
+@pytest.mark.fault("F68")
 def test_a_token_that_sees_no_guest_at_all_proves_nothing(pve: Running) -> None:
     pve.pve.grant("somebody@pve", "/", "VM.Audit")
     error = refused(lambda: PROXMOX.state(pve.pod()))
@@ -182,6 +184,7 @@ def test_a_task_that_runs_is_not_over(pve: Running) -> None:
     assert PROXMOX.look(pve.pod(), task) == TaskState(False)
 
 
+@pytest.mark.fault("F71")
 def test_the_guest_is_acted_on_where_it_is(pve: Running) -> None:
     pve.pve.vm(100).node = "pve2"
     follow(pve.pod(), act(pve.pod()))
@@ -204,6 +207,7 @@ def test_a_part_that_another_began_and_did_not_store_is_taken_up(pve: Running) -
 
 @both
 @pytest.mark.parametrize("action", [Action.RESTART, Action.STOP, Action.MIGRATE])
+@pytest.mark.fault("F70")
 def test_a_locked_guest_is_not_touched(pve: Running, guest, action) -> None:
     pve.pve.guest(int(guest["ref"][5:])).lock = "backup"
     error = refused(lambda: act(pve.pod(**guest), action))
@@ -213,6 +217,7 @@ def test_a_locked_guest_is_not_touched(pve: Running, guest, action) -> None:
     assert pve.pve.posts == []
 
 
+@pytest.mark.fault("F70")
 def test_a_lock_that_comes_between_the_question_and_the_call_is_a_refusal_of_that_attempt(pve: Running) -> None:
     pve.pve.fail("POST", "/status/reboot", 500, "VM is locked (backup)")
     error = refused(lambda: act(pve.pod()))
@@ -221,6 +226,7 @@ def test_a_lock_that_comes_between_the_question_and_the_call_is_a_refusal_of_tha
     assert "locked (backup)" in str(error)
 
 
+@pytest.mark.fault("F70")
 def test_a_lock_that_comes_between_two_parts_is_waited_for(pve: Running) -> None:
     pve.pve.vm(100).acpi = False
     task = act(pve.pod())
@@ -289,6 +295,7 @@ def test_a_stopped_guest_is_started_after_its_migration(pve: Running) -> None:
     assert pve.pve.vm(100).node != "pve1"
 
 
+@pytest.mark.fault("F71")
 def test_a_node_that_goes_down_while_the_guest_leaves_it_starts_nothing_elsewhere(pve: Running) -> None:
     pve.pve.time_scale, pve.pve.migrate_secs = 1.0, 30
     task = act(pve.pod(), Action.MIGRATE)

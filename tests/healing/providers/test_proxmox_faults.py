@@ -24,6 +24,7 @@ from tests.support.pve import TOKEN, Running
     [(400, True), (401, True), (403, True), (404, True), (429, False), (500, False), (502, False), (503, False)]
     + [(595, False), (596, False), (599, False)],
 )
+@pytest.mark.fault("F66")
 def test_what_is_refused_for_good_and_what_is_asked_again(pve: Running, status, is_permanent) -> None:
     pve.pve.fail("GET", "/cluster/resources", status, "no")
     error = refused(lambda: PROXMOX.state(pve.pod()))
@@ -39,6 +40,7 @@ def test_a_wrong_token_is_refused_for_good_and_never_shown(pve: Running) -> None
     assert "another-secret" not in repr(error)
 
 
+@pytest.mark.fault("F66")
 def test_a_token_without_the_right_to_act_is_refused_for_good(pve: Running) -> None:
     pve.pve.grant("podhealth@pve", "/", "VM.Audit")
     error = refused(lambda: act(pve.pod()))
@@ -56,6 +58,7 @@ def test_a_task_that_fails_says_why(pve: Running) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F65")
 def test_silence_ends_after_four_seconds_at_most(pve: Running, monkeypatch) -> None:
     monkeypatch.setattr(talking, "_TIMEOUT_S", 0.4)
     pve.pve.flaky_network(hang_rate=1.0, hang_secs=3)
@@ -86,6 +89,7 @@ def test_a_connection_that_breaks_is_no_answer(pve: Running) -> None:
         pytest.param(b'{"data": "' + b"x" * (5 << 20) + b'"}', id="5 MiB"),
     ],
 )
+@pytest.mark.fault("F67")
 def test_garbage_is_no_answer_and_nothing_is_done(pve: Running, answer) -> None:
     pve.pve.raw = answer
     error = refused(lambda: act(pve.pod()))
@@ -94,6 +98,7 @@ def test_garbage_is_no_answer_and_nothing_is_done(pve: Running, answer) -> None:
     assert pve.pve.posts == []
 
 
+@pytest.mark.fault("F67")
 def test_a_task_of_another_guest_is_not_followed(pve: Running) -> None:
     pve.pve.wrong_upid = "UPID:pve1:000003E8:00001B58:6B060BC4:qmreboot:555:root@pam:"
 

@@ -70,6 +70,7 @@ def act(hook: Hook, key: str = "k1", action: Action = Action.RESTART, **config: 
     return WebhookProvider().act(hook.pod(**config), action, key, Options(graceful=True, timeout_s=30))
 
 
+@pytest.mark.fault("F73")
 def test_a_call_is_signed_and_says_all_that_is_asked(hook: Hook) -> None:
     act(hook)
 
@@ -85,6 +86,7 @@ def test_a_call_is_signed_and_says_all_that_is_asked(hook: Hook) -> None:
 
 
 @pytest.mark.attack("A79")
+@pytest.mark.fault("F73")
 def test_the_signature_covers_id_time_and_body() -> None:
     made = [signature(*parts) for parts in (("s", "k", "1", b"b"), ("s", "j", "1", b"b"), ("s", "k", "2", b"b"))]
     made += [signature("s", "k", "1", b"c"), signature("t", "k", "1", b"b")]
@@ -124,6 +126,7 @@ def test_an_accepted_task_is_followed_by_its_status_url(hook: Hook, mode, wanted
         pytest.param("slow", False, id="too slow"),
     ],
 )
+@pytest.mark.fault("F66", "F67", "F73")
 def test_a_bad_answer_says_whether_asking_again_can_help(hook: Hook, mode, is_permanent) -> None:
     hook.mode(mode)
 
@@ -239,6 +242,7 @@ def keep_failing_until(world: World, done: Any, within_s: float = 20) -> None:
     wait_for(turn, within_s)
 
 
+@pytest.mark.fault("F64")
 def test_a_hook_that_acts_and_falls_silent_is_looked_up_and_never_called_twice(hooked: World, hook: Hook) -> None:
     hook.mode("dark_after")
     heal_id = hooked.judge().heal_id
@@ -251,6 +255,7 @@ def test_a_hook_that_acts_and_falls_silent_is_looked_up_and_never_called_twice(h
     assert hooked.heals()[0].provider_task == f"{hook.base}/status/{hooked.heals()[0].idempotency_key}"
 
 
+@pytest.mark.fault("F65")
 def test_a_hook_that_never_heard_the_call_is_called_once_more_under_the_same_key(hooked: World, hook: Hook) -> None:
     hook.mode("dark_before")
     heal_id = hooked.judge().heal_id
@@ -265,6 +270,7 @@ def test_a_hook_that_never_heard_the_call_is_called_once_more_under_the_same_key
     assert len(hook.lines("done")) == 1
 
 
+@pytest.mark.fault("F64")
 def test_a_hook_that_cannot_say_is_given_up_without_a_second_call(hooked: World, hook: Hook) -> None:
     hook.mode("dark_after")
     heal_id = hooked.judge().heal_id
@@ -283,6 +289,7 @@ def test_a_hook_that_cannot_say_is_given_up_without_a_second_call(hooked: World,
     assert len(hook.lines("calls")) == 1
 
 
+@pytest.mark.fault("F66")
 def test_a_hook_that_refuses_for_good_costs_one_attempt_and_holds_until_a_reset(hooked: World, hook: Hook) -> None:
     hook.mode("401")
     hooked.judge()
@@ -298,6 +305,7 @@ def test_a_hook_that_refuses_for_good_costs_one_attempt_and_holds_until_a_reset(
     assert len(hook.lines("calls")) == 1
 
 
+@pytest.mark.fault("F69")
 def test_an_accepted_task_is_followed_until_the_pod_is_well(hooked: World, hook: Hook) -> None:
     hook.mode("accepted")
     hooked.judge()

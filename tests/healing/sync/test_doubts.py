@@ -20,6 +20,7 @@ def engine(sqlite_engine: sa.Engine) -> sa.Engine:
     return sqlite_engine
 
 
+@pytest.mark.fault("F68")
 def test_an_empty_answer_is_an_error_and_never_all_gone(engine: sa.Engine, lab: int, far: Running) -> None:
     far.pve.raw = b'{"data":[]}'
     for _ in range(3):
@@ -32,6 +33,7 @@ def test_an_empty_answer_is_an_error_and_never_all_gone(engine: sa.Engine, lab: 
     assert [pod.vanished_at for pod in pods(engine).values()] == [None, None]
 
 
+@pytest.mark.fault("F68")
 def test_a_token_that_lost_its_rights_on_a_pool_is_not_believed(engine: sa.Engine, scope: Scope, far: Running) -> None:
     far.pve.pools = {"prod": {100}, "test": {101}}
     for user in (TOKEN_ID, TOKEN_ID.partition("!")[0]):
@@ -85,6 +87,7 @@ def test_many_guests_missing_at_once_are_believed_only_when_a_person_says_so(
 @pytest.mark.parametrize(
     "raw", [b"not json", b'{"data":{"vmid":1}}', b'{"data":[{"type":"qemu","vmid":"x","node":"pve1"}]}']
 )
+@pytest.mark.fault("F67")
 def test_an_answer_that_is_no_list_of_guests_changes_nothing(
     engine: sa.Engine, lab: int, far: Running, raw: bytes
 ) -> None:
