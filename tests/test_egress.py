@@ -1,7 +1,6 @@
 """Outbound calls: only to checked addresses, without redirects and environment, bounded in time and size."""
 
 import ast
-import json
 import ssl
 import time
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from podhealth import egress
 from podhealth.core.address import AddressRefused, why_refused
 from podhealth.egress import PUBLIC, guarded_connect
 from podhealth.egress.http import Session, call
+from tests.support.corpora import corpus
 from tests.support.listeners import Listener, answer, closed_port, drip, endless, page, reset, stay_silent
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 ROOT = Path(__file__).parents[1]
-REFUSED = [json.loads(line) for line in (ROOT / "tests" / "data" / "addresses_refused.txt").open()]
+REFUSED = corpus("S")
 
 
 def test_an_answer_comes_with_its_code_and_body() -> None:

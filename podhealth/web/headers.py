@@ -74,9 +74,11 @@ def _stay_with_https(response: Response) -> Response:
 
 
 def is_for_everybody(response: Response) -> bool:
-    """Return whether the answer is the same whoever asks, and may be kept: files, and what visitors are shown."""
-    endpoint = request.endpoint or ""
-    return endpoint.startswith("assets.") or (endpoint.startswith("public.") and response.status_code < 400)
+    """Return whether the answer is the same whoever asks, and may be kept: files, and what visitors are shown.
+
+    No error is: caches may keep a 404 too, of a file that the next release brings.
+    """
+    return (request.endpoint or "").startswith(("assets.", "public.")) and response.status_code < 400
 
 
 def _more(response: Response) -> Response:

@@ -3,7 +3,6 @@
 import json
 import logging
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from podhealth.alerting.channels.webhook import WebhookChannel, body_of, signatu
 from podhealth.core.channel_fields import APPRISE_SCHEMES
 from podhealth.core.words import MessageKind, Severity
 from tests.alerting.receiver import Receiver
+from tests.support.corpora import corpus
 
 AT = datetime(2026, 11, 24, 10, 2, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -30,8 +30,7 @@ MESSAGE = Outgoing(
     "acme <!here>",
     {"incidents": [{"id": 5}], "notices": [1]},
 )
-PLATES = Path(__file__).resolve().parents[1] / "data" / "addresses_refused.txt"
-REFUSED = [line for line in PLATES.read_text().splitlines() if line and not line.startswith("#")]
+REFUSED = corpus("S")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_the_url_of_slack_is_in_no_error() -> None:
     assert "secret-part" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", REFUSED)
+@pytest.mark.parametrize("host", REFUSED, ids=ascii)
 @pytest.mark.parametrize("kind", [SlackChannel(), WebhookChannel()], ids=["slack", "webhook"])
 @pytest.mark.attack("A41")
 def test_no_spelling_of_a_forbidden_address_is_called(kind, host: str) -> None:

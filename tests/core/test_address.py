@@ -1,19 +1,20 @@
 """Addresses: every spelling of what may not be probed is refused, and what may be probed is not."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from podhealth.core.address import is_forbidden, parse_host, why_host_refused, why_refused
+from tests.support.corpora import SIZES, corpus
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-REFUSED = [json.loads(line) for line in (Path(__file__).parents[1] / "data" / "addresses_refused.txt").open()]
+REFUSED = corpus("S")
 
 
-def test_the_corpus_is_as_large_as_promised() -> None:
-    assert len(set(REFUSED)) >= 70
+@pytest.mark.parametrize("letter", SIZES)
+def test_each_corpus_is_as_large_as_promised_and_holds_nothing_twice(letter: str) -> None:
+    found = [repr(one) for one in corpus(letter)]
+
+    assert len(found) == len(set(found)) >= SIZES[letter]
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=ascii)

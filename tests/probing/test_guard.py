@@ -1,9 +1,7 @@
 """What is connected to is what was checked: no spelling, name or rebinding reaches a forbidden listener."""
 
-import json
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -13,10 +11,11 @@ from podhealth.probing.guard import is_same, pick
 from podhealth.probing.http import _Handle
 from tests.probing.conftest import LOOPBACK, Asker, a_target
 from tests.probing.test_http import told
+from tests.support.corpora import corpus
 from tests.support.listeners import Listener, page
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
-REFUSED = [json.loads(line) for line in (Path(__file__).parents[1] / "data" / "addresses_refused.txt").open()]
+REFUSED = corpus("S")
 # Names that say nothing bad and yet lead to loopback: only the connection can know.
 TRICK_NAMES = ["127.0.0.1.nip.io", "rebound.example", "cname-of-cname.example", socket.gethostname() or "host"]
 

@@ -16,6 +16,7 @@ from podhealth.web.installed import installed
 from tests.support import cast
 from tests.support.apps import ORIGIN, an_app
 from tests.support.cast import Caller
+from tests.support.corpora import corpus
 
 site = cast.site
 
@@ -180,23 +181,18 @@ def test_two_installations_on_one_host_do_not_share_a_cookies_name(site):
     assert len(names) == 2
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    ["//evil.example", "///evil.example", "/\\evil.example", "https:evil.example", "javascript:alert(1)",
-     "/\tevil.example", "https://evil.example", "/%5cevil.example", "/..//evil.example", "\\\\evil.example"],
-)  # fmt: skip
 @pytest.mark.parametrize("how", ["form", "link", "signed in"])
 @pytest.mark.attack("A39")
-def test_signing_in_leads_to_no_other_site(site, email, wanted, how):
-    if how == "signed in":
-        answer = site.browser("ann").get("/sign-in", query_string={"next": wanted})
-    elif how == "form":
-        answer = site.nobody().get("/sign-in", query_string={"next": wanted})
-    else:
-        answer = site.nobody().get("/sign-in", query_string=[("next", "/pods"), ("next", wanted)])
+def test_signing_in_leads_to_no_other_site(site, email, how):
+    who = site.browser("ann") if how == "signed in" else site.nobody()
+    led = []
+    for wanted in corpus("R"):
+        first = [("next", "/pods")] if how == "link" else []
+        answer = who.get("/sign-in", query_string=[*first, ("next", wanted.encode("utf-8", "surrogatepass"))])
+        said = answer.get_data(as_text=True) + str(answer.headers)
+        led += [wanted] if "evil" in said or "javascript:" in said or "vbscript:" in said else []
 
-    assert "evil" not in answer.get_data(as_text=True) + str(answer.headers)
-    assert "javascript:" not in answer.get_data(as_text=True)
+    assert led == []
 
 
 @pytest.mark.parametrize("wanted", ["//evil.example", "///evil.example", "https:evil.example", "/\r\nSet-Cookie: a=b"])

@@ -6,6 +6,8 @@ _LONGEST = 2000
 HOME = "/pods"
 OPERATION = "/ops?tab=tenants"  # where a platform admin chooses a tenant
 SECOND_FACTOR = "/account/second-factor"
+# A slash, a backslash or a control character that whoever decodes the path once more would see.
+_DISGUISED = re.compile(r"%(2f|5c|7f|[01][0-9a-f])")
 
 
 def own_path(wanted: str | None, otherwise: str = HOME) -> str:
@@ -17,6 +19,6 @@ def own_path(wanted: str | None, otherwise: str = HOME) -> str:
         return otherwise
     # Cut by hand: urlsplit sees an empty host in "///evil.example", where a browser sees evil.example.
     path = re.split(r"[?#]", wanted, maxsplit=1)[0].lower()
-    if "//" in path or "%2f" in path or "%5c" in path:
+    if "//" in path or _DISGUISED.search(path):
         return otherwise
     return wanted
