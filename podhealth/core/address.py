@@ -127,7 +127,8 @@ def why_refused(ip: IP | str, networks: Sequence[str], denied: Sequence[str] = (
 
     ``networks`` are the allowed ones; without any, everything is refused. Naming loopback, shared or benchmark space
     there opens that part; metadata, link-local, multicast and unspecified addresses stay shut. ``denied`` are
-    addresses or networks of the control plane. Addresses that carry an IPv4 address inside are judged by it too.
+    addresses or networks of the control plane. Addresses that carry an IPv4 address inside are judged by it too, and
+    what is opened by name is opened in its own spelling only.
     """
     try:
         address = plain(ip_address(ip) if isinstance(ip, str) else ip)
@@ -140,7 +141,7 @@ def why_refused(ip: IP | str, networks: Sequence[str], denied: Sequence[str] = (
     for candidate in (address, *_carried(address)):
         if any(candidate in network for network in own):
             return "is one of PodHealth's own addresses"
-        special = _why_special(candidate, allowed)
+        special = _why_special(candidate, allowed if candidate is address else ())
         if special:
             return f"is {special}"
     if not any(address in network for network in allowed):

@@ -1,4 +1,4 @@
-"""What the settings of a Proxmox or Docker pod may be, and which settings of any provider are secret (behaviour §6).
+"""What the settings of a pod's provider may be, and which settings of any provider are secret (behaviour §6).
 
 Where a far end may be reached is judged here by its text only, and again at each connection.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from podhealth.core.address import is_forbidden, why_host_refused
 from podhealth.core.errors import InputError
 from podhealth.core.fields import line, only_known, text
+from podhealth.core.provider_rules import hook_secret, hook_url
 from podhealth.core.words import ProviderKind
 
 # Whatever the provider: settings of these names are stored sealed and never shown.
@@ -30,6 +31,7 @@ _GUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}/[1-9][0-9]{2,8}", re.ASCII)
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 # What says where a secret goes and who is believed there.
 _PLACE = ("url", "ca", "fingerprint")
+_ANYWHERE = ("0.0.0.0/0", "::/0")
 # What is said of one guest; all else may stand with a source for many.
 _OF_POD = frozenset({"guestName"})
 
@@ -66,6 +68,8 @@ def check_provider(
     ``by_source``: how it is reached stands with its source, and may not stand with the pod besides.
     Raises InputError naming the first bad field, as ``providerRef`` or ``providerConfig.url``.
     """
+    if kind == ProviderKind.WEBHOOK:
+        _check_hook(config, networks, before)
     rules = _RULES.get(kind)
     if rules is None:
         return
@@ -102,6 +106,20 @@ def _check(
         elif value is not None:
             readers[name](f"{at}.{name}", value, networks)
     _refuse_mixed(config, at)
+
+
+def _check_hook(config: Mapping[str, Any], networks: Networks, before: Mapping[str, Any]) -> None:
+    """Refuse where a web hook may surely not be called, and a secret that signs badly; what is missing, its calls say.
+
+    The form asks for more (provider_rules.parse_webhook).
+    """
+    for name in ("url", "stateUrl"):
+        if config.get(name) is not None:
+            # Far ends may be public; whether a private one was opened is known where it is called.
+            hook_url(f"providerConfig.{name}", config[name], (*_ANYWHERE, *networks))
+    secret = config.get("secret")
+    if secret is not None and secret != before.get("secret"):
+        hook_secret("providerConfig.secret", secret)
 
 
 def _refuse_moved(name: str, config: Mapping[str, Any], before: Mapping[str, Any], at: str) -> None:

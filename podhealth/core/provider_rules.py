@@ -25,7 +25,7 @@ def parse_webhook(fields: Mapping[str, object], networks: Sequence[str]) -> dict
 
     Raises InputError that names the first bad field.
     """
-    found = {"url": hook_url("url", fields.get("url"), networks), "secret": _secret("secret", fields.get("secret"))}
+    found = {"url": hook_url("url", fields.get("url"), networks), "secret": hook_secret("secret", fields.get("secret"))}
     if fields.get("stateUrl") is not None:
         found["stateUrl"] = hook_url("stateUrl", fields["stateUrl"], networks)
     return found
@@ -39,6 +39,8 @@ def hook_url(field: str, value: object, networks: Sequence[str]) -> str:
         host, is_port_good = (parts and parts.hostname) or "", parts is not None and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
         parts, host, is_port_good = None, "", False
+    # An empty port is most often one URL pasted behind another: https://http://…
+    is_port_good = is_port_good and parts is not None and not parts.netloc.endswith(":")
     if parts is None or parts.scheme not in _SCHEMES or not host or not is_port_good:
         raise InputError(field, "must begin with http:// or https:// and a host, in plain characters")
     if "@" in parts.netloc:
@@ -50,7 +52,8 @@ def hook_url(field: str, value: object, networks: Sequence[str]) -> str:
     return url
 
 
-def _secret(field: str, value: object) -> str:
+def hook_secret(field: str, value: object) -> str:
+    """Return a secret that signs well. Raises InputError naming ``field``."""
     if not isinstance(value, str) or not MIN_SECRET <= len(value) <= MAX_SECRET or not _PLAIN.fullmatch(value):
         raise InputError(field, f"must be {MIN_SECRET} to {MAX_SECRET} plain characters without spaces")
     return value

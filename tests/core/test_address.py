@@ -69,6 +69,8 @@ def test_a_network_that_names_loopback_or_shared_space_opens_it(text: str, netwo
         ("::127.0.0.1", ("127.0.0.0/8",)),
         ("64:ff9b::7f00:1", ("64:ff9b::/96",)),
         ("2002:7f00:1::", ("2002::/16",)),
+        ("2002:7f00:1::", ("127.0.0.0/8", "2000::/3")),
+        ("2001:4860::5efe:7f00:1", ("127.0.0.0/8", "2000::/3")),
     ],
 )
 def test_naming_a_network_never_opens_metadata_link_local_or_an_address_in_disguise(

@@ -40,6 +40,34 @@ def test_what_works_is_taken_as_it_is(provider, config, ref) -> None:
     assert pod(provider, config, ref).provider_config == config
 
 
+HOOK = {"url": "https://hooks.example/heal", "secret": "s" * 16}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"url": "http://10.0.0.9/"}, {"url": "https://8.8.8.8/"}, {"stateUrl": "https://x.example/"}, {"x": 1}]
+)
+def test_a_web_hook_may_be_called_where_its_text_does_not_forbid_it(more) -> None:
+    assert pod("webhook", HOOK | more, None).provider_config == HOOK | more
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"url": "http://169.254.169.254/latest"}, "url"),
+        ({"url": "https://127.1/"}, "url"),
+        ({"url": "https://u@hooks.example/"}, "url"),
+        ({"url": "https://http://hooks.example/"}, "url"),
+        ({"url": 5}, "url"),
+        ({"stateUrl": "http://[::1]/"}, "stateUrl"),
+        ({"secret": "short"}, "secret"),
+        ({"secret": ["x" * 20]}, "secret"),
+    ],
+)
+@pytest.mark.attack("A41", "A45")
+def test_a_web_hook_to_where_nobody_may_call_is_refused(more, field) -> None:
+    assert refused("webhook", HOOK | more, None).field == f"providerConfig.{field}"
+
+
 @pytest.mark.parametrize(
     ("provider", "changes", "field"),
     [
