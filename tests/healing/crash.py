@@ -14,6 +14,7 @@ from podhealth.healing.providers import docker
 from podhealth.healing.providers.proxmox import talking
 from podhealth.store.db import db_now_us, make_engine, read
 from podhealth.store.secrets import hold_key
+from tests.support.injecting import fail_calls
 
 _PATIENCE_S = 4.0
 _FOLLOWED = sa.text(
@@ -32,6 +33,8 @@ def main(pod_id: int, turns: int) -> None:
     hold_key("a key of the tests, of 32 characters")
     egress.open_networks(list(filter(None, os.environ["TEST_NETWORKS"].split(","))))
     egress.open_sockets(list(filter(None, os.environ["TEST_SOCKETS"].split(","))))
+    if os.environ.get("TEST_FSYNC_FAILS"):
+        fail_calls("fsync", "EIO")
     evaluate.judge(engine, pod_id)
     give_up_at = clock.monotonic() + _PATIENCE_S
     for _ in range(turns):

@@ -1,5 +1,6 @@
 """A set of real PodHealth processes around one database and one Redis, and who watches them from outside."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -115,7 +116,10 @@ class Cluster:
 
 
 class Witness:
-    """Reads the results from another process than those that store them, so that it knows what was committed."""
+    """Reads the results from another process than those that store them, so that it knows what was committed.
+
+    While the database is away it looks again.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -143,5 +147,5 @@ class Witness:
 
     def _run(self) -> None:
         while not self._over.wait(0.2):
-            with read(self._engine) as conn:
+            with contextlib.suppress(sa.exc.DBAPIError), read(self._engine) as conn:
                 self._seen.update(tuple(row) for row in conn.execute(sa.select(Result.check_id, Result.claim_token)))

