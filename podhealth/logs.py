@@ -28,6 +28,8 @@ _LINK = re.compile(
     r"(?P<before>/(?:approve|sign-in/link|invite|reset|wall)/)(?!(?<=/wall/)links(?:[/?#\s\"']|$))[^\s\"'/?#]+"
 )
 _DEEPEST = 6
+_LONGEST = 2_000
+_OF_LINES = ("exception", "stack")
 # A line for each job and each start of a worker says nothing; failures they log as errors.
 _QUIET = ("rq", "rq.worker", "rq_scheduler", "alembic", "apscheduler", "urllib3", "gunicorn.access", "asyncio")
 
@@ -85,28 +87,41 @@ def _add_name(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def without_secrets(_logger: Any, _method: str, event: Event) -> Event:
-    """Return the event with values hidden whose key names a secret, and passwords in URLs and texts hidden."""
+    """Return the event with values hidden whose key names a secret, and passwords in URLs and texts hidden.
+
+    Each text is one line of bounded length, control characters written out: a log that is read at a terminal must not
+    be written to by whoever is logged.
+    """
     return {key: _shown(key, value, 0) for key, value in event.items()}
 
 
 def _shown(key: object, value: Any, depth: int) -> Any:
     # A number is no secret: claim_token is one.
-    is_secret = _SECRET_KEY.search(str(key)) and not isinstance(value, int)
-    return HIDDEN if is_secret else _clean(value, depth)
+    if _SECRET_KEY.search(str(key)) and not isinstance(value, int):
+        return HIDDEN
+    return clean_text(value) if key in _OF_LINES and isinstance(value, str) else _clean(value, depth)
 
 
 def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return clean_text(value)
+        return _line(clean_text(value))
     if depth >= _DEEPEST:
         return "…"
     if isinstance(value, Mapping):
-        return {k: _shown(k, v, depth + 1) for k, v in value.items()}
+        return {_line(k) if isinstance(k, str) else k: _shown(k, v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_clean(part, depth + 1) for part in value]
     if isinstance(value, (bytes, Exception)):
-        return clean_text(str(value))
+        return _line(clean_text(str(value)))
     return value
+
+
+def _line(text: str) -> str:
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… ({len(text):,} characters)"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def clean_text(text: str) -> str:

@@ -44,6 +44,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif not data or not may_be_plain(data) or not self._takes(conn, data):
             super().enqueue_req(conn)
 
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what is no request at all as all else is answered: with our headers, and without what was sent."""
+        super().handle_error(req, _Refusing(client, self._answers), addr, exc)
+
     def _wait_for_data(self, conn: TConn) -> None:
         # As gunicorn does with a connection that has kept a thread for some seconds.
         conn.timeout = clock.monotonic() + self.cfg.keepalive
@@ -90,6 +94,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             pass  # whoever asked has gone, or reads nothing: an agent asks again
         finally:
             conn.close()
+
+
+class _Refusing:
+    """A connection that sends its own page in place of gunicorn's, under the same status."""
+
+    def __init__(self, sock: socket.socket, answers: Answers) -> None:
+        self._sock = sock
+        self._answers = answers
+
+    def sendall(self, page: bytes) -> None:
+        """Send the refusal that has this page's status."""
+        self._sock.sendall(self._answers.no_request(page.partition(b"\r\n")[0]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 def _seen(conn: TConn) -> bytes | None:

@@ -37,6 +37,13 @@ class Answers:
         """Return the refusal of a token that is used too often."""
         return _dated(self._problem(429, "too_many_requests", TOO_OFTEN, {}, retry_after_s=ceil(wait_s)))
 
+    def no_request(self, status_line: bytes) -> bytes:
+        """Return the refusal of what the server could not read, with the status that the server gives it."""
+        code = status_line.split(b" ")[1] if status_line.count(b" ") else b""
+        status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 400
+        plain = {"Content-Type": "text/plain; charset=utf-8"}
+        return _dated(self._bytes(status, plain, f"{HTTPStatus(status).phrase}\n".encode()))
+
     def _problem(
         self, status: int, code: str, error: str, headers: Mapping[str, str], retry_after_s: int | None = None
     ) -> bytes:
