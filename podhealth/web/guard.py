@@ -5,6 +5,7 @@ Headers that every answer carries are web/headers.py's business.
 
 from urllib.parse import quote, urlsplit
 
+import structlog
 from flask import Flask, Response, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
@@ -20,8 +21,12 @@ from podhealth.web.forms.places import OPERATION, SECOND_FACTOR
 from podhealth.web.installed import installed
 from podhealth.web.session import lacks_factor, scope_of_session, scope_of_token, session_key
 
+log = structlog.get_logger(__name__)
+
 csrf = MaskedProtect()
 _SAFE = frozenset({"GET", "HEAD"})
+# The fields of forms of which there may be several: ticked boxes, and what was chosen beside them.
+_MANY = frozenset({"ids", "pod", "selector"})
 
 
 def install(app: Flask) -> None:
@@ -56,6 +61,7 @@ def _check() -> ResponseReturnValue | None:
     if rule.role is not None and (refused := _refuse_role(rule, rule.role)):
         return refused
     _refuse_nul()
+    _refuse_twice()
     return None
 
 
@@ -70,6 +76,7 @@ def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:
     if g.scope is None:
         return _who_are_you(rule.door)
     if not allows(g.scope.role, needed):
+        _note_refused("role", who=g.scope.actor_name, role=g.scope.role.value, needed=needed.value)
         if needed is Role.PLATFORM:
             raise NotFound
         raise Forbidden(f"This needs the role {needed.value}")
@@ -81,6 +88,7 @@ def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:
 def _recognise_person(door: Door) -> ResponseReturnValue | None:
     is_unsafe = request.method not in _SAFE
     if is_unsafe and not _is_same_site():
+        _note_refused("origin", origin=request.headers.get("Origin"))
         return answer(403, "origin", "This request came from another site")
     if door is not Door.OPEN:  # open routes answer while the database is away, and the same to everybody
         g.scope = scope_of_session()
@@ -90,7 +98,13 @@ def _recognise_person(door: Door) -> ResponseReturnValue | None:
 
 
 def _on_csrf(_error: CSRFError) -> ResponseReturnValue:
+    _note_refused("page token")
     return answer(403, "csrf", "This page was too old, or not one of ours. Load it again")
+
+
+def _note_refused(why: str, **facts: object) -> None:
+    # In the log and not in the audit trail, which a refused request must not be able to fill.
+    log.warning("request refused", why=why, endpoint=request.endpoint, address=request.remote_addr, **facts)
 
 
 def _refuse_nul() -> None:
@@ -101,6 +115,13 @@ def _refuse_nul() -> None:
         for name, value in values.items(multi=True):
             if "\0" in name or "\0" in value:
                 raise InputError(name.replace("\0", "")[:60], "contains characters that are no text")
+
+
+def _refuse_twice() -> None:
+    """Refuse a field that is sent twice and may be but once: of two values, no two readers choose the same (A66)."""
+    for name, values in request.form.lists():
+        if len(values) > 1 and name not in _MANY:
+            raise InputError(name[:60], "is given twice", code="given_twice")
 
 
 def _is_same_site() -> bool:
