@@ -85,12 +85,18 @@ def parse_watch(text: str, names: Collection[str]) -> Watch:
     closed for it (hazards A33).
     """
     try:
-        told = json.loads(text)
+        told = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise InputError("message", "must be JSON") from None
     if not isinstance(told, dict) or told.keys() != _KEYS:
         raise InputError("message", "must have seq and parts, and nothing else")
     return Watch(_number("seq", told["seq"]), _shown(told["parts"], names))
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(told := dict(pairs)) != len(pairs):
+        raise ValueError("a name is given twice")
+    return told
 
 
 def _shown(parts: object, names: Collection[str]) -> frozenset[Key]:

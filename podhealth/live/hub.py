@@ -99,7 +99,8 @@ class Hub:
         """Take what a browser asks for; close the socket where it asks for nonsense."""
         try:
             watch = parse_watch(text, parts.ALL)
-        except InputError:
+        except InputError as error:
+            log.warning("socket closed", why=str(error), session=link.session[:12], tenant_id=link.tenant_id)
             self._wire.close((link,), POLICY_VIOLATION)
             return
         self._post(lambda: self._joins.__setitem__(link, watch))
