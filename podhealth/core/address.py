@@ -173,6 +173,20 @@ def allowed_ones(addresses: Sequence[str], networks: Sequence[str], denied: Sequ
     return sorted(allowed, key=lambda ip: ip.version)
 
 
+def counted_as(text: str) -> str:
+    """Return as whom to count a caller: the address, of IPv6 its network of 64 bits, which is one subscriber's.
+
+    What is no address is counted as it is.
+    """
+    try:
+        ip = plain(ip_address(text))
+    except ValueError:
+        return text
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    return str(IPv6Network((int(ip) >> 64 << 64, 64)))
+
+
 def plain(ip: IP) -> IP:
     """Return the address the operating system really connects to: an IPv4-mapped one is IPv4."""
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None

@@ -8,15 +8,11 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import re2
-
 from podhealth.core.check_options import code_ranges, parse_options
 from podhealth.core.errors import InputError
 from podhealth.core.probe import Target
 from podhealth.core.words import Kind
-
-# A regular expression may cost at most this much memory; with google-re2 its time is linear in the answer.
-MAX_REGEX_BYTES = 1 << 20
+from podhealth.patterns import compile_pattern
 
 # Visible ASCII without '#' and backslash. The authority is written before the path and ends at its first slash, so
 # nothing in the path can move host or port (seed-faults D7); a second slash is refused all the same.
@@ -84,23 +80,7 @@ def _parse(path: str, options: str) -> Request:
         codes=codes,
         wanted=", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in codes),
         contains=contains.encode() if contains else None,
-        regex=compile_regex("bodyRegex", str(config["bodyRegex"])) if "bodyRegex" in config else None,
+        regex=compile_pattern("bodyRegex", str(config["bodyRegex"])) if "bodyRegex" in config else None,
         json=config.get("bodyJson"),
         has_json="bodyJson" in config,
     )
-
-
-def compile_regex(field: str, pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
-    """Return a compiled regular expression of the linear-time engine, for bytes.
-
-    Raises InputError with the engine's own words: no back-references, no look-around, not too large.
-    """
-    options = re2.Options()
-    options.max_mem = MAX_REGEX_BYTES
-    options.log_errors = False
-    try:
-        return re2.compile(pattern.encode(), options)
-    except re2.error as error:
-        words = error.args[0] if error.args else "unknown error"
-        shown = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
-        raise InputError(field, f"is no usable regular expression: {shown}") from None

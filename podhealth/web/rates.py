@@ -17,6 +17,7 @@ from flask_limiter import Limiter, RequestLimit
 from flask_limiter.errors import RateLimitExceeded
 
 from podhealth import clock
+from podhealth.core.address import counted_as
 from podhealth.settings import Settings
 from podhealth.store.accounts import hash_of
 from podhealth.web.access import RULES, Door
@@ -144,7 +145,7 @@ def _kind() -> Kind | None:
 def _caller() -> str:
     kind = _kind()
     if g.get("scope") is None:
-        return f"{kind} address {request.remote_addr or 'unknown'}"
+        return f"{kind} address {counted_as(request.remote_addr or 'unknown')}"
     plain = request.headers.get("Authorization", "").partition(" ")[2].strip()
     if RULES[request.endpoint or ""].door is Door.API and plain:
         return f"{kind} token {hash_of(plain)[:_ENOUGH]}"

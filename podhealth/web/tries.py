@@ -15,6 +15,8 @@ from limits.strategies import FixedWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from podhealth.core.address import counted_as
+
 log = structlog.get_logger(__name__)
 
 PAUSE_MINUTES = 5
@@ -77,8 +79,9 @@ class FailedTries:
     def _items(
         self, account: str, address: str
     ) -> list[tuple[RateLimitItemPerMinute | RateLimitItemPerHour, str, str]]:
+        here = counted_as(address)
         return [
-            (_ONE_PERSON_HERE, f"{self._of} {account}", address),
-            (_ONE_ADDRESS, self._of, address),
+            (_ONE_PERSON_HERE, f"{self._of} {account}", here),
+            (_ONE_ADDRESS, self._of, here),
             (_ONE_ACCOUNT, self._of, account),
         ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podhealth.core.address import is_forbidden, parse_host, why_host_refused, why_refused
+from podhealth.core.address import counted_as, is_forbidden, parse_host, why_host_refused, why_refused
 from tests.support.corpora import SIZES, corpus
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -102,3 +102,20 @@ def test_lying_outside_the_networks_is_refused_but_not_forbidden() -> None:
 )
 def test_a_host_is_read_into_its_plain_form(text: str, host: str) -> None:
     assert str(parse_host(text)) == host
+
+
+@pytest.mark.attack("A72")
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("unknown", "unknown"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_a_caller_is_counted_by_the_network_that_one_subscriber_has(text: str, counted: str) -> None:
+    assert counted_as(text) == counted

@@ -55,6 +55,15 @@ def test_one_address_may_fail_fifty_times_whatever_the_accounts(tries):
     assert tries.left("somebody@x.example", "10.0.0.2") == 5
 
 
+@pytest.mark.attack("A21", "A72")
+def test_the_addresses_of_one_subscriber_by_ipv6_are_one(tries):
+    for number in range(50):
+        tries.note(f"user{number}@x.example", f"2001:db8:1:2::{number:x}")
+
+    assert tries.left("somebody@x.example", "2001:db8:1:2:ffff::1") == 0
+    assert tries.left("somebody@x.example", "2001:db8:1:3::1") == 5
+
+
 @pytest.mark.attack("A21")
 def test_one_account_may_fail_two_hundred_times_an_hour_whatever_the_addresses(tries):
     for number in range(200):

@@ -92,7 +92,8 @@ def query_int(request: Request, name: str, default: int, low: int, high: int) ->
     text = query_text(request, name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
+    is_whole = text.isascii() and text.isdigit() and len(text) <= 9 and str(int(text)) == text
+    if not (is_whole and low <= int(text) <= high):
         raise InputError(name, f"must be a whole number from {low} to {high}")
     return int(text)
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from podhealth.live.render import iso
 from podhealth.store.db import read
 from podhealth.store.heallog import HealRow, Wish, heal_rows
+from podhealth.web.sheets import plain
 
 _AT_ONCE = 500
 _HEAD = (
@@ -29,8 +30,6 @@ _HEAD = (
     "action ended",
     "completed",
 )
-# A spreadsheet would run what begins so as a formula; a pod may be named anything.
-_RUN = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(engine: sa.Engine, tenant_id: int, wish: Wish) -> Iterator[str]:
@@ -52,19 +51,14 @@ def _cells(row: HealRow) -> tuple[str, ...]:
     return (
         str(row.heal_id),
         iso(row.at),
-        harmless(row.pod),
+        plain(row.pod),
         row.action.value,
         str(row.nth),
         str(row.of),
         row.state.value,
-        *(harmless(text or "") for text in texts),
+        *(plain(text or "") for text in texts),
         *("" if at is None else iso(at) for at in moments),
     )
-
-
-def harmless(text: str) -> str:
-    """Return the text as a spreadsheet shows it and never runs it: quoted by a mark where it begins as a formula."""
-    return f"'{text}" if text.startswith(_RUN) else text
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:
