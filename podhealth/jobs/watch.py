@@ -15,7 +15,7 @@ import structlog
 from podhealth import clock, logs
 from podhealth.jobs import tick
 from podhealth.jobs.parts import Parts
-from podhealth.store import workers
+from podhealth.store import setback, workers
 from podhealth.store.db import write
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,7 @@ class Watch:
 
     def _turn(self) -> None:
         now = clock.monotonic()
+        setback.follow(self._here.engine)  # before the beat, which would hide it
         if self._role is not None and now >= self._next_beat:
             self._next_beat = now + workers.BEAT_EVERY_S - TURN_S / 2
             with write(self._here.engine) as conn:

@@ -75,7 +75,9 @@ def record(conn: sa.Connection, found: Sequence[Found], vantage: str | None = No
     found = sorted(_believed(conn, found, vantage), key=_by_check)
     ensure_days_of(conn, (f.due_us for f in found))
     states = recordsql.read_states(conn, [f.check_id for f in found])
-    sorter = _Sorter(conn, states, db_now_us(conn))
+    now = db_now_us(conn)
+    found = _not_ahead(found, now)
+    sorter = _Sorter(conn, states, now)
     sorter.sort(found)
     # The pods of changing results first: pods are locked before checks.
     settled, late = _settle(conn, sorter.changing)
@@ -97,6 +99,17 @@ def _believed(conn: sa.Connection, found: Sequence[Found], vantage: str | None) 
         return found
     is_doubtful = [one.finding[0] is Outcome.FAIL and one.begun_us > after for one in found]
     return [one._replace(finding=_blind(one)) if doubt else one for one, doubt in zip(found, is_doubtful, strict=True)]
+
+
+def _not_ahead(found: Sequence[Found], now: int) -> Sequence[Found]:
+    """Return what was found by the clock as it is now: set back during a probe, it would look fresh for too long."""
+    if max((one.ended_us for one in found), default=now) <= now + SECOND_US:
+        return found
+    ahead = [max(one.ended_us - now, 0) for one in found]
+    return [
+        one._replace(begun_us=one.begun_us - by, ended_us=one.ended_us - by)
+        for one, by in zip(found, ahead, strict=True)
+    ]
 
 
 def _blind(one: Found) -> Finding:
