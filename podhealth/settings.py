@@ -33,8 +33,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PODHEALTH_", frozen=True, extra="ignore")
 
-    database_url: str = Field(validation_alias="DATABASE_URL")
-    redis_url: str = Field(validation_alias="REDIS_URL")
+    database_url: str = Field(validation_alias="DATABASE_URL", repr=False)  # its password is in it
+    redis_url: str = Field(validation_alias="REDIS_URL", repr=False)
     secret_key: str = Field(validation_alias="SECRET_KEY", min_length=32, repr=False)
     public_url: str = Field("http://127.0.0.1:8700", description="Scheme, host and port people reach the dashboard by.")
     vantage: str = Field("local", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
