@@ -35,8 +35,8 @@ class Ledger:
 
     def __init__(self, database_url: str, load: Load) -> None:
         self._engine = make_engine(database_url, pool_size=1)
-        self._load = load
-        self._keys: set[tuple[int, int]] = set()
+        self.load = load
+        self.keys: set[tuple[int, int]] = set()
         self._rowid = 0
         self._pages: Counter[str] = Counter()
         self.rows: list[Seen] = []
@@ -73,15 +73,15 @@ class Ledger:
     def _take(self, rows: list[tuple[int, int, int, str, str | None]], now: int) -> None:
         for check_id, token, due_us, outcome, code in rows:
             key = (check_id, token)
-            if key in self._keys:
+            if key in self.keys:
                 continue
-            self._keys.add(key)
-            self.rows.append(Seen(check_id, due_us, now, (outcome, code) == self._right(self._load.pod_of(check_id))))
+            self.keys.add(key)
+            self.rows.append(Seen(check_id, due_us, now, (outcome, code) == self._right(self.load.pod_of(check_id))))
 
     def _right(self, pod_id: int) -> tuple[str, str | None]:
-        if self._load.is_refusing(pod_id):
+        if self.load.is_refusing(pod_id):
             return "fail", "refused"
-        return ("fail", "timeout") if self._load.is_silent(pod_id) else ("ok", None)
+        return ("fail", "timeout") if self.load.is_silent(pod_id) else ("ok", None)
 
     def _newer_rowids(self, conn: sa.Connection) -> list[tuple[int, int, int, str, str | None]]:
         query = f"SELECT {_FACTS}, rowid FROM {RESULTS} WHERE rowid > ? ORDER BY rowid"  # noqa: S608

