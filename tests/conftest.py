@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zlib import crc32
 
+import hypothesis
 import pytest
 import redis
 import sqlalchemy as sa
@@ -30,6 +31,10 @@ from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sql
 from tests.support.wait import wait_for
 
 pytest_plugins = ["tests.proofs.plugin"]
+
+# How long an example takes says something of the machine, not of the rule.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 # Fourteen thousand collected tests are a million objects: going through them again and again, for nothing, cost a third
 # of the time of this process.

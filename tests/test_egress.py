@@ -112,7 +112,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 def test_one_deadline_holds_for_the_whole_call(behave: Callable[..., None]) -> None:
     with Listener(behave) as far:
         begun = time.monotonic()
-        with pytest.raises(OSError, match="no whole answer"):
+        with pytest.raises(OSError, match="no whole answer|timed out"):  # by the whole, or by the last read
             call("GET", f"http://127.0.0.1:{far.port}/", {}, timeout_s=0.5, networks=LOOPBACK)
 
     assert time.monotonic() - begun < 1.5
