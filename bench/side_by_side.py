@@ -230,8 +230,8 @@ def icinga(asked: Asked) -> Iterator[Peer]:
         results = _Graphite()
         stack.callback(results.close)
         hosts = "\n".join(
-            f'object Host "h{n}" {{ import "target"; address = "{address_of(n)}"; vars.http_port = {asked.port_of(n)} }}'
-            for n in range(1, asked.targets + 1)
+            f'object Host "h{n}" {{ import "target"; address = "{address_of(n)}"; vars.http_port = {port} }}'
+            for n, port in ((n, asked.port_of(n)) for n in range(1, asked.targets + 1))
         )
         (folder / "icinga2.conf").write_text(_ICINGA.format(every=asked.interval_s, port=results.port) + hosts)
         for each in ("data", "log", "run", "cache", "spool"):
