@@ -1,16 +1,19 @@
 """Clocks that jump, of the machine and of one process (hazards 2d)."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
-from podhealth.core.words import Status
-from podhealth.models import CheckState, PodStatus
-from podhealth.store.db import read
+from podhealth.core.words import NoticeKind, Status
+from podhealth.models import CheckState, Heal, Notice, Pod, PodStatus, Transition
+from podhealth.store.db import read, write
+from tests.support import build
 from tests.support.cluster import Cluster, Witness
 from tests.support.fleet import INTERVAL_S, a_fleet, results
 from tests.support.invariants import Ledgers, assert_invariants
@@ -43,19 +46,27 @@ class Machine:
         url = engine.url.render_as_string(hide_password=False)
         self.cluster = stack.enter_context(Cluster(url, redis_url, folder))
         self.witness = stack.enter_context(Witness(engine))
-        for words in (("worker", "probe.local"), ("worker", "heal", "tick")):
-            self.cluster.start(*words, TEST_CLOCK_FILE=str(self._clock))
+        self.start()
         wait_for(lambda: len(self.target.counts()) == CHECKS, 40, what="every check probed once")
         wait_for(lambda: self.statuses() == {Status.HEALTHY}, 20, what="all pods are healthy")
+
+    def start(self) -> None:
+        """Start the programs, for the first time or again."""
+        for words in (("worker", "probe.local"), ("worker", "heal", "tick")):
+            self.cluster.start(*words, TEST_CLOCK_FILE=str(self._clock))
 
     def step(self, seconds: float) -> None:
         """The clock is wrong by so much from now on; for this process as well."""
         self._clock.write_text(str(seconds))
-        clock.shift(clock.timedelta(seconds=seconds))
+        clock.shift(timedelta(seconds=seconds))
 
     def statuses(self) -> set[Status]:
         with read(self.engine) as conn:
             return set(conn.scalars(sa.select(PodStatus.status)))
+
+    def status(self, pod_id: int) -> Status | None:
+        with read(self.engine) as conn:
+            return conn.scalar(sa.select(PodStatus.status).where(PodStatus.pod_id == pod_id))
 
     def states(self) -> list[sa.Row]:
         with read(self.engine) as conn:
@@ -73,9 +84,8 @@ class Machine:
 
     def end(self) -> None:
         """Stop; nothing was lost, nothing is violated, and each request has its result."""
-        assert self.cluster.ended() == []
         assert self.cluster.stop() == [0, 0]
-        stored = results(self.engine)
+        stored = [row for row in results(self.engine) if row.check_id in self.checks.values()]
         counted = {name: sum(row.check_id == check_id for row in stored) for name, check_id in self.checks.items()}
         assert counted == dict(self.target.counts())
         assert {row.outcome for row in stored} == {"ok"}
@@ -96,6 +106,94 @@ def test_a_clock_that_is_set_back_stops_no_probe_and_lets_nothing_look_fresh(
     machine.wait_until_probed(SOON_S)
     now = clock.utcnow()
 
-    assert all(state.fresh_until < now + clock.timedelta(minutes=5) for state in machine.states())
+    assert all(state.fresh_until < now + timedelta(minutes=5) for state in machine.states())
     assert machine.statuses() == {Status.HEALTHY}
     machine.end()
+
+
+@pytest.mark.fault("F46")
+def test_after_a_long_sleep_all_is_unknown_until_it_is_probed_anew(machine: Machine, back_after: Back) -> None:
+    machine.step(2 * HOUR_S)
+    back_after(machine.wait_until_probed(SOON_S))
+    wait_for(lambda: machine.statuses() == {Status.HEALTHY}, 20, what="all pods are healthy again")
+    with read(machine.engine) as conn:
+        query = sa.select(Transition.pod_id, Transition.to_status).where(Transition.check_id.is_(None))
+        said = conn.execute(query.order_by(Transition.id)).all()
+        heals = conn.scalar(sa.select(sa.func.count()).select_from(Heal))
+
+    for pod_id in {row.pod_id for row in said}:
+        course = [row.to_status for row in said if row.pod_id == pod_id]
+        assert course[-2:] == [Status.UNKNOWN, Status.HEALTHY]
+        assert Status.UNHEALTHY not in course
+    assert heals == 0
+    machine.end()
+
+
+@pytest.mark.fault("F97")
+def test_after_ten_minutes_without_any_process_only_what_changed_is_told(machine: Machine, back_after: Back) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as open_port:
+        fallen = _watch_port(machine, open_port.getsockname()[1])
+        wait_for(lambda: machine.status(fallen) == Status.HEALTHY, 20, what="the pod is healthy")
+        machine.cluster.stop()
+    machine.step(600)
+    machine.start()
+    back_after(machine.wait_until_probed(SOON_S + 15))  # loading takes its time
+    wait_for(lambda: machine.status(fallen) == Status.UNHEALTHY, 40, what="what changed is seen")
+    wait_for(lambda: machine.statuses() == {Status.HEALTHY, Status.UNHEALTHY}, 20, what="the others are healthy")
+    with read(machine.engine) as conn:
+        told = conn.execute(sa.select(Notice.pod_id, Notice.kind)).all()
+
+    assert told == [(fallen, NoticeKind.UNHEALTHY)]
+    machine.end()
+
+
+def _watch_port(machine: Machine, port: int) -> int:
+    with write(machine.engine) as conn:
+        (tenant_id,) = conn.scalars(sa.select(Pod.tenant_id).distinct())
+        pod_id = build.a_pod(conn, tenant_id, "falls", address="127.0.0.1")
+        build.a_check(conn, pod_id, "tcp", target=str(port), interval_seconds=5, timeout_seconds=1.0)
+    return pod_id
+
+
+@pytest.mark.postgres
+@pytest.mark.fault("F43", "F44", "F48")
+def test_of_workers_whose_clocks_differ_none_takes_its_own_for_the_databases(
+    stack: ExitStack, postgres_engine: sa.Engine, redis_url: str, tmp_path: Path, back_after: Back
+) -> None:
+    target = stack.enter_context(running_target(tmp_path, 10))
+    checks = a_fleet(postgres_engine, target, CHECKS, delay_s=0.2)
+    url = postgres_engine.url.render_as_string(hide_password=False)
+    cluster = stack.enter_context(Cluster(url, redis_url, tmp_path))
+    witness = stack.enter_context(Witness(postgres_engine))
+    for words, wrong_s in (
+        (("worker", "probe.local"), 48 * HOUR_S),
+        (("worker", "probe.local"), -HOUR_S),
+        (("worker", "probe.local"), 30.0),
+        (("worker", "heal", "tick"), HOUR_S),
+    ):
+        cluster.start(*words, TEST_WALL_SHIFT=str(wrong_s))
+    began = clock.utcnow()
+    wait_for(lambda: min((target.counts()[name] for name in checks), default=0) >= 4, 60, what="probed four times")
+    gap_s, name = target.longest_gap_s(list(checks), target_first(target), clock.utcnow().timestamp())
+    ended = cluster.ended()
+    codes = cluster.stop()
+    stored = results(postgres_engine)
+    with read(postgres_engine) as conn:
+        unknown = conn.scalar(
+            sa.select(sa.func.count()).where(Transition.to_status == Status.UNKNOWN, Transition.at > began)
+        )
+        beats = conn.scalar(sa.select(sa.func.max(CheckState.fresh_until)))
+
+    assert (ended, codes) == ([], [0, 0, 0, 0])
+    assert gap_s <= SOON_S, f"{name} was not probed for {gap_s:.1f} s"
+    assert unknown == 0
+    assert all(began < row.begun_at <= row.checked_at < clock.utcnow() for row in stored)
+    assert beats < clock.utcnow() + timedelta(minutes=1)
+    assert {row.outcome for row in stored} == {"ok"}
+    assert_invariants(postgres_engine, Ledgers(acked=witness.acked))
+    back_after(gap_s)
+
+
+def target_first(target: Target) -> float:
+    """When the last of the names was asked for the first time."""
+    return max(times[0] for times in target.requests().values())

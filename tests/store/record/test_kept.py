@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from podhealth import clock
@@ -150,6 +151,7 @@ def test_maintenance_counts_what_goes_well_and_not_what_goes_wrong(engine: sa.En
     assert one(engine, PodStatus).status == Status.HEALTHY
 
 
+@pytest.mark.fault("F46")
 def test_old_evidence_is_forgotten_before_a_new_result_counts(engine: sa.Engine) -> None:
     clock.shift(timedelta(minutes=-10))
     _, (check_id,) = a_pod_with_checks(engine)
