@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -28,6 +29,7 @@ from tests.support.invariants import Call, Ledgers, assert_invariants
 from tests.support.ledger import running_target
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
+from tests.support.webserver import cookie_of, sign_in
 
 CHECKS = 40
 SICK = 3
@@ -41,12 +43,25 @@ def wait_out(seconds: float) -> None:
     wait_for(lambda: clock.monotonic() > ended, seconds + 5)
 
 
-class Visitors:
-    """Asks for a page and sends a heartbeat, again and again, and keeps what was answered and when."""
+class Answered(NamedTuple):
+    """One answer; ``at`` is monotonic, ``code`` 0 where none came."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self._port, self._token = port, token
-        self.answers: list[tuple[float, int]] = []
+    at: float
+    code: int
+    took_s: float
+
+
+class Visitors:
+    """Asks for pages and sends a heartbeat, again and again, and keeps what was answered, when, and how soon.
+
+    ``token``: that of a pod's agent; ``cookie``: of somebody who is signed in.
+    """
+
+    def __init__(self, port: int, token: str, cookie: str) -> None:
+        self._port = port
+        self._json = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._cookie = {"Cookie": cookie}
+        self.answers: list[Answered] = []
         self.acked = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -61,19 +76,24 @@ class Visitors:
 
     def codes_since(self, moment: float) -> set[int]:
         """Return the statuses that came back since a monotonic moment."""
-        return {code for at, code in list(self.answers) if at >= moment}
+        return {one.code for one in list(self.answers) if one.at >= moment}
+
+    def slowest_s_since(self, moment: float) -> float:
+        """Return how long the slowest answer since a monotonic moment took, but for one in twenty."""
+        took = sorted(one.took_s for one in list(self.answers) if one.at >= moment)
+        return took[len(took) * 19 // 20]
 
     def _run(self) -> None:
         for n in itertools.count(1):
             if self._over.wait(0.2):
                 return
-            self._ask("GET", "/healthz")
-            self._ask("GET", "/sign-in")
-            if self._ask("POST", "/api/heartbeats", json.dumps({"sequence": n})) == 204:
+            self._ask("GET", "/healthz", {})
+            self._ask("GET", "/pods", self._cookie)
+            if self._ask("POST", "/api/heartbeats", self._json, json.dumps({"sequence": n})) == 204:
                 self.acked = n
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> int | None:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"} if body else {}
+    def _ask(self, method: str, path: str, headers: dict[str, str], body: str | None = None) -> int:
+        began = clock.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=40)
         try:
             connection.request(method, path, body, headers)
@@ -82,8 +102,17 @@ class Visitors:
             code = 0
         finally:
             connection.close()
-        self.answers.append((clock.monotonic(), code))
+        ended = clock.monotonic()
+        self.answers.append(Answered(ended, code, ended - began))
         return code
+
+
+def a_visitor(engine: sa.Engine) -> str:
+    """Make somebody who may look at the tenant's pages and is signed in; return the session's token."""
+    with write(engine) as conn:
+        tenant_id = conn.scalar(sa.select(sa.func.min(Pod.tenant_id)))
+        user_id = build.a_user(conn, int(tenant_id or 0), email="visitor@example.com")
+    return sign_in(engine, user_id)
 
 
 class Living:
@@ -97,12 +126,13 @@ class Living:
         self.target = stack.enter_context(running_target(folder, 10))
         self.checks = a_fleet(self.engine, self.target, CHECKS)
         token, port = self._people_and_pods(), free_port()
+        cookie = cookie_of(a_visitor(self.engine), port)
         self.cluster = stack.enter_context(Cluster(url, redis_url, folder))
         self.witness = stack.enter_context(Witness(self.engine))
         for words in (("web",), ("worker", "probe.local"), ("worker", "heal", "alert", "tick")):
             self.cluster.start(*words, **_MORE, PODHEALTH_WEB_PORT=str(port))
         wait_for(lambda: len(self.target.counts()) == CHECKS, 60, what="every check probed once")
-        self.visitors = stack.enter_context(Visitors(port, token))
+        self.visitors = stack.enter_context(Visitors(port, token, cookie))
         wait_for(lambda: self.visitors.acked > 1, 30, what="visitors are answered")
         wait_for(self.host.ledger, 60, what="the first heal is under way")
 

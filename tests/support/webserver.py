@@ -35,20 +35,14 @@ class WebServer:
 
     def cookie_of(self, token: str) -> str:
         """Return the cookie header of a browser whose session is stored under ``token``'s hash."""
-        return self._cookie({"sid": token})
+        return cookie_of(token, self.port)
 
     def cookie_of_first_step(self, user_id: int) -> str:
         """Return the cookie header of a browser that just gave this person's password, and not yet the code."""
-        return self._cookie(
-            {"pending": {"user": user_id, "at": int(clock.utcnow().timestamp()), "next": "/pods", "link": False}}
+        return _cookie(
+            self.port,
+            {"pending": {"user": user_id, "at": int(clock.utcnow().timestamp()), "next": "/pods", "link": False}},
         )
-
-    def _cookie(self, held: dict[str, object]) -> str:
-        app = Flask("cookies")
-        app.secret_key = SECRET
-        serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-        assert serializer is not None
-        return f"podhealth_{self.port}={serializer.dumps(held)}"
 
     def ask(self, token: str | None, origin: str | None = "own", **headers: str | None) -> int:
         """Ask for a socket as this person and return the status answered; the socket is closed."""
@@ -71,6 +65,19 @@ class WebServer:
         """Return the process started and those it started."""
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
+
+
+def cookie_of(token: str, port: int) -> str:
+    """Return the cookie header of a browser at that port whose session is stored under ``token``'s hash."""
+    return _cookie(port, {"sid": token})
+
+
+def _cookie(port: int, held: dict[str, object]) -> str:
+    app = Flask("cookies")
+    app.secret_key = SECRET
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    return f"podhealth_{port}={serializer.dumps(held)}"
 
 
 @contextmanager
