@@ -74,6 +74,8 @@ def _allow_length(endpoint: str) -> None:
 
 def _refuse_role(rule: Rule, needed: Role) -> ResponseReturnValue | None:
     if g.scope is None:
+        if "Authorization" in request.headers:
+            _note_refused("token")
         return _who_are_you(rule.door)
     if not allows(g.scope.role, needed):
         _note_refused("role", who=g.scope.actor_name, role=g.scope.role.value, needed=needed.value)

@@ -10,6 +10,7 @@ import secrets
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 from flask import Flask, Response, after_this_request, g, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
@@ -21,6 +22,8 @@ from podhealth.store.accounts import hash_of
 from podhealth.store.db import db_now, read, write
 from podhealth.store.tenancy import NO_TENANT, Scope
 from podhealth.web.installed import engine_of
+
+log = structlog.get_logger(__name__)
 
 SESSION_LIVES = timedelta(days=14)
 BY_ITSELF = "X-By-Itself"  # sent by scripts where nobody clicked
@@ -131,12 +134,14 @@ def begin_session(user_id: int) -> None:
         )
     session[_TOKEN] = token
     session.permanent = True
+    log.info("session begun", user_id=user_id, address=request.remote_addr)
 
 
 def end_session() -> None:
     """End this browser's session in the database, so that its cookie is worth nothing any more (hazards A17)."""
     token = session.get(_TOKEN)
     if isinstance(token, str):
+        log.info("session ended", user_id=person_id(), address=request.remote_addr)
         with write(engine_of()) as conn:
             conn.execute(
                 sa.update(Session)

@@ -60,7 +60,9 @@ class FailedTries:
         return min(self._left(counter, account, address) for counter in self._counters)
 
     def note(self, account: str, address: str) -> None:
-        """Count one failed try."""
+        """Count one failed try, and log it. What is no address of a person may be a password in the wrong field."""
+        shown = account if "@" in account or account.startswith("user ") else None
+        log.warning("try failed", of=self._of, account=shown, address=address)
         for counter in self._counters:
             try:
                 for item, *names in self._items(account, address):

@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ import sqlalchemy as sa
 
 from podhealth.core.words import Role
 from podhealth.models import AuditEntry, Pod, User, db
-from podhealth.store.db import read
+from podhealth.store import accounts
+from podhealth.store.db import read, write
 from podhealth.web.access import RULES, Door
 from tests.flows.test_bad_input import PAGES, _Forms
 from tests.support import cast, matrix, rows
@@ -279,3 +282,37 @@ def test_who_is_refused_is_in_the_log(site: Site, caplog: pytest.LogCaptureFixtu
     assert [one["why"] for one in told] == ["role", "role", "page token", "origin"]
     assert told[0] == told[0] | {"endpoint": "pods.reset", "role": "viewer", "needed": "operator"}
     assert told[0]["who"]
+
+
+@pytest.mark.attack("A21", "A82")
+def test_who_signs_in_or_fails_to_is_in_the_log_and_no_password_is(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    browser = site.nobody()
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get("/sign-in").text)[1]  # type: ignore[index]
+    for email in ("ann@acme.example", "my password in the wrong field"):
+        browser.post("/sign-in", data={"email": email, "password": "wrong horse battery", "csrf_token": token})
+    with write(site.engine) as conn:
+        link = accounts.create_sign_in_link(conn, site.acme.people["ann"], timedelta(minutes=5))
+    page = browser.get(f"/sign-in/link/{link}").text
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)[1]  # type: ignore[index]
+    browser.post(f"/sign-in/link/{link}", data={"csrf_token": token})
+    page = browser.get("/account").text
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)[1]  # type: ignore[index]
+    browser.post("/sign-out", data={"csrf_token": token})
+    Caller(site.app, token="ph_of-nobody").get("/api/pods")
+    told = [r.msg for r in caplog.records if isinstance(r.msg, dict)]
+    ours = [one for one in told if one["event"] in ("try failed", "session begun", "session ended", "request refused")]
+
+    assert [one["event"] for one in ours] == [
+        "try failed",
+        "try failed",
+        "session begun",
+        "session ended",
+        "request refused",
+    ]
+    assert [one.get("account") for one in ours[:2]] == ["ann@acme.example", None]
+    assert ours[2]["user_id"] == ours[3]["user_id"] == site.acme.people["ann"]
+    assert all(one["address"] for one in ours)
+    assert not any(word in str(told) for word in ("wrong horse", "wrong field", "of-nobody", link))
