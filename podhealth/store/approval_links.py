@@ -4,6 +4,7 @@ A link names one question and whom it was sent to, under SECRET_KEY; its end is 
 nothing after 60 minutes, after an answer, and after recovery.
 """
 
+from hashlib import sha256
 from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -51,4 +52,4 @@ def scope_of_link(link: Link, tenant_id: int, address: str | None) -> Scope:
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(held_key(), salt=_SALT)
+    return URLSafeSerializer(held_key(), salt=_SALT, signer_kwargs={"digest_method": sha256})

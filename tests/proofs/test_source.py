@@ -226,3 +226,60 @@ def test_pages_load_nothing_from_elsewhere() -> None:
 
     assert found == []
     assert sheets == []
+
+
+@pytest.mark.attack("A24")
+def test_fields_of_passwords_hide_what_is_typed_and_let_it_be_pasted() -> None:
+    named = re.compile(r'<input[^>]*name="(?:password|again|current)"[^>]*>|field\("(?:password|again|current)"[^}]*')
+    fields = [(path, tag) for path, text in TEMPLATES.items() for tag in named.findall(text)]
+    scripts = {path.name: path.read_text() for path in (ROOT / "static").glob("*.js")}
+
+    assert len(fields) >= 4
+    assert [one for one in fields if 'type="password"' not in one[1]] == []
+    assert [name for name, text in scripts.items() if "onpaste" in text or "'paste'" in text or '"paste"' in text] == []
+
+
+MAY_ROLL_DICE = {"podhealth/probing/references.py", "podhealth/alerting/deliver.py", "podhealth/cli/bench_past.py"}
+MAY_ROLL_DICE |= {"podhealth/simulator/world.py", "podhealth/simulator/engine.py"}
+
+
+@pytest.mark.attack("A9", "A77")
+def test_what_nobody_may_guess_is_drawn_by_secrets_alone() -> None:
+    dice = {
+        path
+        for path, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any(one.name == "random" for one in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "random")
+    }
+    short = [
+        (path, ast.unparse(call))
+        for path, tree in SOURCES.items()
+        for name, call in _calls(tree)
+        if name == "secrets.token_urlsafe" and ast.literal_eval(call.args[0]) * 8 < 128
+        if path not in ("podhealth/factory.py", "podhealth/web/pages/pod_bulk.py")  # ids of forms, which open nothing
+    ]
+
+    assert dice <= MAY_ROLL_DICE
+    assert short == []
+
+
+@pytest.mark.attack("A77", "A78")
+def test_no_broken_hash_is_used() -> None:
+    found = [
+        (path, name)
+        for path, tree in SOURCES.items()
+        for name, _ in _calls(tree)
+        if re.search(r"\b(md5|sha1|DES|ARC4|ECB)$", name)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.attack("A17")
+def test_the_way_out_is_on_every_page() -> None:
+    pages = [path for path in TEMPLATES if path.startswith("templates/pages/")]
+    alone = [path for path in pages if "layout.html" not in TEMPLATES[path] and "{% extends" in TEMPLATES[path]]
+
+    assert 'action="/sign-out"' in TEMPLATES["templates/layout.html"]
+    assert [path for path in alone if "public" not in path and "wall" not in path] == []

@@ -13,5 +13,7 @@ def types_of(site: Site) -> set[tuple[str, str]]:
             for caller in callers:
                 answer = caller.get(address)
                 if answer.get_data():
+                    is_text = answer.mimetype.startswith("text/")
+                    assert not is_text or answer.mimetype_params.get("charset", "").lower() == "utf-8", path.text
                     found.add((answer.mimetype, path.text))
     return found
