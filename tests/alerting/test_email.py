@@ -59,6 +59,7 @@ def test_a_mail_reaches_all_recipients_by_tls(mailbox: Mailbox) -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
 
 
+@pytest.mark.attack("A51", "A56")
 def test_it_is_plain_text_and_html_that_shows_markup_as_text(mailbox: Mailbox) -> None:
     EmailChannel(server_of(mailbox)).send(TO, MESSAGE)
     mail = mailbox.mails[0]

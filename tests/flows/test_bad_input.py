@@ -203,6 +203,7 @@ def test_no_value_of_any_type_in_the_api_is_a_fault_of_ours(site, method):
     assert trial.end() == []
 
 
+@pytest.mark.attack("A51")
 def test_what_was_typed_comes_back_inert(site):
     typed = '"><img src=x onerror=alert(1)>'
     caller = site.browser("adam")

@@ -218,6 +218,7 @@ def _newest_reason(fleet: Fleet, name: str) -> str:
         return str(conn.execute(sa.text(query), {"pod": fleet.pods[name]}).scalar_one())
 
 
+@pytest.mark.attack("A89")
 def test_inside_a_tenant_who_was_healed_least_comes_first(fleet: Fleet) -> None:
     _was_healed(fleet, "web0", hours_ago=5)
     fleet.fall_ill("web0", "web1")

@@ -116,6 +116,7 @@ def test_a_fragment_has_one_root_with_a_stable_id(name: str, view: object, eleme
 
 
 @pytest.mark.parametrize("name", ["pod_card", "pod_row"])
+@pytest.mark.attack("A51")
 def test_what_people_named_is_text(name: str):
     parsed = Roots(
         fragment(

@@ -82,6 +82,7 @@ def test_each_fragment_has_one_root_with_its_id(engine, tenant, pod_id):
     assert re.fullmatch(r"check-row-\d+", ids["check_row"] or "")
 
 
+@pytest.mark.attack("A51")
 def test_no_fragment_takes_a_name_for_markup(engine, tenant, pod_id):
     html = "".join(html for _, html in fragments_of(engine, tenant, pod_id))
 

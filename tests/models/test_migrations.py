@@ -238,6 +238,7 @@ def test_a_word_that_is_not_listed_cannot_be_stored(engine, word):
         conn.execute(sa.text("UPDATE cloud_pod_health_status SET status = :word"), {"word": word})
 
 
+@pytest.mark.attack("A1")
 def test_a_pod_of_one_tenant_cannot_have_a_check_of_another(engine):
     with write(engine) as conn:
         pod_id = a_pod(conn, a_tenant(conn, "acme"))

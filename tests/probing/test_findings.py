@@ -64,6 +64,7 @@ def test_a_secret_cut_by_the_end_of_the_excerpt_does_not_slip_through() -> None:
         (errno.EXDEV, Outcome.ERROR, "prober"),
     ],
 )
+@pytest.mark.attack("A46")
 def test_only_what_the_far_side_did_is_a_failure(number: int, outcome: Outcome, code: str) -> None:
     found = findings.by_errno(number)
 

@@ -180,6 +180,7 @@ def test_a_selector_decides_which_policy_counts(pods: Pods) -> None:
     assert pods.tally(TENANT, tenant_id) == Tally({tenant_id: 3}, 3)
 
 
+@pytest.mark.attack("A89")
 def test_the_outage_of_one_tenant_holds_nobody_else_on_a_shared_node(pods: Pods) -> None:
     node_id = pods.node()
     ours, theirs = pods.tenant("ours"), pods.tenant("theirs")

@@ -17,6 +17,7 @@ def _scope(tenant_id):
 
 
 @pytest.mark.parametrize("tenant_id", [None, 0, -1, True, "1"], ids=repr)
+@pytest.mark.attack("A1")
 def test_a_scope_without_a_tenant_owns_nothing(tenant_id):
     with pytest.raises(ValueError, match="without a tenant"):
         own(_scope(tenant_id), Pod)
@@ -33,6 +34,7 @@ def _name(mapper):
 
 # Sorted: the registry is a set, and all processes of a run must know the tests by the same order.
 @pytest.mark.parametrize("mapper", sorted(db.Model.registry.mappers, key=_name), ids=_name)
+@pytest.mark.attack("A1")
 def test_each_table_is_scoped_by_its_tenant_or_cannot_be_read_in_a_scope(mapper):
     columns = mapper.local_table.c
     owner = columns.id if mapper.class_ is Tenant else columns.get("tenant_id")

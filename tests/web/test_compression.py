@@ -68,6 +68,7 @@ def _tokens(page: str) -> set[str]:
     return set(re.findall(r'name="csrf[_-]token"\s+(?:value|content)="([^"]+)"', page))
 
 
+@pytest.mark.attack("A27")
 def test_each_answer_has_a_token_of_its_own_and_each_is_taken(ann: Caller) -> None:
     first, second = (_tokens(ann.get("/pods").text) for _ in range(2))
     assert len(first) == len(second) == 1

@@ -33,6 +33,7 @@ def test_any_text_is_a_cursor_or_refused(text):
 
 
 @pytest.mark.parametrize("text", GARBAGE)
+@pytest.mark.attack("A58")
 def test_garbage_is_no_cursor(text):
     with pytest.raises(InputError, match="cursor"):
         decode(text, 1)

@@ -223,6 +223,7 @@ def test_a_page_that_was_up_to_date_says_up_to_which_change(engine: sa.Engine, t
     assert re.search(r'id="live-beat"\s+data-seq="41"\s+data-now="\d{13}"\s+data-path="/live"', html)
 
 
+@pytest.mark.attack("A51")
 def test_names_and_tags_are_text(engine: sa.Engine, tenant: int, ann: Caller):
     pods(engine, tenant, "<b>bold</b>", tags=['"><script>'])
 

@@ -204,6 +204,7 @@ def test_the_first_step_is_forgotten_after_five_minutes_and_in_another_browser(a
     assert (stranger.status_code, stranger.headers["Location"]) == (303, "/sign-in")
 
 
+@pytest.mark.attack("A9")
 def test_a_one_time_link_does_not_go_around_it(ann):
     ann.switched_on()
     with write(ann.engine) as conn:

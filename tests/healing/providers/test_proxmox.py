@@ -242,6 +242,7 @@ def test_a_lock_that_comes_between_two_parts_is_waited_for(pve: Running) -> None
 
 
 @both
+@pytest.mark.attack("A90")
 def test_a_guest_is_migrated_to_the_node_with_the_most_free_memory(pve: Running, guest) -> None:
     pve.pve.free = {"pve2": 6 * GIB, "pve3": 3 * GIB}
     pod = pve.pod(**guest)
@@ -270,6 +271,7 @@ def test_tried_and_offline_nodes_are_left_out(pve: Running) -> None:
         pytest.param(lambda p: p.local_disks.append({"volid": "local-lvm:disk-0"}), "only there", id="local disk"),
     ],
 )
+@pytest.mark.attack("A90")
 def test_a_migration_that_cannot_be_is_no_attempt_at_one(pve: Running, prepare, why) -> None:
     prepare(pve.pve)
     tried = frozenset({"pve2", "pve3"}) if why == "tried already" else frozenset()

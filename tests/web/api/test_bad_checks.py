@@ -161,6 +161,7 @@ def test_a_change_that_contradicts_what_stands_is_refused(site, places, fields, 
     ],
     ids=lambda value: str(value)[:40],
 )
+@pytest.mark.attack("A64")
 def test_a_body_that_is_no_object_of_ours_is_refused(site, places, body, kind, status):
     before = rows.marks(site.engine)
 

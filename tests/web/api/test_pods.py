@@ -236,6 +236,7 @@ def test_a_bad_parameter_of_history_is_named(site, viewer, query, field):
 
 
 @pytest.mark.parametrize("text", GARBAGE)
+@pytest.mark.attack("A58")
 def test_no_garbage_as_a_cursor_breaks_a_list(site, viewer, text):
     paths = [f"{site.acme.pod_id}/health/history", f"{site.acme.pod_id}/auto-heal/history", "health/overview"]
 

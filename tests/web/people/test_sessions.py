@@ -52,6 +52,7 @@ def test_each_session_says_its_browser_its_address_and_when_it_was_seen(two):
     assert "A session ends after 3 days without a click, and after 14 days in any case." in " ".join(page.split())
 
 
+@pytest.mark.attack("A51")
 def test_what_a_browser_calls_itself_is_no_markup(app, engine, ann_id, signed_in):
     a_session(engine, ann_id, device="<b>Evil", address="<i>")
 

@@ -74,6 +74,7 @@ def test_a_pod_without_an_agent_says_nothing_of_one(say, vic):
     assert _told(vic, say.pod_id) == ""
 
 
+@pytest.mark.attack("A51")
 def test_what_an_agent_says_is_text(say, vic):
     page = vic.get(f"/pods/{say(bootId='<b>x</b>')}").text
 
