@@ -3,6 +3,7 @@
 Judges no address: whoever connects does.
 """
 
+import contextlib
 import queue
 import socket
 import threading
@@ -54,9 +55,16 @@ class Resolver:
     def ask(self, name: str) -> None:
         """Have a name resolved; ``answered`` tells. The caller waits no longer than CAP_S."""
         if self._threads < THREADS:  # threads come with the first names: most installations have none
+            self._begin_thread()
+        if self._threads:
+            self._names.put(name)
+
+    def _begin_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"resolver-{self._threads + 1}", daemon=True)
+        # Where the system has no more: those that are there go on, and the next name asks again.
+        with contextlib.suppress(RuntimeError):
+            thread.start()
             self._threads += 1
-            threading.Thread(target=self._work, name=f"resolver-{self._threads}", daemon=True).start()
-        self._names.put(name)
 
     def remember(self, name: str, answer: Answer) -> None:
         """Keep an answer until it is too old (engine thread only)."""

@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 
 from podhealth.core.errors import InputError
 from podhealth.core.readers import AN_ID, Reader, Schema, an_object, nullable, shape
+from podhealth.crashpoints import crashpoint
 from podhealth.store.db import write
 from podhealth.store.tenancy import NO_TENANT
 from podhealth.web.api import etags, repeats
@@ -128,6 +129,8 @@ def acts(tag: str, answers: Schema | None, **more: Any) -> Callable[[Route], Rou
             request.get_data()  # before the transaction begins: whoever sends slowly keeps nobody else waiting
             with write(engine_of(), durable=True) as conn:
                 response = repeats.once(conn, lambda: _tagged(route(conn, **ids)), declaration.has_secret)
+                crashpoint("web.before_commit")
+            crashpoint("web.after_commit")
             for do in g.pop("after_commit", ()):
                 do()
             if current_scope().tenant_id != NO_TENANT:

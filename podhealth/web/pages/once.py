@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import request
 
 from podhealth.core.errors import InputError
+from podhealth.crashpoints import crashpoint
 from podhealth.store import submissions
 from podhealth.store.db import write
 from podhealth.web.forms.collect import EditForm, whole_or_text
@@ -40,6 +41,8 @@ def once(do: Callable[[sa.Connection], Answer]) -> Answer:
         answer = do(conn)
         if op:
             submissions.keep(conn, scope, op, answer)
+        crashpoint("web.before_commit")
+    crashpoint("web.after_commit")
     tell_browsers()
     return answer
 
