@@ -99,6 +99,7 @@ def _shapes(site: Site, house: House) -> list[tuple[str, Shape]]:
     return [(where, Shape(text)) for where, text in (*_pages(site, house), *_fragments(site, house))]
 
 
+DRAWN = ("rect", "path", "line", "circle", "polyline", "g", "text", "tspan")
 SCRIPT = "javascript:alert(1)//"
 
 
@@ -129,11 +130,13 @@ def test_no_text_becomes_an_element_an_attribute_or_an_address(site: Site) -> No
         *(_hostile(turn) for turn in range(60 if is_deep() else 1)),
     ]
     plain = _shapes(site, a_hostile_house(site.engine, "plain", _plain))
+    # How many strokes a drawing of time has changes by the second; of another kind than any of ours it still counts.
+    strokes = {element for _, shape in plain for element in shape.elements if element[0] in DRAWN}
     faults = []
     for number, turn in enumerate(turns):
         evil = _shapes(site, a_hostile_house(site.engine, f"evil{number}", turn))
         for (where, was), (_, now) in zip(plain, evil, strict=True):
-            pairs = itertools.zip_longest(was.elements, now.elements)
+            pairs = itertools.zip_longest(*([e for e in one.elements if e not in strokes] for one in (was, now)))
             faults += [(number, where, *pair) for pair in pairs if pair[0] != pair[1]][:1]
             faults += [(number, where, *now.leads_away)] if now.leads_away else []
 

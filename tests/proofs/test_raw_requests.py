@@ -172,7 +172,7 @@ def test_bodies_that_drip_keep_pages_from_nobody(web: WebServer) -> None:
             done.set()
 
     threading.Thread(target=ask, daemon=True).start()
-    is_answered = done.wait(5)
+    is_answered = done.wait(10)
     for sock in slow:
         sock.close()
 

