@@ -32,7 +32,7 @@ demo: install ## Start PodHealth with eight real pods to break and watch heal (C
 test: install-dev ## Run the tests: SQLite, PostgreSQL, Redis, Podman and a browser, all real
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m tests.support.podman
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --by-turns
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --short
 
 test-deep: install-dev ## Run each test on both databases, and the slow proofs in their long forms (about an hour)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -9,12 +9,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from zlib import crc32
 
 import hypothesis
 import pytest
@@ -26,7 +24,7 @@ from podhealth import clock
 from podhealth.cli.redis_program import redis_command
 from podhealth.store.db import make_engine
 from podhealth.store.secrets import hold_key
-from tests.support import guard
+from tests.support import guard, short
 from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sqlite_template
 from tests.support.wait import wait_for
 
@@ -40,8 +38,6 @@ hypothesis.settings.load_profile("tests")
 # of the time of this process.
 _OBJECTS_A_COLLECTION = 10_000
 
-_DATABASES = ("sqlite", "postgres")
-_BY_TURNS = ("web", "test_bad_input.py", "test_rolling.py")
 
 _SHARED = "PODHEALTH_TEST_SHARED"
 _OWNER = "PODHEALTH_TEST_OWNER"
@@ -68,31 +64,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-_WAITING = ("flows", "cli", "browser")
-_LONGEST = ("test_matrix.py", "test_fuzz.py", "test_bench.py", "test_bad_input.py")
+_WAITING = ("flows", "cli", "browser", "proofs")
+_LONGEST = ("test_soak.py", "test_matrix.py", "test_fuzz.py", "test_bench.py", "test_bad_input.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take ``--by-turns``: what only draws pages runs on one of the two databases each, see ``_on_its_turn``."""
-    parser.addoption("--by-turns", action="store_true", help="run each test of tests/web on one of the two databases")
-
-
-def _on_its_turn(items: list[pytest.Item]) -> set[pytest.Item]:
-    """Of two items that differ in nothing but the database, keep one; which one is the same in every run.
-
-    For tests of pages and answers: these come out of functions whose own tests (store, healing, alerting, flows)
-    run on both. About half of what is asked of each page is asked on either.
-    """
-    twins: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
-    for item in items:
-        call = getattr(item, "callspec", None)
-        texts = [value for value in call.params.values() if isinstance(value, str)] if call else []
-        on = next((text for text in texts if text in _DATABASES), None)
-        if on and (item.path.name in _BY_TURNS or set(item.path.parts) & set(_BY_TURNS)):
-            twins[item.nodeid.partition("[")[0] + call.id.replace(on, "", 1)][on] = item
-    pairs = {name: pair for name, pair in twins.items() if len(pair) == len(_DATABASES)}
-    others = {pair[_DATABASES[crc32(name.encode()) % len(pair)]] for name, pair in pairs.items()}
-    return set(items) - others
+    """Take ``--short``."""
+    parser.addoption("--short", action="store_true", help="leave out what tests/support/short.py says")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -101,10 +79,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Workers that run at once then share the processors; one kind after the other would leave them idle first. A file is
     one worker's: the longest ones begin early, else the others wait for one at the end.
     """
-    if config.getoption("--by-turns"):
-        kept = _on_its_turn(items)
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = [item for item in items if item in kept]
+    if config.getoption("--short"):
+        out = short.left_out(items)
+        config.hook.pytest_deselected(items=[item for item in items if item in out])
+        items[:] = [item for item in items if item not in out]
     place = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
     quick = [path for path in place if path.parent.name == "core"]
     waiting = [path for path in place if path.parent.name in _WAITING][::-1]  # the longest ones first
@@ -164,7 +142,7 @@ def postgres_engine(_postgres_database: EmptyPostgres) -> Iterator[sa.Engine]:
     _postgres_database.empty()
 
 
-@pytest.fixture(params=[_DATABASES[0], pytest.param(_DATABASES[1], marks=pytest.mark.postgres)])
+@pytest.fixture(params=[short.DATABASES[0], pytest.param(short.DATABASES[1], marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest) -> sa.Engine:
     """An empty migrated database: the test runs once on SQLite and once on PostgreSQL."""
     return request.getfixturevalue(f"{request.param}_engine")

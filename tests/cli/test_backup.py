@@ -21,7 +21,7 @@ from podhealth.store.secrets import held_key, hold_key
 from podhealth.store.tenancy import Scope
 from tests.healing.world import SLEEPER, ProcessHost, World
 from tests.support import build
-from tests.support.databases import Postgres, _programs, _server_user
+from tests.support.databases import Postgres, server_programs, server_user
 from tests.support.invariants import Call, Ledgers, assert_invariants
 from tests.support.webserver import sign_in
 
@@ -134,11 +134,11 @@ def test_postgresql_is_copied_by_its_own_program_and_put_back_heals_nothing_twic
 ) -> None:
     past = _past(postgres_engine, host)
     name = str(postgres_engine.url.database)
-    programs = _programs(postgres_server.folder.parent)
+    programs = server_programs(postgres_server.folder.parent)
 
     def run(program: str, *words: str, **more: Any) -> None:
         command = [programs / program, "-h", postgres_server.folder, "-U", "postgres", *words]
-        subprocess.run(command, check=True, user=_server_user(), cwd="/", capture_output=True, **more)
+        subprocess.run(command, check=True, user=server_user(), cwd="/", capture_output=True, **more)
 
     copy = postgres_server.folder / "copy.dump"
     run("pg_dump", "-Fc", "-f", str(copy), name)

@@ -108,3 +108,4 @@ NOT_HERE: dict[str, str] = {
 # Run with every ``make test``.
 QUICK = ("F1", "F4", "F5", "F7", "F8", "F11", "F19", "F20", "F31", "F34", "F36", "F44", "F50", "F54", "F57", "F64")
 QUICK += ("F74", "F80", "F87")
+ALWAYS = (*QUICK, "F95")  # with the two minutes of the soak

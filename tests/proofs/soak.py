@@ -37,7 +37,7 @@ from tests.support.databases import Postgres
 from tests.support.invariants import Acked, Ledgers, check_invariants
 
 _STEADY = ("web", "scheduler", "probe")  # live through all of it
-_KILLED = ("probe-2", "worker")  # by turns
+_KILLED = ("probe-2", "worker")  # one after the other
 _LOOK_S = 0.1
 _TENANT = 1
 _MOST_SAID = 40
