@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> Flask:
     hold_alarms(settings.alarms)
     hold_kept(settings.kept)
     app = Flask("podhealth", static_folder=None, template_folder=str(TEMPLATES))
-    app.debug = False  # Flask would listen to FLASK_DEBUG
+    app.config["DEBUG"] = False  # Flask would listen to FLASK_DEBUG
     app.config.update(SECRET_KEY=settings.secret_key, MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=200)
     if settings.trusted_proxies:  # else anybody could write an address of their choice into the header
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0, 0)  # type: ignore[method-assign]
