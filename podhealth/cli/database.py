@@ -12,12 +12,14 @@ from podhealth.cli.installation import Installation
 from podhealth.core.errors import SetupError
 from podhealth.core.words import Actor, Role
 from podhealth.store import revision
+from podhealth.store.damage import damage
 from podhealth.store.db import make_engine
 from podhealth.store.tenancy import Scope
 
 # Who works at the command line: for the installation, not for a tenant. Its chain of the audit has this number.
 OPERATOR = Scope(0, Role.PLATFORM, Actor.SYSTEM, "command line")
 _NOT_REACHED = "DATABASE_URL: the database is not reached: {}"
+_SPOILED = "DATABASE_URL: the SQLite file is damaged: {}; put a backup back with 'podhealth restore'"
 
 
 @contextmanager
@@ -38,8 +40,11 @@ def database(installation: Installation) -> Iterator[sa.Engine]:
 
 
 def require_ready(engine: sa.Engine) -> None:
-    """Raise SetupError unless the database is reached and has all tables of this program, or a later one's."""
+    """Raise SetupError unless the database is reached, whole, and has all tables of this program, or a later one's."""
     try:
+        spoiled = damage(engine)
+        if spoiled is not None:
+            raise SetupError(_SPOILED.format(spoiled))
         is_behind = revision.is_behind(engine)
     except sa.exc.OperationalError as error:
         raise SetupError(_NOT_REACHED.format(_first_line(error))) from None

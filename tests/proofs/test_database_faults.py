@@ -156,6 +156,32 @@ def test_cut_between_commit_and_its_answer_nothing_is_lost_or_doubled(postgres: 
     )
 
 
+_REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF random() < 0.2 THEN RAISE EXCEPTION 'as in a deadlock' USING ERRCODE = '40P01'; END IF;
+  IF random() < 0.2 THEN RAISE EXCEPTION 'as in a crowd' USING ERRCODE = '40001'; END IF;
+  RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON check_states FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE UPDATE ON workers FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE UPDATE ON heartbeats FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.fault("F38")
+def test_what_a_deadlock_or_a_crowd_ended_is_done_again(postgres: OnPostgres, back_after: Back) -> None:
+    def refuse() -> None:
+        postgres.server.say(_REFUSE)
+
+    def refuse_no_more() -> None:
+        postgres.server.say("DROP FUNCTION refuse CASCADE")
+
+    back_after(back_s := postgres.living.suffer(refuse, refuse_no_more, 10.0))
+    said = [program.said("as in a ") for program in postgres.living.cluster.programs]
+
+    assert any(said)
+    assert back_s < BACK_WITHIN_S
+
+
 @pytest.mark.fault("F39")
 def test_while_each_statement_takes_long_nothing_is_healed_out_of_old_evidence(
     postgres: OnPostgres, back_after: Back

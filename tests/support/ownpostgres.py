@@ -89,6 +89,10 @@ class OwnPostgres:
         self._sql("postgres", f"ALTER DATABASE {_NAME} SET default_transaction_read_only = {setting}")
         self._sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_NAME}'")
 
+    def say(self, statements: str) -> None:
+        """Have the database do these statements."""
+        self._sql(_NAME, statements)
+
     def remove(self) -> None:
         """End it, whatever was done to it, and take its folder away."""
         if self._server.poll() is None:
