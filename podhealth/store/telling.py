@@ -76,7 +76,8 @@ def _is_news(pod: PodInHand, now: int) -> bool:
         return True
     if any(row["check_id"] is None for row in pod.transitions):
         return True
-    return pod.tell_at is None and _flaps(pod) != (pod.flapping_told_at is not None)
+    # Whatever else is waited for: its start and its end are told when they are (behaviour §5).
+    return _flaps(pod) != (pod.flapping_told_at is not None)
 
 
 def _flaps(pod: PodInHand) -> bool:
