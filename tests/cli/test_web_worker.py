@@ -168,7 +168,6 @@ def test_a_connection_that_served_a_page_takes_a_heartbeat(world):
 
 
 @pytest.mark.attack("A68")
-@pytest.mark.fault("F85")
 def test_connections_that_say_nothing_keep_no_thread(world):
     with ExitStack() as stack:
         for _ in range(8):  # twice as many as there are threads

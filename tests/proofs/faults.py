@@ -102,6 +102,8 @@ FAULTS: dict[str, str] = {
 }
 
 NOT_HERE: dict[str, str] = {
+    "F89": "it takes the program of the release before, and none was released yet; new ones refuse an old schema",
+    "F95": "it is a run of its own, ``make soak``, with a fault each minute",
     "F2": "no worker has a child: a job runs in the process that took it, and that one is killed in F1",
     "F16": "a memory limit that the kernel enforces needs a cgroup of root's; its SIGKILL is the one of F1",
 }
