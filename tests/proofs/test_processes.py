@@ -77,7 +77,9 @@ def test_what_a_prober_stored_before_it_was_killed_is_told_by_others(
     killed = cluster.start("worker", "probe.local", PODHEALTH_CRASH_AT="record.after_commit")
     cluster.start("worker", "heal", "alert", "tick")
     assert killed.process.wait(40) == -signal.SIGKILL
+    asked = target.counts().total()
     cluster.start("worker", "probe.local")
+    wait_for(lambda: target.counts().total() > asked, 40, what="the other prober is at work")
     wait_for(lambda: statuses(engine) == {Status.HEALTHY}, 40, what="all pods are healthy")
     with read(engine) as conn:
         before = conn.execute(sa.select(Transition.pod_id).where(Transition.check_id.is_not(None))).all()
