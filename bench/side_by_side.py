@@ -1,6 +1,6 @@
 """PodHealth beside Prometheus with blackbox_exporter and beside Icinga 2: the same targets, one run, one after another.
 
-    python bench/side_by_side.py --targets 1000 --interval 5 --seconds 60
+    python -m bench.side_by_side --targets 1000 --interval 5 --seconds 60
 
 Each probes every target over HTTP at the same interval. Counted is what it recorded where it keeps it (PodHealth in
 PostgreSQL or SQLite, Prometheus in its TSDB, Icinga at its GraphiteWriter, which is how it hands results on), the CPU
@@ -32,9 +32,9 @@ from podhealth.cli.bench_ledger import Ledger
 from podhealth.cli.bench_place import end, hear, helper, open_place, wait_until
 from podhealth.cli.bench_stock import Load, Ports, address_of, fill
 from podhealth.core.errors import SetupError
+from tests.support.visited import Visited
 
 _pause = threading.Event().wait
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 _VICTIM_PERCENT = 2
 _NOTICED_WITHIN = 4  # intervals
 
@@ -51,7 +51,7 @@ class Asked(NamedTuple):
     interval_s: int
     seconds: float
     port: int
-    victims: "Victims"
+    victims: Visited
 
     @property
     def load(self) -> Load:
@@ -66,44 +66,6 @@ class Asked(NamedTuple):
     def victim_numbers(self) -> set[int]:
         """The targets that go away."""
         return {number for number in range(1, self.targets + 1) if self.load.is_refusing(number)}
-
-
-class Victims:
-    """A server on all of loopback that can be sent away and comes back."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.come()
-
-    def come(self) -> None:
-        """Answer from now on."""
-        self._sock = socket.socket()
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._sock.bind(("0.0.0.0", self.port))
-        self.port = int(self._sock.getsockname()[1])
-        self._sock.listen(512)
-        self._thread = threading.Thread(target=self._answer, args=(self._sock,), daemon=True)
-        self._thread.start()
-
-    def go(self) -> float:
-        """Refuse connections from now on; returns the moment, in seconds since 1970."""
-        self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
-        self._thread.join()
-        return _now()
-
-    def _answer(self, sock: socket.socket) -> None:
-        while True:
-            try:
-                asker = sock.accept()[0]
-            except OSError:
-                return
-            with asker:
-                try:
-                    asker.recv(4096)
-                    asker.sendall(_OK)
-                except OSError:
-                    continue
 
 
 class Peer(NamedTuple):
@@ -122,7 +84,8 @@ def measure(peer: Peer, asked: Asked) -> dict[str, object]:
     until, used = _now(), bench_cpu.cpu_s(peer.pids()) - used
     rss_mb = bench_cpu.rss_mb(peer.pids())
     recorded = peer.recorded(began, until)
-    gone = asked.victims.go()
+    asked.victims.go()
+    gone = _now()
     seen: dict[int, float] = {}
     while len(seen) < len(asked.victim_numbers) and _now() < gone + _NOTICED_WITHIN * asked.interval_s:
         for number, at in peer.failing(gone).items():
@@ -329,7 +292,7 @@ def main() -> None:
     found: dict[str, object] = {}
     with helper("podhealth.cli.bench_targets") as targets:
         port = json.loads(hear(targets))["answering"]
-        asked = Asked(given.targets, given.interval, given.seconds, port, Victims())
+        asked = Asked(given.targets, given.interval, given.seconds, port, Visited())
         runs: dict[str, Callable[[], Any]] = {
             "podhealth": lambda: podhealth(asked, given.database_url),
             "prometheus": lambda: prometheus(asked),
