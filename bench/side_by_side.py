@@ -37,6 +37,7 @@ from tests.support.visited import Visited
 _pause = threading.Event().wait
 _VICTIM_PERCENT = 2
 _NOTICED_WITHIN = 4  # intervals
+_FEWEST, _SHORTEST_S = 50, 5  # one of fifty goes away; no check of ours is due more often
 
 
 def _now() -> float:
@@ -288,6 +289,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--database-url", help="an empty PostgreSQL for PodHealth (else SQLite)")
     given = parser.parse_args()
+    if given.targets < _FEWEST or given.interval < _SHORTEST_S or given.seconds < 1:
+        parser.error(f"--targets {_FEWEST} or more, --interval {_SHORTEST_S} or more, --seconds 1 or more")
     needs = {"prometheus": "prometheus-blackbox-exporter", "icinga": "icinga2"}
     found: dict[str, object] = {}
     with helper("podhealth.cli.bench_targets") as targets:
