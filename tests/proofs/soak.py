@@ -14,8 +14,9 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from socket import SHUT_RDWR, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -34,7 +35,6 @@ from tests.proofs.soak_plot import draw
 from tests.proofs.soak_watch import Sample, Sampler, growth
 from tests.support.databases import Postgres
 from tests.support.invariants import Acked, Ledgers, check_invariants
-from tests.support.visited import Visited
 
 _STEADY = ("web", "scheduler", "probe")  # live through all of it
 _KILLED = ("probe-2", "worker")  # one after the other
@@ -42,6 +42,7 @@ _LOOK_S = 0.1
 _TENANT = 1
 _MOST_SAID = 40
 _AWAY_S = 15  # so long the pods that come and go are away, and so long they are back
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 MOST_GROWTH = 5.0  # percent, of memory, files or threads, after the warm-up
 LONGEST_GAP_S = 30.0  # without a result beyond the interval: lease 15 s, tick, and one interval more
 _SERVER = ("shared_buffers=256MB", "max_connections=120", "jit=off")
@@ -194,20 +195,45 @@ def _acked(ledger: Ledger) -> Ledgers:
 @contextmanager
 def _coming_and_going() -> Iterator[int]:
     """A port of all of loopback at which somebody answers half of the time."""
-    visited, over = Visited(), threading.Event()
+    first = _bound(0)
+    port, over = int(first.getsockname()[1]), threading.Event()
 
     def turn() -> None:
+        sock = first
         while not over.wait(_AWAY_S):
-            visited.go()
+            sock.listen(256)
+            answering = threading.Thread(target=_answer, args=(sock,), daemon=True)
+            answering.start()
             over.wait(_AWAY_S)
-            visited.come()
-        visited.go()
+            sock.shutdown(SHUT_RDWR)
+            sock.close()
+            answering.join()
+            sock = _bound(port)
+        sock.close()
 
     thread = threading.Thread(target=turn, daemon=True)
     thread.start()
-    yield visited.port
+    yield port
     over.set()
     thread.join()
+
+
+def _bound(port: int) -> socket:
+    sock = socket()
+    sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    sock.bind(("0.0.0.0", port))  # noqa: S104 - pods are many addresses of loopback
+    return sock
+
+
+def _answer(sock: socket) -> None:
+    while True:
+        try:
+            asker = sock.accept()[0]
+        except OSError:
+            return
+        with asker, suppress(OSError):  # a prober that was killed
+            asker.recv(4096)
+            asker.sendall(_OK)
 
 
 def _order(place: Place, plan: Plan, cookie: str) -> dict[str, object]:
