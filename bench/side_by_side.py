@@ -83,7 +83,7 @@ def measure(peer: Peer, asked: Asked) -> dict[str, object]:
     began, used = _now(), bench_cpu.cpu_s(peer.pids())
     _pause(asked.seconds)
     until, used = _now(), bench_cpu.cpu_s(peer.pids()) - used
-    rss_mb = bench_cpu.rss_mb(peer.pids())
+    memory_mb = bench_cpu.pss_mb(peer.pids())
     recorded = peer.recorded(began, until)
     asked.victims.go()
     gone = _now()
@@ -99,7 +99,7 @@ def measure(peer: Peer, asked: Asked) -> dict[str, object]:
         "wanted": round(asked.targets / asked.interval_s * asked.seconds),
         "cpuSeconds": round(used, 2),
         "recordedPerCpuSecond": round(recorded / used),
-        "rssMb": round(rss_mb),
+        "memoryMb": round(memory_mb),
         "noticed": f"{len(lags)} of {len(asked.victim_numbers)}",
         "noticedAfterMedianS": round(median(lags), 2) if lags else None,
         "noticedAfterMostS": round(lags[-1], 2) if lags else None,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from podhealth.core.errors import SetupError
+from podhealth.core.errors import InputError, SetupError
 
 
 class _Number(click.FloatRange):
@@ -79,6 +79,14 @@ def bench() -> None:
     metavar="SECONDS",
     help="Deadline of each check (else half its interval, at most 10 s).",
 )
+@click.option(
+    "--small",
+    type=click.IntRange(0, 1_000),
+    default=0,
+    show_default=True,
+    metavar="PODS",
+    help="Two tenants, one with these few pods and one with all others (else ten alike).",
+)
 @click.option("--workers", type=click.IntRange(1, 32), default=1, show_default=True, help="Processes that probe.")
 @database_option
 @json_option
@@ -90,6 +98,7 @@ def probe(
     refusing: int,
     healing: bool,
     timeout: float | None,
+    small: int,
     workers: int,
     database: str | None,
     as_json: bool,
@@ -100,6 +109,9 @@ def probe(
     from podhealth.cli.bench_stock import plan_load
 
     load = plan_load(targets, rate, timing_out, timeout, refusing, healing)
+    if small >= targets:
+        raise InputError("--small", "fewer than --targets: the others belong to the large tenant")
+    load = load._replace(small=small)
     _print(bench_probe.run(load, seconds, database, workers), as_json)
 
 

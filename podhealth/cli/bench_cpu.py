@@ -60,6 +60,19 @@ def rss_mb(pids: Iterable[int]) -> float:
     return sum(peak_rss_mb(pid) for pid in _family(pids))
 
 
+def pss_mb(pids: Iterable[int]) -> float:
+    """Return what these processes and their descendants hold now, in MB; a page that several share counts once."""
+    return sum(_pss_mb(pid) for pid in _family(pids))
+
+
+def _pss_mb(pid: int) -> float:
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:")), 0.0)
+
+
 def postmaster_of(backend_pid: int) -> int | None:
     """Return the PostgreSQL server above one of its backends, or None where it runs on another machine."""
     stat = _stat(backend_pid)

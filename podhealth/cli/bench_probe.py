@@ -13,7 +13,7 @@ from threading import Event
 from typing import NamedTuple
 
 from podhealth import clock
-from podhealth.cli import bench_cpu
+from podhealth.cli import bench_cpu, bench_database
 from podhealth.cli.bench_ledger import LOOK_EVERY_S, Ledger, Seen
 from podhealth.cli.bench_place import Place, hear, helper, open_place, wait_until
 from podhealth.cli.bench_stock import Load, Ports, fill
@@ -33,6 +33,7 @@ class Used(NamedTuple):
     redis: float
     database: float | None
     machine: float
+    told_by_database: dict[str, float]
 
 
 def run(load: Load, seconds: float, database_url: str | None, probe_workers: int) -> dict[str, object]:
@@ -61,6 +62,9 @@ def run(load: Load, seconds: float, database_url: str | None, probe_workers: int
         return {
             **_counted(rows, load, (until - since) / 1e6),
             **_cost(len(rows), begun, ended),
+            "databasePerSecond": bench_database.per_second(
+                begun.told_by_database, ended.told_by_database, (until - since) / 1e6
+            ),
             "rssMb": round(rss_mb, 1),
             **_method(load, seconds, place, warm_up_s + _SETTLE_S, probe_workers),
         }
@@ -101,12 +105,16 @@ def _used(place: Place, ledger: Ledger) -> Used:
     backend = ledger.backend_pid()
     server = bench_cpu.postmaster_of(backend) if backend is not None else None
     database = bench_cpu.cpu_s([server], but=[backend]) if server is not None and backend is not None else None
-    return Used(by_process, bench_cpu.cpu_s([place.running["redis"].pid]), database, bench_cpu.busy_s())
+    with read(place.engine) as conn:
+        told = bench_database.counters(conn)
+    return Used(by_process, bench_cpu.cpu_s([place.running["redis"].pid]), database, bench_cpu.busy_s(), told)
 
 
 def _counted(rows: list[Seen], load: Load, took_s: float) -> dict[str, object]:
     # How late the results of silent targets are is their own doing: they end with their deadlines.
-    lags = sorted(row.seen_us - row.due_us for row in rows if not load.is_silent(load.pod_of(row.check_id)))
+    told = [row for row in rows if not load.is_silent(load.pod_of(row.check_id))]
+    lags = sorted(row.seen_us - row.due_us for row in told)
+    of_small = sorted(row.seen_us - row.due_us for row in told if load.is_small(load.pod_of(row.check_id)))
     return {
         "recorded": len(rows),
         "recordedPerSecond": round(len(rows) / took_s, 1),
@@ -114,6 +122,8 @@ def _counted(rows: list[Seen], load: Load, took_s: float) -> dict[str, object]:
         "checksProbed": len({row.check_id for row in rows}),
         "lagP50Ms": percentile_ms(lags, 50),
         "lagP99Ms": percentile_ms(lags, 99),
+        "smallLagP99Ms": percentile_ms(of_small, 99),
+        "smallRecorded": len(of_small),
     }
 
 
@@ -153,6 +163,7 @@ def _method(load: Load, seconds: float, place: Place, warm_up_s: float, probe_wo
         "timingOutPercent": load.silent_percent,
         "refusingPercent": load.refusing_percent,
         "healing": load.is_healing,
+        "smallPods": load.small,
         "timeoutSeconds": load.timeout_s,
         "probeWorkers": probe_workers,
         "machine": bench_cpu.machine(),

@@ -35,6 +35,7 @@ class Load(NamedTuple):
 
     ``interval_s`` is the longer of the two intervals; ``silent_percent`` of the pods take requests and never answer,
     ``refusing_percent`` take none. ``is_healing``: policies govern all pods, and those that refuse were well until now.
+    ``small``: the last so many pods are one tenant's and all others another's; 0 spreads them over ten tenants.
     """
 
     pods: int
@@ -45,6 +46,7 @@ class Load(NamedTuple):
     timeout_s: float
     refusing_percent: int = 0
     is_healing: bool = False
+    small: int = 0
 
     @property
     def checks(self) -> int:
@@ -67,6 +69,10 @@ class Load(NamedTuple):
     def is_refusing(self, pod_id: int) -> bool:
         """Whether nothing listens at the pod's port; they lie evenly among the others."""
         return _is_share(pod_id, self.refusing_percent, 100)
+
+    def is_small(self, pod_id: int) -> bool:
+        """Whether the pod is one of the small tenant's."""
+        return pod_id > self.pods - self.small
 
     def pod_of(self, check_id: int) -> int:
         """The pod of a check."""
@@ -132,6 +138,8 @@ def fill(engine: sa.Engine, load: Load, ports: Ports) -> None:
 
 def tenant_of(load: Load, pod_id: int) -> int:
     """Return the tenant of a pod: neighbours have the same."""
+    if load.small:
+        return 1 + load.is_small(pod_id)
     return (pod_id - 1) * TENANTS // load.pods + 1
 
 

@@ -58,13 +58,16 @@ class TestProbe:
 
     @pytest.mark.postgres
     def test_silent_targets_are_recorded_as_what_they_are_and_told_in_lines(self, empty_postgres):
-        done = bench("probe", *ASKED, "--timing-out", "30", "--timeout", "1", "--database", empty_postgres)
+        silent, two = ("--timing-out", "30", "--timeout", "1"), ("--small", "2")
+        done = bench("probe", *ASKED, *silent, *two, "--database", empty_postgres)
         found = dict(re.findall(r"^ *(\w+)[: ]+(.+)$", done.stdout, re.M))
 
         assert (done.returncode, done.stderr) == (0, "")
         assert (found["failures"], found["timingOutPercent"], found["timeoutSeconds"]) == ("0", "30", "1.0")
         assert 120 <= int(found["recorded"]) <= 180
         assert (found["database"], float(found["databaseCpuSeconds"]) > 0) == ("postgresql", True)
+        assert 1 <= int(found["smallRecorded"]) <= 6
+        assert "rowsInserted" in found["databasePerSecond"]
         assert sa.inspect(sa.create_engine(empty_postgres, poolclass=sa.NullPool)).get_table_names() == []
 
     def test_pods_that_fall_ill_under_policies_are_recorded_as_what_they_are(self):
@@ -127,6 +130,7 @@ def test_a_database_that_is_not_empty_is_refused_and_left_as_it_is(database_url,
         (("probe", "--targets", "0"), "--targets"),
         (("probe", "--targets", "x"), "--targets"),
         (("probe", "--rate", "0"), "--rate"),
+        (("probe", "--targets", "10", "--small", "10"), "--small"),
         (("probe", "--rate", "nan"), "--rate"),
         (("probe", "--targets", "10", "--rate", "101"), "--rate"),
         (("probe", "--targets", "60000", "--rate", "0.5"), "--rate"),

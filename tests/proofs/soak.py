@@ -7,16 +7,13 @@ is read from another process than those that are killed (cli/bench_ledger). The 
 
 import argparse
 import json
-import os
 import signal
 import sys
-import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from socket import SHUT_RDWR, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -33,8 +30,9 @@ from podhealth.models import CheckState, PodStatus, Result
 from podhealth.store.db import read, write
 from tests.proofs.soak_plot import draw
 from tests.proofs.soak_watch import Sample, Sampler, growth
-from tests.support.databases import Postgres
 from tests.support.invariants import Acked, Ledgers, check_invariants
+from tests.support.operated import operated_postgres
+from tests.support.visited import Visited
 
 _STEADY = ("web", "scheduler", "probe")  # live through all of it
 _KILLED = ("probe-2", "worker")  # one after the other
@@ -42,10 +40,8 @@ _LOOK_S = 0.1
 _TENANT = 1
 _MOST_SAID = 40
 _AWAY_S = 15  # so long the pods that come and go are away, and so long they are back
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 MOST_GROWTH = 5.0  # percent, of memory, files or threads, after the warm-up
 LONGEST_GAP_S = 30.0  # without a result beyond the interval: lease 15 s, tick, and one interval more
-_SERVER = ("shared_buffers=256MB", "max_connections=120", "jit=off")
 
 
 class Plan(NamedTuple):
@@ -195,45 +191,22 @@ def _acked(ledger: Ledger) -> Ledgers:
 @contextmanager
 def _coming_and_going() -> Iterator[int]:
     """A port of all of loopback at which somebody answers half of the time."""
-    first = _bound(0)
-    port, over = int(first.getsockname()[1]), threading.Event()
+    visited, over = Visited(), threading.Event()
 
     def turn() -> None:
-        sock = first
-        while not over.wait(_AWAY_S):
-            sock.listen(256)
-            answering = threading.Thread(target=_answer, args=(sock,), daemon=True)
-            answering.start()
+        while not over.is_set():
+            visited.go()
             over.wait(_AWAY_S)
-            sock.shutdown(SHUT_RDWR)
-            sock.close()
-            answering.join()
-            sock = _bound(port)
-        sock.close()
+            visited.come()
+            over.wait(_AWAY_S)
+        visited.go()
+        visited.close()
 
     thread = threading.Thread(target=turn, daemon=True)
     thread.start()
-    yield port
+    yield visited.port
     over.set()
     thread.join()
-
-
-def _bound(port: int) -> socket:
-    sock = socket()
-    sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    sock.bind(("0.0.0.0", port))  # noqa: S104 - pods are many addresses of loopback
-    return sock
-
-
-def _answer(sock: socket) -> None:
-    while True:
-        try:
-            asker = sock.accept()[0]
-        except OSError:
-            return
-        with asker, suppress(OSError):  # a prober that was killed
-            asker.recv(4096)
-            asker.sendall(_OK)
 
 
 def _order(place: Place, plan: Plan, cookie: str) -> dict[str, object]:
@@ -257,19 +230,6 @@ def faults_of(figures: dict[str, object]) -> list[str]:
     return wrong
 
 
-@contextmanager
-def own_postgres() -> Iterator[str]:
-    """A PostgreSQL of its own as it is operated: with fsync, vacuum and all."""
-    with tempfile.TemporaryDirectory(prefix="ph-soak-") as folder:
-        Path(folder).chmod(0o711)
-        server = Postgres(Path(folder), os.getpid(), _SERVER)
-        server.ensure()
-        try:
-            yield server.create("podhealth_soak", "template1")
-        finally:
-            server.end()
-
-
 def main() -> None:
     """Run it as the command line says, print the figures, draw them, and exit with 1 where something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -278,7 +238,7 @@ def main() -> None:
     parser.add_argument("--svg", type=Path, help="draw lag, memory and throughput into this file")
     asked = vars(parser.parse_args())
     svg = asked.pop("svg")
-    with own_postgres() as url:
+    with operated_postgres("podhealth_soak") as url:
         figures, samples = run(Plan(**asked), url)
     if svg is not None:
         svg.write_text(draw(samples))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from podhealth import clock
 from podhealth.core.words import Status
 from podhealth.live.publish import publish
+from podhealth.live.wire import SEND_WITHIN_S
 from podhealth.models import PodStatus, Session, Tenant
 from podhealth.store import feed, workers
 from podhealth.store.db import make_engine, read, write
@@ -265,7 +266,7 @@ def test_one_who_does_not_read_is_closed_and_moves_nobody(world, web, seq):
 
     def all_closed() -> bool:
         new = tell(world.engine, world.acme.tenant_id, *pods)
-        browser.until_seq(new, within_s=2)
+        browser.until_seq(new, within_s=0.75 * SEND_WITHIN_S)  # who waited for a stuck one would wait longer
         return len(_connections(web)) <= 1
 
     wait_for(all_closed, within_s=60, every_s=0.2, what="those who do not read are closed")
