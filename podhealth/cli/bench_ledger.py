@@ -17,8 +17,10 @@ from podhealth.store.partitions import RESULTS, partition_name
 
 LOOK_EVERY_S = 0.02
 _FACTS = "check_id, claim_token, scheduled_at, outcome, code"
-# PostgreSQL appends, but two writers fill different pages: the last few are looked at again.
-_PAGES_AGAIN = 8
+# PostgreSQL appends, but each writer fills pages of its own, up to 64 at a time: the last ones are looked at again, for
+# rows of transactions that were not over at the look before.
+_PAGES_AGAIN = 128
+_OLDEST_OPEN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8"
 
 
 class Seen(NamedTuple):
@@ -38,6 +40,7 @@ class Ledger:
         self.load = load
         self.keys: set[tuple[int, int]] = set()
         self._rowid = 0
+        self._oldest_open = 0
         self._pages: Counter[str] = Counter()
         self.rows: list[Seen] = []
         self.is_sqlite = self._engine.dialect.name == "sqlite"
@@ -93,12 +96,14 @@ class Ledger:
     def _newer_pages(self, conn: sa.Connection) -> list[tuple[int, int, int, str, str | None]]:
         found = []
         now = db_now_us(conn)
+        oldest_open = int(conn.exec_driver_sql(_OLDEST_OPEN).scalar_one())
         # Results lie in the partition of the day they were due; shortly after midnight that may be yesterday's.
         for table in dict.fromkeys(partition_name(from_us(now - ago_us).date()) for ago_us in (60_000_000, 0)):
-            query = f"SELECT {_FACTS}, ctid::text FROM {table} WHERE ctid >= %s::tid"  # noqa: S608
-            rows = conn.exec_driver_sql(query, (f"({self._pages[table]},0)",)).fetchall()
+            query = f"SELECT {_FACTS}, ctid::text FROM {table} WHERE ctid >= %s::tid AND xmin::text::int8 >= %s"  # noqa: S608
+            rows = conn.exec_driver_sql(query, (f"({self._pages[table]},0)", self._oldest_open)).fetchall()
             found += [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
             if rows:
                 newest = max(int(row[5][1:].partition(",")[0]) for row in rows)
-                self._pages[table] = max(0, newest - _PAGES_AGAIN)
+                self._pages[table] = max(self._pages[table], newest - _PAGES_AGAIN)
+        self._oldest_open = oldest_open
         return found
