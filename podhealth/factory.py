@@ -25,6 +25,7 @@ from podhealth.web import access, compression, errors, guard, headers, installed
 from podhealth.web.agents.intake import Intake
 from podhealth.web.api import api, document
 from podhealth.web.ids import IdConverter
+from podhealth.web.lengths import MAX_BODY
 from podhealth.web.metrics import Everything
 from podhealth.web.navigation import address, navigation
 from podhealth.web.pages import (
@@ -73,7 +74,6 @@ from podhealth.web.pages import (
 )
 from podhealth.web.tries import FailedTries, counters_at
 
-MAX_BODY = 64 * 1024
 _SPARE_CONNECTIONS = 5  # the hub, the beats, and what a request opens beside its first
 
 

@@ -11,9 +11,10 @@ from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import TConn
 
 from podhealth import clock
+from podhealth.cli.web_patience import PatientWorker
 from podhealth.web.agents.answers import Answers
 from podhealth.web.agents.intake import TooOftenError, token_hash_of
 from podhealth.web.agents.plain import MOST_BYTES, Plain, may_be_plain, plain_of
@@ -22,7 +23,7 @@ from podhealth.web.api.body import json_fields
 from podhealth.web.installed import installed
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(PatientWorker):
     """One for each web process; its loop runs on the process's main thread, and all here but ``_on_stored`` with it."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -43,6 +44,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._wait_for_data(conn)
         elif not data or not may_be_plain(data) or not self._takes(conn, data):
             super().enqueue_req(conn)
+
+    def refusal_of(self, status: int) -> bytes:
+        """Return what is sent to whoever is refused before the application has the request."""
+        return self._answers.no_request(b"HTTP/1.1 %d" % status)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what is no request at all as all else is answered: with our headers, and without what was sent."""

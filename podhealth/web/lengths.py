@@ -1,7 +1,9 @@
-"""How long the body of a request may be where that is more than elsewhere (factory's MAX_BODY): said by its route."""
+"""How long the body of a request may be where that is more than elsewhere (``MAX_BODY``): said by its route."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+MAX_BODY = 64 * 1024
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 

@@ -1,10 +1,12 @@
-"""Many browsers at once, and a key that is changed (hazards 2h)."""
+"""Many browsers at once, slow ones, and a key that is changed (hazards 2h)."""
 
 import http.client
 import shutil
+import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 NOWHERE = "unix:///nowhere/redis.sock"
 SOCKETS = 2_000 if is_deep() else 150
+SLOW = 200
 
 
 class Site:
@@ -71,6 +74,51 @@ def test_when_all_sockets_drop_and_come_back_at_once_pages_are_answered(site: Si
 
     assert {code for code, _ in pages} == {200}
     assert took[len(took) * 95 // 100] < 2.0
+
+
+# What each of them sends, a piece in each round, and never the end of it.
+_POST = b"POST /sign-in HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+_PAGE = b"GET /static/app.css HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+SLOWLY = {
+    "heads": (b"GET /pods HTTP/1.1\r\n", b"Host: h\r\n", b"X-Slow: 1\r\n"),
+    "bodies": (_POST + b"Content-Length: 1000\r\n\r\n", b"a", b"b"),
+    "chunks": (_POST + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\na", b"b"),
+    "bodies that are too long": (_POST + b"Content-Length: 1000000\r\n\r\n", b"a", b"b"),
+    "bodies that wait for a word": (_POST + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", b"a", b"b"),
+    "readers of nothing": (_PAGE[:5], _PAGE[5:], b""),
+}
+
+
+@pytest.mark.fault("F85")
+def test_hundreds_of_slow_requests_keep_nobody_else_waiting(site: Site) -> None:
+    took, told = {}, {}
+    with running_web(site.url, NOWHERE, site.folder) as web:
+        cookie = cookie_of(site.token, web.port)
+        get(web.port, "/pods", Cookie=cookie)
+        for name, pieces in SLOWLY.items():
+            with ExitStack() as stack:
+                slow = [stack.enter_context(_slow_connection(web.port)) for _ in range(SLOW)]
+                pages = []
+                for piece in pieces:
+                    for sock in slow:
+                        with suppress(OSError):  # refused already
+                            sock.sendall(piece)
+                    pages += [get(web.port, "/pods", Cookie=cookie) for _ in range(5)]
+                took[name] = max(seconds for _, seconds in pages)
+                assert {code for code, _ in pages} == {200}, name
+                if name == "heads":
+                    told = Counter(sock.recv(12) for sock in slow)
+
+    assert told == {b"HTTP/1.1 408": SLOW}
+    assert max(took.values()) < 5.0, took  # of a fiftieth to half a second on a machine with nothing else to do
+
+
+def _slow_connection(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20)
+    sock.connect(("127.0.0.1", port))
+    return sock
 
 
 @pytest.mark.fault("F86")
