@@ -17,6 +17,10 @@ from podhealth.models.base import EPOCH, MICROSECOND, from_us
 
 BUSY_MS = 15_000
 _RECYCLE_S = 1_800
+# A connection whose other end went dark without a word (a cable, a firewall that forgot) is given up within as long;
+# the kernel's own patience is a quarter of an hour. What DATABASE_URL says of these itself counts instead.
+_NOTICED = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_NOTICED |= {"tcp_user_timeout": 15_000}
 
 
 def normalise_url(url: str) -> str:
@@ -32,6 +36,7 @@ def engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         # A connection knows the statistics that were there when it was opened (store/statistics.py).
         return {"pool_recycle": _RECYCLE_S, "connect_args": {"timeout": BUSY_MS / 1000, "check_same_thread": False}}
+    asked = sa.make_url(url).query
     return {
         "pool_pre_ping": True,
         "pool_recycle": _RECYCLE_S,
@@ -40,6 +45,7 @@ def engine_options(url: str) -> dict[str, Any]:
             "connect_timeout": 5,
             # Whatever the database says it is kept in: as SQL_ASCII it would give bytes for texts.
             "client_encoding": "utf8",
+            **{name: value for name, value in _NOTICED.items() if name not in asked},
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=15000",
         },
     }

@@ -5,10 +5,13 @@ What was acknowledged stays, once, and all goes on by itself.
 One set of real processes lives through all faults of its database, one after another (living.py).
 """
 
+import json
 import resource
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -202,6 +205,20 @@ def test_a_database_that_takes_no_writes_keeps_nobody_from_going_on_later(
     back_after(back_s)
 
     assert back_s < BACK_WITHIN_S
+
+
+@pytest.mark.fault("F35")
+def test_a_wire_that_is_pulled_is_noticed_in_seconds_and_the_pool_is_well_when_it_is_plugged(
+    postgres: OnPostgres, back_after: Back
+) -> None:
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-m", "tests.proofs.darkness"]
+    said = subprocess.check_output([*command, str(postgres.server.socket), "podhealth"], timeout=120)
+    found = json.loads(said)
+    back_after(found["back"])
+
+    assert found["option"] == 3_000  # what the address says counts, in place of our quarter of a minute
+    assert found["asks"] < 10
+    assert found["waits for an answer"] < 10
 
 
 @pytest.mark.fault("F35", "F36", "F39", "F40")

@@ -31,6 +31,7 @@ class OwnPostgres:
         self._user = server_user()
         if self._user is not None:
             shutil.chown(self.folder, self._user)
+        self.folder.chmod(0o711)  # who is nobody's root (unshare --map-root-user) walks through it too
         self._programs = server_programs(self.folder)
         self._data = self.folder / "data"
         command = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
