@@ -795,9 +795,9 @@ def downgrade() -> None:
         batch_op.drop_column("hold_gate")
         batch_op.drop_column("chronic_acknowledged_at")
 
-    with op.batch_alter_table("cloud_pod_auto_heal_events", schema=None) as batch_op:
-        batch_op.drop_column("cost")
-        batch_op.drop_column("called_at")
+    # Not in a batch: the table that it would build anew gives ids again, and the way up would not know it.
+    op.drop_column("cloud_pod_auto_heal_events", "cost")
+    op.drop_column("cloud_pod_auto_heal_events", "called_at")
 
     with op.batch_alter_table("episodes", schema=None) as batch_op:
         batch_op.drop_column("shadow_attempts")

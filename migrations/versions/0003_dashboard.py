@@ -41,7 +41,7 @@ def never_again(table: str) -> None:
     if "AUTOINCREMENT" in text:  # was there before, and was stepped back from
         return
     new = re.sub(r"^CREATE TABLE [\"']?\w+[\"']?", f'CREATE TABLE "new_{table}"', text)
-    new = re.sub(rf",\s*CONSTRAINT pk_{table} PRIMARY KEY \(id\)", "", new)
+    new = re.sub(rf",\s*(CONSTRAINT pk_{table} )?PRIMARY KEY \(id\)", "", new)
     new = re.sub(r"\bid INTEGER NOT NULL", "id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", new, count=1)
     conn.exec_driver_sql(new)
     conn.exec_driver_sql(f'INSERT INTO "new_{table}" SELECT * FROM "{table}"')
