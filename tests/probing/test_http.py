@@ -164,6 +164,19 @@ def test_an_ipv6_pod_is_asked_with_brackets(asker: Asker) -> None:
     assert f"Host: [::1]:{far.port}".encode() in far.requests[0]
 
 
+@pytest.mark.parametrize("to", ["", "http://169.254.169.254/", "file:///etc/passwd", "//127.0.0.1:{port}/", "/"])
+@pytest.mark.fault("F56")
+def test_a_redirect_to_itself_elsewhere_or_into_a_file_is_one_connection_and_one_request(asker: Asker, to: str) -> None:
+    with Listener(stay_silent) as far:
+        port = far.port
+        location = f"Location: {to.format(port=port) or f'http://127.0.0.1:{port}/'}"
+        far._behave = page(302, b"x" * (10 << 20), location)
+        found = asker.ask(config={"port": port}, timeout_s=5.0)
+
+    assert (found.outcome, found.size) == (Outcome.OK, 65_536)
+    assert (far.connections, len([one for one in far.requests if one])) == (1, 1)
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.attack("A43")
 @pytest.mark.fault("F56")
