@@ -37,13 +37,13 @@ test: install-dev ## Run the tests: SQLite, PostgreSQL, Redis, Podman and a brow
 test-deep: install-dev ## Run each test on both databases, and the slow proofs in their long forms (about an hour)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-faults: install-dev ## Inject every fault of tests/proofs/faults.py into real processes and count (ONLY=F1,F2; ONLY=quick)
+faults: install-dev ## Inject every fault of tests/proofs/faults.py into real processes and count (ONLY=F1,F2; ONLY=quick; TABLE=docs/faults.md)
 	$(BIN)/python -m tests.support.podman
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs faults --only "$(ONLY)"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs faults --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
 
 attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the running server and count (ONLY=A1,A2)
 	$(BIN)/python -m tests.support.browser
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
 
 soak: install-dev ## Half an hour at 1,000 checks a second with kills: nothing lost, doubled or grown (SOAK="--minutes 5")
 	$(BIN)/python -m tests.proofs.soak $(SOAK)

@@ -4,13 +4,16 @@ It ends ``N passed, N failed``, of faults and not of tests. A fault without a te
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tests.proofs import attacks, faults
 
 _KINDS = {"faults": "fault", "attacks": "attack"}
+_ABOUT = {"fault": "what happens, and what must hold", "attack": "what is tried"}
 _KNOWN = {"fault": faults.FAULTS, "attack": {key: attack.what for key, attack in attacks.ATTACKS.items()}}
 _NOT_HERE = {"fault": faults.NOT_HERE, "attack": attacks.NOT_HERE}
 
@@ -27,8 +30,8 @@ class _Proof:
 class Counting:
     """Chooses the tests that are proofs of one kind and adds up what they came to."""
 
-    def __init__(self, mark: str, only: frozenset[str]) -> None:
-        self._mark, self._only = mark, only
+    def __init__(self, mark: str, only: frozenset[str], page: Path | None) -> None:
+        self._mark, self._only, self._page = mark, only, page
         self._proofs: dict[str, _Proof] = defaultdict(_Proof)
 
     def wanted(self) -> list[str]:
@@ -62,16 +65,23 @@ class Counting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        line, known = terminalreporter.write_line, _KNOWN[self._mark]
-        line("")
-        line(f"| | {self._mark} | tests | back after | |")
-        line("| --- | --- | --- | --- | --- |")
+        table = "\n".join(self._table())
+        terminalreporter.write_line(f"\n{table}")
+        if self._page is not None:
+            head = self._page.read_text().partition("\n| ")[0] if self._page.exists() else ""
+            self._page.write_text(f"{head}\n{table}\n")
+
+    def _table(self) -> Iterator[str]:
+        known = _KNOWN[self._mark]
+        has_times = self._mark == "fault"  # nobody recovers from an attack
+        yield f"| id | {_ABOUT[self._mark]} | tests |{' back after |' * has_times} |"
+        yield f"| --- | --- | --- |{' --- |' * has_times} --- |"
         for key in self.wanted():
             proof = self._proofs[key]
             back = "" if proof.back_s is None else f"{proof.back_s:.1f} s"
-            line(f"| {key} | {known[key]} | {proof.tests or ''} | {back} | {_outcome(proof)} |")
+            yield f"| {key} | {known[key]} | {proof.tests or ''} |{f' {back} |' * has_times} {_outcome(proof)} |"
         for key, reason in _NOT_HERE[self._mark].items():
-            line(f"| {key} | {known[key]} | | | not here: {reason} |")
+            yield f"| {key} | {known[key]} | |{' |' * has_times} not here: {reason} |"
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):  # after pytest's own last line, which counts tests
@@ -91,8 +101,9 @@ def ids_of(item: pytest.Item, mark: str) -> list[str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take ``--proofs`` and ``--only``."""
+    """Take ``--proofs``, ``--only`` and ``--table``."""
     parser.addoption("--proofs", choices=sorted(_KINDS), help="run and count the proofs of this kind")
+    parser.addoption("--table", type=Path, help="a page of Markdown, whose table is written anew and ends it")
     parser.addoption("--only", default="", help="of the proofs, only these ids, with commas; quick: a short choice")
 
 
@@ -103,7 +114,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if kind := config.getoption("--proofs"):
         asked = config.getoption("--only")
         only = faults.QUICK if asked == "quick" else [key for key in asked.split(",") if key]
-        config.pluginmanager.register(Counting(_KINDS[kind], frozenset(only)), "proofs-counting")
+        config.pluginmanager.register(
+            Counting(_KINDS[kind], frozenset(only), config.getoption("--table")), "proofs-counting"
+        )
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
