@@ -129,8 +129,10 @@ class Living:
         cookie = cookie_of(a_visitor(self.engine), port)
         self.cluster = stack.enter_context(Cluster(url, redis_url, folder))
         self.witness = stack.enter_context(Witness(self.engine))
+        self.read_only = folder / "read-only"  # while it is there, SQLite takes no writes of theirs (injecting.py)
+        more = _MORE | {"PODHEALTH_WEB_PORT": str(port), "TEST_READ_ONLY": str(self.read_only)}
         for words in (("web",), ("worker", "probe.local"), ("worker", "heal", "alert", "tick")):
-            self.cluster.start(*words, **_MORE, PODHEALTH_WEB_PORT=str(port))
+            self.cluster.start(*words, **more)
         wait_for(lambda: len(self.target.counts()) == CHECKS, 60, what="every check probed once")
         self.visitors = stack.enter_context(Visitors(port, token, cookie))
         wait_for(lambda: self.visitors.acked > 1, 30, what="visitors are answered")

@@ -19,7 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from podhealth import clock
 from podhealth.store.db import BUSY_MS, write
+from tests.proofs.crossing import cross
 from tests.proofs.living import Living, wait_out
 from tests.support.depth import is_deep
 from tests.support.faultproxy import FaultProxy, fault_proxy
@@ -31,6 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 Back = Callable[[float], None]
 BACK_WITHIN_S = 15.0
 CUTS = 200 if is_deep() else 30
+DEADLOCKS = 10 if is_deep() else 3
 _FULL_AT = 256 * 1024
 
 
@@ -123,7 +126,18 @@ def test_when_the_disk_is_free_again_all_goes_on(lite: OnSqlite, back_after: Bac
     assert back_s < BACK_WITHIN_S
 
 
-@pytest.mark.fault("F30", "F32")
+@pytest.mark.fault("F40")
+def test_a_file_that_takes_no_writes_shows_pages_and_refuses_changes_for_as_long(
+    lite: OnSqlite, back_after: Back
+) -> None:
+    began = clock.monotonic()
+    back_after(back_s := lite.living.suffer(lite.living.read_only.touch, lite.living.read_only.unlink, 6.0))
+
+    assert lite.living.visitors.codes_since(began) == {200, 204, 503}
+    assert back_s < BACK_WITHIN_S
+
+
+@pytest.mark.fault("F30", "F32", "F40")
 def test_in_the_end_sqlite_has_each_result_once(lite: OnSqlite) -> None:
     lite.living.end()
 
@@ -180,6 +194,22 @@ def test_what_a_deadlock_or_a_crowd_ended_is_done_again(postgres: OnPostgres, ba
 
     back_after(back_s := postgres.living.suffer(refuse, refuse_no_more, 10.0))
     said = [program.said("as in a ") for program in postgres.living.cluster.programs]
+
+    assert any(said)
+    assert back_s < BACK_WITHIN_S
+
+
+@pytest.mark.fault("F38")
+def test_of_two_that_wait_for_each_other_ours_is_ended_and_does_it_again(
+    postgres: OnPostgres, back_after: Back
+) -> None:
+    def suffer() -> None:
+        done = 0
+        while done < DEADLOCKS:  # the test's own time limit ends it
+            done += cross(postgres.living.engine)
+
+    back_after(back_s := postgres.living.suffer(suffer, lambda: None, 0.0))
+    said = [program.said("deadlock detected") for program in postgres.living.cluster.programs]
 
     assert any(said)
     assert back_s < BACK_WITHIN_S

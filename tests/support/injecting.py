@@ -3,6 +3,7 @@
 ``TEST_WALL_SHIFT``: its clock is so many seconds wrong, while the database's own is right (PostgreSQL on another host).
 ``TEST_CLOCK_FILE``: the machine's clock is so many seconds wrong as that file says at the moment, the database's too.
 ``TEST_FAIL``: a file; once it is there, the system calls it names fail (``fsync EIO``, ``thread EAGAIN``), for good.
+``TEST_READ_ONLY``: a file; while it is there, SQLite takes no writes of this program (``query_only``).
 Always: who writes in a transaction that began as a reader's is ended. SQLite refuses such writes at once, but only
 where another writer came between (hazards M15).
 """
@@ -39,6 +40,9 @@ _ALLOW, _FAIL = 0x7FFF0000, 0x00050000
 def inject() -> None:
     """Arrange all that the environment asks for."""
     event.listen(sa.Engine, "before_cursor_execute", _refuse_deferred)
+    if "TEST_READ_ONLY" in os.environ:
+        forbidden = Path(os.environ["TEST_READ_ONLY"])
+        event.listen(sa.Engine, "begin", lambda conn: _forbid_writes(conn, forbidden.exists()), insert=True)
     wrong_s = os.environ.get("TEST_WALL_SHIFT")
     if wrong_s is not None:
         clock.shift(timedelta(seconds=float(wrong_s)))
@@ -54,6 +58,13 @@ def _refuse_deferred(conn: sa.Connection, _cursor: Any, statement: str, *_rest: 
     if not conn.get_execution_options().get("podhealth_write", False):
         print(f"wrote in a transaction that began as a reader's: {statement[:200]}", file=sys.stderr, flush=True)
         os._exit(EXIT_DEFERRED)
+
+
+def _forbid_writes(conn: sa.Connection, are_forbidden: bool) -> None:
+    if conn.dialect.name == "sqlite":
+        cursor = conn.connection.cursor()  # straight to the driver: SQLAlchemy is about to begin
+        cursor.execute(f"PRAGMA query_only = {int(are_forbidden)}")
+        cursor.close()
 
 
 def _follow_clock(file: Path) -> None:
