@@ -48,18 +48,20 @@ class Turn(NamedTuple):
 def next_turn(conn: sa.Connection, tenant_id: int, after: int, shown: frozenset[Key]) -> Turn | None:
     """Return what happened after that number, for all screens of the tenant together; null where nothing did."""
     rows = store_feed.since(conn, tenant_id, after, MAX_ROWS)
-    if not rows:
-        return None
-    touched = touched_without_gap(rows, after, rows[-1].seq, shown)
+    touched = touched_without_gap(rows, after, rows[-1].seq, shown) if rows else None
     is_anew = touched is None
-    seq = rows[-1].seq
+    seq = rows[-1].seq if rows else after
     if touched is None:
+        # No rows where the feed has grown: they were removed before anybody was told of them.
         seq = store_feed.newest(conn, [tenant_id])[tenant_id]
+        if seq <= after:
+            return None
         touched = Touched(shown, True, ())
     is_too_much = is_anew or len(_things(touched.keys)) > MAX_RENDERED
     rendered = views.render(conn, tenant_id, _ones(touched.keys) if is_too_much else touched.keys, clock.utcnow())
+    since = rows[0].at if rows else clock.utcnow()
     told = touched._replace(toasts=news.grouped(conn, tenant_id, touched.toasts))
-    return Turn(seq, told, rendered, is_anew, is_too_much, not is_anew and len(rows) == MAX_ROWS, rows[0].at)
+    return Turn(seq, told, rendered, is_anew, is_too_much, not is_anew and len(rows) == MAX_ROWS, since)
 
 
 def frame_missed(conn: sa.Connection, newest: int, tenant_id: int, after: int, shown: frozenset[Key]) -> Frame:

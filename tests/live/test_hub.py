@@ -154,6 +154,18 @@ def test_a_gap_in_the_feed_means_load_anew(engine, place, hub, join):
     assert browser.until_seq(3)["reload"] is True
 
 
+@pytest.mark.fault("F27")
+def test_changes_that_were_removed_before_they_were_told_mean_load_anew(engine, place, hub, join):
+    browser = join(place, card=list(place.pods))
+    browser.until_seq(0)
+    with write(engine) as conn:
+        seq = feed.append(conn, [FeedNote(place.tenant_id, FeedKind.POD, pod_id) for pod_id in place.pods])
+        conn.execute(sa.delete(FeedEntry))
+    hub.on_heard(seq)
+
+    assert browser.until_seq(3)["reload"] is True
+
+
 def test_a_page_from_the_future_must_load_anew(engine, place, hub, join):
     tell(engine, place.tenant_id, *place.pods)
 
