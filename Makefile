@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-deep faults attacks soak fuzz test-fast lint fmt bench screenshots docs migration lock clean
+.PHONY: help install install-dev demo test test-deep faults attacks machines soak fuzz test-fast lint fmt bench screenshots docs migration lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ faults: install-dev ## Inject every fault of tests/proofs/faults.py into real pr
 attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the running server and count (ONLY=A1,A2)
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
+
+machines: install-dev ## Live the long lives of the six state machines, play all interleavings, and count (ONLY=check)
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal --machines tests/machines $(if $(ONLY),-k "$(ONLY)")
 
 soak: install-dev ## Half an hour at 1,000 checks a second with kills: nothing lost, doubled or grown (SOAK="--minutes 5")
 	$(BIN)/python -m tests.proofs.soak $(SOAK)

@@ -28,7 +28,7 @@ from tests.support import guard, short
 from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sqlite_template
 from tests.support.wait import wait_for
 
-pytest_plugins = ["tests.proofs.plugin"]
+pytest_plugins = ["tests.proofs.plugin", "tests.machines.counting"]
 
 # How long an example takes says something of the machine, not of the rule.
 hypothesis.settings.register_profile("tests", deadline=None)

@@ -1,7 +1,8 @@
 """What a short run of the tests (``--short``, ``make test``) leaves to ``make test-deep`` and ``make faults``.
 
-Two things only: of two tests that differ in nothing but the database, one; and the faults of tests/proofs that do not
-belong to the quick ones. What asks the database itself (store, flows, simulator, models …) runs on both all the same.
+Of two tests that differ in nothing but the database, one; of the machines, those on PostgreSQL; and the faults of
+tests/proofs that do not belong to the quick ones. What asks the database itself (store, flows, simulator, models …)
+runs on both all the same.
 """
 
 from collections import defaultdict
@@ -18,7 +19,7 @@ _BY_TURNS = frozenset({"web", "healing", "alerting", "proofs", "test_bad_input.p
 
 def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
     """Return what a short run leaves out; the same in every run."""
-    return _others_turn(items) | {item for item in items if _is_long_fault(item)}
+    return _others_turn(items) | {item for item in items if _is_long_fault(item) or _is_long_machine(item)}
 
 
 def _others_turn(items: list[pytest.Item]) -> set[pytest.Item]:
@@ -40,3 +41,7 @@ def _database_of(item: pytest.Item) -> str | None:
 def _is_long_fault(item: pytest.Item) -> bool:
     ids = {key for mark in item.iter_markers("fault") for key in mark.args}
     return "proofs" in item.path.parts and bool(ids) and not ids & {*ALWAYS}
+
+
+def _is_long_machine(item: pytest.Item) -> bool:
+    return "machines" in item.path.parts and _database_of(item) == "postgres"
