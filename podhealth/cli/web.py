@@ -102,7 +102,17 @@ def web() -> None:
     require_ready(engine)
     engine.dispose()
     _raise_open_files()
+    _load_program()
     Server(settings).run()
+
+
+def _load_program() -> None:
+    # Once, before the worker process is made of this one: it shares this memory, and its successor starts at once.
+    import podhealth.cli.web_worker
+    import podhealth.factory  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def _raise_open_files() -> None:
