@@ -88,6 +88,9 @@ def run(plan: Plan, database_url: str | None) -> tuple[dict[str, object], list[S
             "socketsLost": heard["lost"],
             "framesHeard": sum(len(came) for came in heard["came"]),
             "lost": _lost(place, ledger),
+        }
+        print(json.dumps(figures), file=sys.stderr, flush=True)  # the rules take minutes over millions of rows
+        figures |= {
             "violations": check_invariants(place.engine, _acked(ledger), at_work=True),
         }
     return figures | plan._asdict() | _load_of(load) | {"machine": bench_cpu.machine()}, soak.sampler.samples

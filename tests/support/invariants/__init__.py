@@ -49,6 +49,8 @@ def check_invariants(engine: sa.Engine, ledgers: Ledgers | None = None, *, at_wo
         if engine.dialect.name == "postgresql":
             conn = conn.execution_options(isolation_level="REPEATABLE READ")
         with conn.begin():
+            if engine.dialect.name == "postgresql":  # a rule may think for long over millions of rows
+                conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             rules = RULES + (RULES_AT_WORK if at_work else ())
             return [violation for rule in rules for violation in rule(conn, ledgers or Ledgers())]
 
