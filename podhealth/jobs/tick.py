@@ -52,6 +52,7 @@ QUICK = (
 )
 # May take seconds; a job of their own, so that no heal waits for them.
 SLOW = (
+    Step("acknowledgements", 5, "podhealth.store.acknowledging.end_lapsed"),
     Step("letters", 5, "podhealth.jobs.letters.send"),
     Step("checkpoint", 10, "podhealth.store.ticks.checkpoint"),
     Step("partitions", 3600, "podhealth.store.partitions.ensure_ahead"),

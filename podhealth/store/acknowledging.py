@@ -14,13 +14,15 @@ from podhealth.core.fields import line
 from podhealth.core.words import Deed, FeedKind
 from podhealth.models import Incident, IncidentEntry
 from podhealth.store import audit, tenancy
-from podhealth.store.db import db_now
+from podhealth.store.db import db_now, read, write
 from podhealth.store.feed import FeedNote, append
 from podhealth.store.tenancy import Scope
 
 LONGEST = timedelta(days=31)
 MAX_NOTE = 200
 LONGEST_NOTE = 500
+_LAPSED_A_TURN = 200
+_BY_NOBODY = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledged_until", "acknowledge_note"))
 
 
 def is_acknowledged(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
@@ -68,10 +70,27 @@ def unacknowledge(conn: sa.Connection, scope: Scope, incident_id: int) -> None:
     """
     row = _own_locked(conn, scope, incident_id)
     if row.acknowledged_at is not None:
-        none = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledged_until", "acknowledge_note"))
-        _set_acknowledged(conn, incident_id, none)
+        _set_acknowledged(conn, incident_id, _BY_NOBODY)
         _enter(conn, scope, incident_id, Deed.GAVE_BACK, None)
         _tell(conn, scope, incident_id, "acknowledgement taken back", None)
+
+
+def end_lapsed(engine: sa.Engine) -> dict[int, int]:
+    """Let open incidents be nobody's whose acknowledgement has run out, and say so to the pages (tick).
+
+    Returns the newest feed number of each tenant. Who had it and until when stays in the incident's log.
+    """
+    lapsed = sa.and_(Incident.recovered_at.is_(None), Incident.acknowledged_until <= sa.bindparam("now"))
+    with read(engine) as conn:
+        if conn.scalar(sa.select(Incident.id).where(lapsed).limit(1), {"now": db_now(conn)}) is None:
+            return {}
+    with write(engine) as conn:
+        now = db_now(conn)
+        query = sa.select(Incident.id, Incident.tenant_id).where(lapsed).order_by(Incident.id).limit(_LAPSED_A_TURN)
+        rows = conn.execute(query.with_for_update(), {"now": now}).all()
+        ids = [row.id for row in rows]
+        conn.execute(sa.update(Incident).where(Incident.id.in_(ids)).values(**_BY_NOBODY, updated_at=now))
+        return append(conn, [FeedNote(row.tenant_id, FeedKind.INCIDENT, None, row.id) for row in rows])
 
 
 def add_note(conn: sa.Connection, scope: Scope, incident_id: int, text: str) -> None:

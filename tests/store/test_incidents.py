@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from podhealth.core.episode import STOPPED_BY_POLICY
 from podhealth.core.errors import Conflict, InputError, NotFound
 from podhealth.core.words import Actor, DesiredState, IncidentCause, NoticeKind, Role, Severity, SnoozeHolds
-from podhealth.models import AuditEntry, FeedEntry, Transition
+from podhealth.models import AuditEntry, FeedEntry, Incident, Transition
 from podhealth.store import acknowledging, holds, inventory, podstate
 from podhealth.store.db import db_now, write
 from podhealth.store.tenancy import Scope
@@ -272,6 +273,28 @@ def test_an_acknowledgement_is_taken_back_once(fleet) -> None:
 
     assert fleet.incidents()[0].acknowledged_at is None
     assert [row.what for row in fleet.rows(AuditEntry)] == ["incident acknowledged", "acknowledgement taken back"]
+
+
+def test_an_acknowledgement_that_has_run_out_is_nobodys_and_pages_hear_of_it_once(fleet) -> None:
+    for name in ("web-1", "web-2", "web-3"):
+        fleet.add(name)
+        fleet.fall_ill(name)
+    lapsed, lasting, sticky = fleet.incidents()
+    with write(fleet.engine) as conn:
+        for incident, hours in ((lapsed, 1), (lasting, 2), (sticky, None)):
+            until = None if hours is None else db_now(conn) + timedelta(hours=hours)
+            acknowledging.acknowledge(conn, ann(fleet), incident.id, until, "on it")
+        past = sa.update(Incident).where(Incident.id == lapsed.id)
+        conn.execute(past.values(acknowledged_until=db_now(conn) - timedelta(seconds=1)))
+    before = len(fleet.rows(FeedEntry))
+
+    published = acknowledging.end_lapsed(fleet.engine)
+    again = acknowledging.end_lapsed(fleet.engine)
+
+    assert [row.acknowledged_by for row in fleet.incidents()] == [None, "ann", "ann"]
+    (note,) = fleet.rows(FeedEntry)[before:]
+    assert (note.kind, note.object_id) == ("incident", lapsed.id)
+    assert (published, again) == ({fleet.tenant_id: note.seq}, {})
 
 
 def test_an_incident_that_is_over_cannot_be_acknowledged(fleet) -> None:
