@@ -2,9 +2,8 @@
 
 The first pod's results are stored one by one, its twin's together and in another order: both must come to the same
 (I18), and that is what the text says, told once more (core/told_status.py). What hung and comes late, or comes twice,
-changes nothing (I4, I19). What model and twin say is compared after every step. The invariants of tests/support cost
-several times what a step costs: those of checks are asked after every fourth step, all after every sixteenth and at
-the end.
+changes nothing (I4, I19). Model and twin are compared after every step. The invariants of tests/support cost several
+times what a step costs: those of checks are asked after every fourth step, all after every sixteenth and at the end.
 """
 
 from dataclasses import dataclass, field, replace
@@ -298,4 +297,4 @@ class Checks(OnDatabase):
 def test_two_checks_live_as_the_text_says_whatever_happens(databases: Databases, counted: Counted) -> None:
     Checks.databases = staticmethod(databases)
 
-    live(Checks, counted, short=Lives(10, 40), long=Lives(600, 100))
+    live(Checks, counted, short=Lives(10, 40), long=Lives(450, 100))

@@ -8,9 +8,6 @@ of the feed: whatever a tab has applied, it must show what was true at the numbe
 import json
 import re
 import socket
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -29,6 +26,7 @@ from podhealth.store import feed as store_feed
 from podhealth.store.db import read, write
 from tests.live.conftest import a_place, a_session
 from tests.machines.living import Counted, Databases, Lives, OnDatabase, holds, live
+from tests.machines.tabs import Carrier, Tab
 from tests.support.invariants import storage
 from tests.support.invariants.ledgers import Ledgers
 
@@ -36,40 +34,6 @@ _PODS = 3
 _MOST_TABS = 5
 _ID, _STATUS = re.compile(r'id="([^"]+)"'), re.compile(r'data-status="([a-z]+)"')
 _EVERY_TURN = ("ASK_EVERY_S", "RENDER_EVERY_S", "BEAT_EVERY_S", "CHECK_ACCESS_EVERY_S", "_AFTER_TROUBLE_S")
-
-
-class Carrier:
-    """Stands where the thread of the sockets does: what is sent lies here until it is delivered, or lost."""
-
-    def __init__(self) -> None:
-        self.queues: dict[Any, deque[dict[str, Any]]] = {}
-        self.closed: dict[Any, int] = {}
-
-    def add(self, link: Any) -> None:
-        self.queues[link] = deque()
-
-    def send(self, links: Any, frame: bytes) -> None:
-        said = json.loads(frame[frame.index(b"{") :])
-        for link in links:
-            if link not in self.closed:  # the wire, too, sends nothing after a close
-                self.queues[link].append(said)
-
-    def close(self, links: Any, code: int, _reason: str = "") -> None:
-        for link in links:
-            self.closed[link] = code
-
-
-@dataclass
-class Tab:
-    """One page that is open, and what it shows."""
-
-    place: int
-    session: str
-    link: Any
-    shown: tuple[int, ...]
-    seq: int
-    cards: dict[str, str]
-    ends: list[socket.socket] = field(default_factory=list)
 
 
 class Sockets(OnDatabase):
@@ -319,4 +283,4 @@ class Sockets(OnDatabase):
 def test_a_tab_shows_what_was_true_at_its_number(lite_databases: Databases, counted: Counted) -> None:
     Sockets.databases = staticmethod(lite_databases)
 
-    live(Sockets, counted, short=Lives(10, 30), long=Lives(400, 80))
+    live(Sockets, counted, short=Lives(10, 30), long=Lives(320, 80))
