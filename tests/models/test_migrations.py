@@ -124,15 +124,14 @@ def test_migrating_twice_changes_nothing(url):
 @pytest.mark.fault("F88")
 def test_down_to_any_revision_and_up_again_with_data_in(url):
     known = killing.revisions()
-    looked_at = known if is_deep() else known[:-1:4]
+    looked_at = known if is_deep() else [known[0], known[len(known) // 2], known[-1]]
     shapes = {}
-    for one in known:
+    for one in looked_at:
         killing.to(url, one)
-        shapes[one] = _shape(_engine(url)) if one in looked_at else None
-    shapes[known[-1]] = _shape(_engine(url))
+        shapes[one] = _shape(_engine(url))
     with write(_engine(url)) as conn:
         fill(conn)
-    for one in looked_at[::-1]:
+    for one in looked_at[-2::-1]:
         killing.to(url, one)
         below, at_below = _shape(_engine(url)), killing.dump(url)
         schema.migrate(url)
@@ -208,9 +207,9 @@ def test_killed_after_any_statement_a_migration_leaves_all_as_it_was_and_a_rerun
     every = 1 if is_deep() else 40
     killed = json.loads(subprocess.check_output([sys.executable, "-m", "tests.models.killing", url, str(every)]))
 
-    assert list(killed) == killing.revisions()
+    assert list(killed) == killing.revisions()[:: 1 if is_deep() else 4]
     assert min(killed.values()) >= 1
-    assert sum(killed.values()) > (300 if is_deep() else len(killed))
+    assert sum(killed.values()) > (600 if is_deep() else len(killed))
     assert revision.is_current(_engine(url))
 
 

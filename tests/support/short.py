@@ -17,6 +17,10 @@ DATABASES = ("sqlite", "postgres")
 _BY_TURNS = frozenset({"web", "healing", "alerting", "proofs", "test_bad_input.py", "test_rolling.py"})
 
 
+# Of quick faults, but of another sort: other files show them in little.
+_LONG_FILES = frozenset({"test_unplugged.py"})
+
+
 def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
     """Return what a short run leaves out; the same in every run."""
     return _others_turn(items) | {item for item in items if _is_long_fault(item) or _is_long_machine(item)}
@@ -40,7 +44,8 @@ def _database_of(item: pytest.Item) -> str | None:
 
 def _is_long_fault(item: pytest.Item) -> bool:
     ids = {key for mark in item.iter_markers("fault") for key in mark.args}
-    return "proofs" in item.path.parts and bool(ids) and not ids & {*ALWAYS}
+    is_long = not ids & {*ALWAYS} or item.path.name in _LONG_FILES
+    return "proofs" in item.path.parts and bool(ids) and is_long
 
 
 def _is_long_machine(item: pytest.Item) -> bool:
