@@ -29,8 +29,10 @@ def dump(url: str) -> dict[str, Any]:
     with read(engine) as conn:
         look = sa.inspect(conn)
         found: dict[str, Any] = {}
-        for table in sorted(name for name in look.get_table_names() if "_results_p" not in name):
-            columns = sorted(column["name"] for column in look.get_columns(table))
+        names = sorted(name for name in look.get_table_names() if "_results_p" not in name)
+        told = look.get_multi_columns(filter_names=names)
+        for table in names:
+            columns = sorted(column["name"] for column in told[(None, table)])
             rows = conn.execute(sa.select(*map(sa.column, columns)).select_from(sa.table(table))).all()
             found[table] = [columns, sorted(map(repr, rows))]
     engine.dispose()

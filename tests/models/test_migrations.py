@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -52,28 +53,24 @@ def _fill(url: str) -> None:
 def _shape(engine: sa.Engine) -> dict[str, object]:
     """Everything about the tables that the database can tell, but for the days of results."""
     look = sa.inspect(engine)
-    tables = [t for t in look.get_table_names() if t != "alembic_version" and "_results_p" not in t]
-    return {table: _shape_of(look, table) for table in sorted(tables)}
+    names = [t for t in look.get_table_names() if t != "alembic_version" and "_results_p" not in t]
+    told = [ask(filter_names=names) for ask in (
+        look.get_multi_columns, look.get_multi_check_constraints, look.get_multi_unique_constraints,
+        look.get_multi_indexes, look.get_multi_foreign_keys, look.get_multi_pk_constraint,
+    )]  # fmt: skip
+    return {table: _shape_of(*(one[(None, table)] for one in told)) for table in sorted(names)}
 
 
-def _shape_of(look: sa.Inspector, table: str) -> dict[str, object]:
-    columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table)]
-    checks = {(c["name"], " ".join(str(c["sqltext"]).split())) for c in look.get_check_constraints(table)}
-    uniques = {(c["name"], tuple(c["column_names"])) for c in look.get_unique_constraints(table)}
-    indexes = {
-        (i["name"], tuple(i["column_names"]), i["unique"], _told(i["dialect_options"])) for i in look.get_indexes(table)
-    }
-    keys = {
-        (k["name"], tuple(k["constrained_columns"]), k["referred_table"], tuple(k["referred_columns"]))
-        for k in look.get_foreign_keys(table)
-    }
-    primary = look.get_pk_constraint(table)
+def _shape_of(columns: Any, checks: Any, uniques: Any, indexes: Any, keys: Any, primary: Any) -> dict[str, object]:
     return {
-        "columns": columns,
-        "checks": checks,
-        "uniques": uniques,
-        "indexes": indexes,
-        "keys": keys,
+        "columns": [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in columns],
+        "checks": {(c["name"], " ".join(str(c["sqltext"]).split())) for c in checks},
+        "uniques": {(c["name"], tuple(c["column_names"])) for c in uniques},
+        "indexes": {(i["name"], tuple(i["column_names"]), i["unique"], _told(i["dialect_options"])) for i in indexes},
+        "keys": {
+            (k["name"], tuple(k["constrained_columns"]), k["referred_table"], tuple(k["referred_columns"]))
+            for k in keys
+        },
         "primary": (primary["name"], tuple(primary["constrained_columns"])),
     }
 
