@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     max_in_flight: int = Field(6000, ge=1, le=60000)
     max_sockets: int = Field(4000, ge=1, le=100000)
-    max_sockets_per_tenant: int = Field(4000, ge=1, le=100000)
+    max_sockets_per_tenant: int = Field(2000, ge=1, le=100000)
+    max_sockets_per_person: int = Field(200, ge=1, le=100000)
 
     @field_validator("allowed_networks", mode="before")
     @classmethod

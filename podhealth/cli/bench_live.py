@@ -55,7 +55,8 @@ class Change(NamedTuple):
 def run(sockets: int, seconds: float, database_url: str | None) -> dict[str, object]:
     """Measure ``seconds`` with that many sockets and return the figures by their names in JSON."""
     most = str(max(4_000, sockets))
-    with open_place(database_url, PODHEALTH_MAX_SOCKETS=most, PODHEALTH_MAX_SOCKETS_PER_TENANT=most) as place:
+    limits = ("PODHEALTH_MAX_SOCKETS", "PODHEALTH_MAX_SOCKETS_PER_TENANT", "PODHEALTH_MAX_SOCKETS_PER_PERSON")
+    with open_place(database_url, **dict.fromkeys(limits, most)) as place:
         _fill(place.engine)
         cookie = signed_in(place, _TENANT, Role.VIEWER)
         place.start_programs(("web",))

@@ -30,18 +30,23 @@ RENDER_EVERY_S = 0.25
 BEAT_EVERY_S = 5.0
 CHECK_ACCESS_EVERY_S = 2.0
 _AFTER_TROUBLE_S = 1.0
+MAX_OF_PERSON = 200
 
 
 class Hub:
     """All live sockets of one web process. ``add`` and the ``on_`` methods may be called from any thread."""
 
-    def __init__(self, engine: sa.Engine, max_sockets: int, max_of_tenant: int) -> None:
+    def __init__(
+        self, engine: sa.Engine, max_sockets: int, max_of_tenant: int, max_of_person: int = MAX_OF_PERSON
+    ) -> None:
         self._engine = engine
         self._max_sockets = max_sockets
         self._max_of_tenant = max_of_tenant
+        self._max_of_person = max_of_person
         self._wire = Wire(self)
         self._counted = threading.Lock()
-        self._count: Counter[int] = Counter()
+        self._count: Counter[int] = Counter()  # by tenant
+        self._of_person: Counter[int] = Counter()
         self._inbox: deque[Callable[[], None]] = deque()
         self._awake = threading.Event()
         self._stopped = threading.Event()
@@ -70,9 +75,11 @@ class Hub:
 
     # From other threads
 
-    def has_room(self, tenant_id: int) -> bool:
-        """Return whether one more socket of this tenant may be opened here."""
+    def has_room(self, tenant_id: int, person_id: int | None = None) -> bool:
+        """Return whether one more socket of this tenant, and of this person, may be opened here."""
         with self._counted:
+            if person_id is not None and self._of_person[person_id] >= self._max_of_person:
+                return False
             return self._count.total() < self._max_sockets and self._count[tenant_id] < self._max_of_tenant
 
     def open_sockets(self) -> int:
@@ -80,12 +87,11 @@ class Hub:
         with self._counted:
             return self._count.total()
 
-    def add(self, sock: socket, tenant_id: int, session: str) -> None:
+    def add(self, sock: socket, tenant_id: int, session: str, person_id: int | None = None) -> None:
         """Take over an upgraded socket of somebody signed in; ``session`` is the hash of the session's token."""
-        link = Link(sock, tenant_id, session)
-        has_room = self.has_room(tenant_id)
-        with self._counted:
-            self._count[tenant_id] += 1
+        link = Link(sock, tenant_id, session, person_id)
+        has_room = self.has_room(tenant_id, person_id)
+        self._counting(link, 1)
         self._post(lambda: self._sessions.setdefault(link.session, set()).add(link))
         self._wire.add(link)
         if not has_room:  # the last places were taken while this one shook hands
@@ -107,11 +113,16 @@ class Hub:
 
     def on_gone(self, link: Link) -> None:
         """Forget a socket."""
-        with self._counted:
-            self._count[link.tenant_id] -= 1
-            if not self._count[link.tenant_id]:
-                del self._count[link.tenant_id]
+        self._counting(link, -1)
         self._post(lambda: self._forget(link))
+
+    def _counting(self, link: Link, one: int) -> None:
+        with self._counted:
+            for counts, owner in ((self._count, link.tenant_id), (self._of_person, link.person_id)):
+                if owner is not None:
+                    counts[owner] += one
+                    if not counts[owner]:
+                        del counts[owner]
 
     def _post(self, change: Callable[[], None]) -> None:
         self._inbox.append(change)

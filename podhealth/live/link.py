@@ -28,7 +28,7 @@ _FULL = (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 class Link:
-    """One socket. Others may read ``tenant_id`` and ``session``; all else is the wire's own."""
+    """One socket. Others may read ``tenant_id``, ``person_id`` and ``session``; all else is the wire's own."""
 
     __slots__ = (
         "allowance",
@@ -38,6 +38,7 @@ class Link:
         "heard_at",
         "is_gone",
         "message",
+        "person_id",
         "pinged_at",
         "protocol",
         "session",
@@ -48,13 +49,14 @@ class Link:
         "waiting_bytes",
     )
 
-    def __init__(self, sock: socket.socket, tenant_id: int, session: str) -> None:
+    def __init__(self, sock: socket.socket, tenant_id: int, session: str, person_id: int | None = None) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         self.sock = sock
         self.fd = sock.fileno()
         self.tenant_id = tenant_id
         self.session = session
+        self.person_id = person_id
         self.protocol = Connection(ConnectionType.SERVER, extensions=[])
         self.waiting: deque[bytes] = deque()
         self.waiting_bytes = 0

@@ -20,7 +20,7 @@ from podhealth.live.hub import Hub
 from podhealth.live.wire import PING_AFTER_S
 from podhealth.web.errors import answer
 from podhealth.web.installed import Installed, installed
-from podhealth.web.session import current_scope, session_key
+from podhealth.web.session import current_scope, person_id, session_key
 
 _KEY = "podhealth.live"
 _VERSION = "13"
@@ -33,7 +33,8 @@ class Live:
     """The hub and the ear of this process, started with its first socket: nothing runs in a process that has none."""
 
     def __init__(self, parts: Installed) -> None:
-        self.hub = Hub(parts.engine, parts.settings.max_sockets, parts.settings.max_sockets_per_tenant)
+        most = parts.settings
+        self.hub = Hub(parts.engine, most.max_sockets, most.max_sockets_per_tenant, most.max_sockets_per_person)
         self.ear = Ear(parts.redis, self.hub.on_heard)
         self._starting = threading.Lock()
         self._is_started = False
@@ -101,7 +102,7 @@ def _check_door() -> ResponseReturnValue | None:
         return answer(401, "unauthorized", "Sign in")
     if request.headers.get("Sec-WebSocket-Version") != _VERSION or "Sec-WebSocket-Key" not in request.headers:
         return answer(400, "handshake", "This is no handshake of a websocket, version 13")
-    if not live_of(current_app).hub.has_room(current_scope().tenant_id):
+    if not live_of(current_app).hub.has_room(current_scope().tenant_id, person_id()):
         return answer(503, "full", "Too many live pages are open; this one works without")
     # Without compression one encoded frame serves all sockets, and no bomb can be sent.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -115,7 +116,7 @@ def live(ws: Server) -> None:
     parts.ensure_started()
     key = session_key()
     assert key is not None  # _check_door asked
-    parts.hub.add(_taken_from(ws.sock), current_scope().tenant_id, key)
+    parts.hub.add(_taken_from(ws.sock), current_scope().tenant_id, key, person_id())
     ws.connected = False  # so that flask-sock does not close what is no longer its own
 
 

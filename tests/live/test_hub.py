@@ -27,9 +27,9 @@ def quick_beats(monkeypatch):
     monkeypatch.setattr(hubs, "ASK_EVERY_S", 0.25)
 
 
-def opened(hub: hubs.Hub, place: Place, **watch: object) -> Browser:
+def opened(hub: hubs.Hub, place: Place, person_id: int | None = None, **watch: object) -> Browser:
     near, far = socket.socketpair()
-    hub.add(near, place.tenant_id, place.session)
+    hub.add(near, place.tenant_id, place.session, person_id)
     return Browser(far).watch(**watch)
 
 
@@ -358,6 +358,21 @@ def test_more_sockets_than_there_is_room_for_are_sent_away(engine, place, reques
     assert [hub.has_room(place.tenant_id), hub.has_room(zeta.tenant_id)] == [False, True]
     browsers[0].close()
     wait_for(lambda: hub.has_room(place.tenant_id))
+
+
+@pytest.mark.attack("A73")
+def test_one_person_cannot_take_all_the_places_of_a_tenant(engine, place, request):
+    hub = hubs.Hub(engine, 10, 10, 2)
+    hub.start()
+    request.addfinalizer(hub.stop)
+    first, _, third = [opened(hub, place, person_id=7) for _ in range(3)]
+    other = opened(hub, place, person_id=8)
+
+    assert third.until_closed() == TRY_AGAIN_LATER
+    assert other.until_seq(0)["seq"] == 0
+    assert [hub.has_room(place.tenant_id, 7), hub.has_room(place.tenant_id, 8)] == [False, True]
+    first.close()
+    wait_for(lambda: hub.has_room(place.tenant_id, 7))
 
 
 @pytest.mark.slow

@@ -65,7 +65,8 @@ def run(plan: Plan, database_url: str | None) -> tuple[dict[str, object], list[S
     """Live through the plan; return the figures, and the samples they came from."""
     load = plan_load(plan.pods, plan.rate, 0, None, refusing=1, is_healing=True)
     most = str(plan.sockets + 100)
-    limits = {"PODHEALTH_MAX_SOCKETS": most, "PODHEALTH_MAX_SOCKETS_PER_TENANT": most}
+    ways = ("PODHEALTH_MAX_SOCKETS", "PODHEALTH_MAX_SOCKETS_PER_TENANT", "PODHEALTH_MAX_SOCKETS_PER_PERSON")
+    limits = dict.fromkeys(ways, most)
     with ExitStack() as stack:
         place = stack.enter_context(open_place(database_url, **limits))
         flapping = stack.enter_context(_coming_and_going())

@@ -57,7 +57,8 @@ def get(port: int, path: str, **headers: str) -> tuple[int, float]:
 
 @pytest.mark.fault("F82")
 def test_when_all_sockets_drop_and_come_back_at_once_pages_are_answered(site: Site) -> None:
-    most = {"PODHEALTH_MAX_SOCKETS_PER_TENANT": "5000", "PODHEALTH_MAX_SOCKETS": "5000"}
+    ways = ("PODHEALTH_MAX_SOCKETS", "PODHEALTH_MAX_SOCKETS_PER_TENANT", "PODHEALTH_MAX_SOCKETS_PER_PERSON")
+    most = dict.fromkeys(ways, "5000")
     with running_web(site.url, NOWHERE, site.folder, **most) as web:
         browsers = [web.open(site.token, seq=0, card=[]) for _ in range(SOCKETS)]
         for browser in browsers:

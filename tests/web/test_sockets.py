@@ -327,6 +327,19 @@ def test_a_full_house_says_so_before_the_handshake(world, redis_url, tmp_path):
         of_other.close()
 
 
+@pytest.mark.attack("A73")
+def test_a_person_with_too_many_live_pages_is_told_whatever_the_session(world, redis_url, tmp_path):
+    url = world.engine.url.render_as_string()
+    with running_web(url, redis_url, tmp_path, PODHEALTH_MAX_SOCKETS_PER_PERSON="1") as web:
+        taken = _welcomed(web, world.ann)
+        of_ann = [web.ask(world.ann), web.ask(sign_in(world.engine, world.acme.user_id))]
+        others = _welcomed(web, world.zoe)
+
+        assert of_ann == [503, 503]
+        taken.close()
+        others.close()
+
+
 def test_stopping_the_server_sends_its_sockets_elsewhere(world, redis_url, tmp_path):
     url = world.engine.url.render_as_string()
     with running_web(url, redis_url, tmp_path) as web:
