@@ -45,8 +45,8 @@ attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the runni
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
 
-machines: install-dev ## Live the long lives of the six state machines, play all interleavings, and count (ONLY=check)
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal --machines tests/machines $(if $(ONLY),-k "$(ONLY)")
+machines: install-dev ## Live the long lives of the six state machines, play all interleavings, and count (ONLY=check; LIVES=5: longer)
+	HYPOTHESIS_PROFILE=deep MACHINES_LIVES=$(LIVES) $(BIN)/python -m pytest -q -n 2 --dist worksteal --machines tests/machines $(if $(ONLY),-k "$(ONLY)")
 
 soak: install-dev ## Half an hour at 1,000 checks a second with kills: nothing lost, doubled or grown (SOAK="--minutes 5")
 	$(BIN)/python -m tests.proofs.soak $(SOAK)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
+from zlib import crc32
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,9 @@ Counted = Callable[..., None]
 
 # Not ``explain``: it traces every line, and a run with a database under it takes minutes.
 _PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+
+
+_SHARE_ON_POSTGRES = 0.125
 
 
 class Machine(RuleBasedStateMachine):
@@ -68,12 +72,16 @@ class Lives(NamedTuple):
 
 
 def live(machine: type[Machine], counted: Counted, short: Lives, long: Lives) -> None:
-    """Run a machine's lives and count their steps; each run has another seed, HYPOTHESIS_SEED takes one again."""
-    number = int(os.environ.get("HYPOTHESIS_SEED") or secrets.randbelow(1 << 32))
+    """Run a machine's lives and count their steps.
+
+    The short form lives the same lives each time, the long one others; HYPOTHESIS_SEED takes a run again.
+    """
+    asked = os.environ.get("HYPOTHESIS_SEED")
+    number = int(asked or (secrets.randbelow(1 << 32) if is_deep() else crc32(machine.__name__.encode())))
     print(f"HYPOTHESIS_SEED={number} for {machine.__name__}")
     seed(number)(machine)
     machine.looks = machine.lives = 0
-    lives = long if is_deep() else short
+    lives = _longer(long, machine) if is_deep() else short
     chosen = settings(
         max_examples=lives.number,
         stateful_step_count=lives.steps,
@@ -89,11 +97,16 @@ def live(machine: type[Machine], counted: Counted, short: Lives, long: Lives) ->
         counted(machine.__name__, "steps", machine.looks, lives=machine.lives)
 
 
+def _longer(long: Lives, machine: type[Machine]) -> Lives:
+    """Return the long form, so many times as MACHINES_LIVES says, and less where each statement goes to a server."""
+    share = getattr(getattr(machine, "databases", None), "share", 1.0)
+    return long._replace(number=max(2, round(long.number * share * float(os.environ.get("MACHINES_LIVES") or 1))))
+
+
 def databases_like(engine: sa.Engine, request: pytest.FixtureRequest) -> Databases:
     """Return how a machine gets databases of the kind of ``engine``, an empty one of it."""
     if engine.dialect.name == "postgresql":
-        empty = request.getfixturevalue("_postgres_database").empty
-        return lambda: (engine, lambda: (engine.dispose(), empty())[1])
+        return _on_postgres(engine, request.getfixturevalue("_postgres_database").empty)
     template = Path(str(engine.url.database))
     # In memory, where there is a file system in it: a life begins and ends with a file.
     memory = Path("/dev/shm")  # noqa: S108
@@ -106,6 +119,14 @@ def databases_like(engine: sa.Engine, request: pytest.FixtureRequest) -> Databas
         return own, lambda: (own.dispose(), shutil.rmtree(folder))[1]
 
     return on_sqlite
+
+
+def _on_postgres(engine: sa.Engine, empty: Callable[[], None]) -> Databases:
+    def one() -> tuple[sa.Engine, Callable[[], None]]:
+        return engine, lambda: (engine.dispose(), empty())[1]
+
+    one.share = _SHARE_ON_POSTGRES  # type: ignore[attr-defined]
+    return one
 
 
 def holds(database: sa.Engine, rules: Any, ledgers: Any) -> list[str]:

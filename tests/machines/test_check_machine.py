@@ -297,4 +297,4 @@ class Checks(OnDatabase):
 def test_two_checks_live_as_the_text_says_whatever_happens(databases: Databases, counted: Counted) -> None:
     Checks.databases = staticmethod(databases)
 
-    live(Checks, counted, short=Lives(10, 40), long=Lives(450, 100))
+    live(Checks, counted, short=Lives(10, 40), long=Lives(160, 100))

@@ -273,4 +273,4 @@ class Healer(OnDatabase):
 def test_the_healer_keeps_its_promises_whatever_happens(databases: Databases, counted: Counted) -> None:
     Healer.databases = staticmethod(databases)
 
-    live(Healer, counted, short=Lives(12, 14), long=Lives(110, 56))
+    live(Healer, counted, short=Lives(12, 14), long=Lives(45, 56))

@@ -234,4 +234,4 @@ def test_data_is_equal_after_any_walk(databases: Databases, counted: Counted) ->
     Migrations.databases = staticmethod(databases)
     Migrations.shapes = {}
 
-    live(Migrations, counted, short=Lives(2, 4), long=Lives(20, 15))
+    live(Migrations, counted, short=Lives(2, 4), long=Lives(8, 15))

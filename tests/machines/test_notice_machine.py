@@ -284,4 +284,4 @@ class Notices(OnDatabase):
 def test_people_are_told_the_truth_whatever_happens(databases: Databases, counted: Counted) -> None:
     Notices.databases = staticmethod(databases)
 
-    live(Notices, counted, short=Lives(10, 25), long=Lives(300, 45))
+    live(Notices, counted, short=Lives(10, 25), long=Lives(140, 45))

@@ -21,10 +21,10 @@ class HealRules(Machine, OnePod):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_check_lives_by_the_rules(counted: Counted) -> None:
-    live(CheckRules, counted, short=Lives(3, 20), long=Lives(1500, 60))
+    live(CheckRules, counted, short=Lives(3, 20), long=Lives(2400, 60))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_pod_is_healed_by_the_rules(counted: Counted) -> None:
-    live(HealRules, counted, short=Lives(2, 20), long=Lives(700, 60))
+    live(HealRules, counted, short=Lives(2, 20), long=Lives(800, 60))

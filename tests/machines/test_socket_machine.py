@@ -283,4 +283,4 @@ class Sockets(OnDatabase):
 def test_a_tab_shows_what_was_true_at_its_number(lite_databases: Databases, counted: Counted) -> None:
     Sockets.databases = staticmethod(lite_databases)
 
-    live(Sockets, counted, short=Lives(10, 30), long=Lives(320, 80))
+    live(Sockets, counted, short=Lives(10, 30), long=Lives(110, 80))

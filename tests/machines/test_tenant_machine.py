@@ -264,7 +264,7 @@ def test_each_tenant_is_alone_whatever_its_people_do(site: Site, counted: Counte
     put_back, forget = restoring.keep(site.engine)
     Tenants.site, Tenants.put_back = site, staticmethod(put_back)
     try:
-        live(Tenants, counted, short=Lives(8, 40), long=Lives(350, 120))
+        live(Tenants, counted, short=Lives(8, 40), long=Lives(110, 120))
     finally:
         forget()
 
