@@ -3,7 +3,7 @@
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,32 +73,39 @@ def test_a_supervisor_that_dies_is_started_again_with_all_programs(up: Up) -> No
     assert "killing what does not end" not in up.said()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_whatever_ends_it_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
-    with running_up(tmp_path / "data", "--demo") as up:
-        up.link()
-        processes = wait_for(lambda: all(map(up.child, PROGRAMS.values())) and up.children())
-        code = up.end(number)
+def ends_by(up: Up, number: signal.Signals, programs: Iterable[str] = PROGRAMS) -> None:
+    processes = wait_for(lambda: all(up.child(PROGRAMS[name]) for name in programs) and up.children())
+    code = up.end(number)
 
-        none_left(processes)
-        assert code == (0 if number in (signal.SIGINT, signal.SIGTERM) else -number)
+    none_left(processes)
+    assert code == (0 if number in (signal.SIGINT, signal.SIGTERM) else -number)
 
 
-def test_a_folder_in_use_is_one_clear_line_and_a_restart_goes_on_with_the_data(tmp_path: Path) -> None:
+# The last of those that share it. The other signals end those of the test below.
+def test_killed_after_all_that_it_leaves_no_process_behind(up: Up) -> None:
+    ends_by(up, signal.SIGKILL)
+
+
+def test_a_folder_in_use_is_one_clear_line_and_a_restart_goes_on_with_the_data_whatever_ended_it(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "data"
     with running_up(folder) as first:
         first.link()
         second = run("up", "--data", str(folder), "--port", str(free_port()))
         token = first.command("token", "create", "--tenant", "main", "--role", "viewer")
+        ends_by(first, signal.SIGHUP, PROGRAMS.keys() - {"demo"})
 
     assert (second.returncode, second.stdout) == (2, "")
     assert second.stderr.count("\n") == 1
     assert "--data" in second.stderr
     assert "is in use by another" in second.stderr
     assert token.count("\n") == 0
-    with running_up(folder) as again:
-        again.link()
-        assert overview(again.port, token) == 200
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with running_up(folder, "--demo") as again:
+            again.link()
+            assert overview(again.port, token) == 200
+            ends_by(again, number)
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
