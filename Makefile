@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-deep faults attacks machines soak fuzz test-fast lint fmt bench screenshots docs migration lock clean
+# Where it is set, each of the hundred programs that tests start compiles all of PodHealth anew.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help install install-dev demo test test-deep faults attacks mutants machines soak fuzz test-fast lint fmt bench screenshots docs migration lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,4 +94,5 @@ lock: ## Choose new versions of all packages and write the lock files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what the targets above made (not your data)
+	find podhealth tests bench docs migrations -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info screenshots
