@@ -1,6 +1,7 @@
 """Outbound calls: only to checked addresses, without redirects and environment, bounded in time and size."""
 
 import ast
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -49,6 +50,20 @@ def test_a_name_that_means_loopback_is_refused_at_the_connection(monkeypatch: py
     monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: [(2, 1, 6, "", ("127.0.0.1", 0))])
     with Listener(page()) as far, pytest.raises(AddressRefused, match="loopback"):
         call("GET", f"http://hooks.example:{far.port}/", {})
+
+    assert far.connections == 0
+
+
+@pytest.mark.attack("A42")
+def test_a_name_that_is_bound_anew_is_connected_to_where_it_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, resolve = iter(["127.0.0.2", "127.0.0.1"]), socket.getaddrinfo
+
+    def rebind(host: str, *rest: object, **named: object) -> object:
+        return resolve(next(answers) if host == "hooks.example" else host, *rest, **named)
+
+    monkeypatch.setattr("socket.getaddrinfo", rebind)
+    with Listener(page()) as far, pytest.raises(OSError, match="refused"):
+        guarded_connect("hooks.example", far.port, LOOPBACK)
 
     assert far.connections == 0
 

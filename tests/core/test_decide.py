@@ -155,6 +155,19 @@ def test_heal_now_skips_what_only_restrains_the_healer_itself(gate) -> None:
     assert (decision.answer, decision.rung) == (Answer.ACT, rung)
 
 
+def test_these_gates_are_skipped_and_no_others() -> None:
+    assert {gate.value for gate in SKIPPED_BY_HEAL_NOW} == {
+        "policy", "mode_off", "trigger", "settling", "ladder", "chronic", "cooldown", "mode"
+    }  # fmt: skip
+    assert {gate.value for gate in SKIPPED_WHEN_PLANNED} == {
+        "open_heal",
+        "ladder",
+        "chronic",
+        "cooldown",
+        "concurrency",
+    }
+
+
 @pytest.mark.parametrize("gate", sorted(set(Gate) - SKIPPED_BY_HEAL_NOW))
 def test_heal_now_obeys_all_other_gates(gate) -> None:
     decision = decide(ready(**BRAKES[gate]), SKIPPED_BY_HEAL_NOW, Rung(Step(Action.RESTART, 1), 1, 1, 1))

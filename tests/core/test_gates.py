@@ -4,7 +4,7 @@ import pytest
 
 from podhealth.core import gates
 from podhealth.core.answers import Closed, Open, clock_text
-from podhealth.core.facts import LastHeal, OpenHeal, ProviderFacts, SnoozeFacts, Switch
+from podhealth.core.facts import Approved, LastHeal, OpenHeal, ProviderFacts, SnoozeFacts, Switch
 from podhealth.core.ladder import PolicyRules, Step
 from podhealth.core.words import Action, DesiredState, Gate, HealState, KillScope, Mode
 from tests.core.healfacts import NOW, a_sick_check, ago, ahead, ready
@@ -190,6 +190,14 @@ CLOSED = [
         "Wants to restart",
         ahead(minutes=60),
         id="approve",
+    ),
+    pytest.param(
+        Gate.MODE,
+        {"policy": PolicyRules("web", mode=Mode.APPROVE), "spent": 1, "approved": Approved("ann", 1, ahead(minutes=9))},
+        "Wants to restart (2 of 3). Approve until 11:02:11 UTC, else nothing is done.",
+        "Wants to restart",
+        ahead(minutes=60),
+        id="approved, but another attempt",
     ),
 ]
 

@@ -4,9 +4,9 @@ import pytest
 
 from podhealth.core import gates
 from podhealth.core.answers import Closed, Open
-from podhealth.core.facts import LastHeal, ProviderFacts
-from podhealth.core.ladder import Step
-from podhealth.core.words import Action, FailClass, Gate, HealOn, Outcome, Severity, Status
+from podhealth.core.facts import Approved, LastHeal, ProviderFacts
+from podhealth.core.ladder import PolicyRules, Step
+from podhealth.core.words import Action, FailClass, Gate, HealOn, Mode, Outcome, Severity, Status
 from tests.core.healfacts import NOW, a_sick_check, ago, ahead, ready
 
 ASK = dict(gates.GATES)
@@ -51,6 +51,11 @@ OPEN = [
     ),
     pytest.param(Gate.COOLDOWN, {"spent": 1, "last_heal": LastHeal(ago(minutes=10), None)}, id="exactly over"),
     pytest.param(Gate.MODE, {"policy": None}, id="no policy, as heal now has it"),
+    pytest.param(
+        Gate.MODE,
+        {"policy": PolicyRules("web", mode=Mode.APPROVE), "spent": 1, "approved": Approved("ann", 2, ahead(minutes=9))},
+        id="approved",
+    ),
 ]
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from podhealth.core.aggregate import CheckView, aggregate
+from podhealth.core.flap import push
 from podhealth.core.probe import Finding
-from podhealth.core.status import FRESH_START, advance
-from podhealth.core.words import Kind, Severity, Status
+from podhealth.core.status import FRESH_START, Counters, advance
+from podhealth.core.words import Kind, Outcome, Severity, Status
 from podhealth.models import CheckState, PodStatus, Result, Transition
 from tests.store.record.brought import ERROR, FAIL, OK, SLOW, a_pod_with_checks, every, one, probed, store
 
@@ -21,12 +22,13 @@ NUMBERS = itertools.count()
 def test_a_chunk_of_many_pods_is_one_feed_entry_a_changed_pod(engine: sa.Engine) -> None:
     found = []
     for i in range(5):
-        _, ids = a_pod_with_checks(engine, "a", "b", tenant=f"t{i}")
+        _, ids = a_pod_with_checks(engine, *"abcdefghijk", tenant=f"t{i}")  # more than a statement holds
         found += probed(engine, dict.fromkeys(ids, OK))
 
     done = store(engine, found)
 
     assert sorted(done.published.values()) == [1] * 5
+    assert len(every(engine, Result)) == done.applied == 55
     assert {s.status for s in every(engine, PodStatus)} == {Status.HEALTHY}
 
 
@@ -41,12 +43,20 @@ def test_transitions_of_a_pod_chain_and_never_share_a_moment(engine: sa.Engine) 
     assert [before[2] for before in own[:-1]] == [after[1] for after in own[1:]]
 
 
-def fold(check_id: int, kept: list[Any]) -> tuple[Status, int, int]:
-    """What the pure rules make of the stored results of a check, in their order."""
-    counters = FRESH_START
+def fold(check_id: int, kept: list[Any]) -> tuple[Counters, tuple[int, int]]:
+    """What the pure rules make of the stored results of a check, in their order: its counters and its window."""
+    counters, window = FRESH_START, (0, 0)
     for result in sorted((r for r in kept if r.check_id == check_id and not r.is_late), key=lambda r: r.claim_token):
         counters = advance(counters, result.outcome, 3, 2)
-    return counters.status, counters.failures, counters.successes
+        if result.outcome != Outcome.ERROR:
+            window = push(*window, result.outcome == Outcome.FAIL)
+    return counters, window
+
+
+def folded(state: Any) -> tuple[Counters, tuple[int, int]]:
+    """The same, as it is stored."""
+    counters = Counters(state.status, state.failures, state.successes, state.slow_run)
+    return counters, (state.recent_bits, state.recent_count)
 
 
 ROUNDS = st.lists(
@@ -57,6 +67,7 @@ ROUNDS = st.lists(
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=ROUNDS, cuts=st.lists(st.integers(1, 5), min_size=1, max_size=6))
+@example(rounds=[{0: FAIL}, {0: OK}, {0: OK}, {0: SLOW}, {0: OK}, {0: OK}], cuts=[1])  # the last ones change nothing
 def test_states_are_what_the_rules_make_of_the_results_however_they_are_cut(
     engine: sa.Engine, rounds: list[dict[int, Finding]], cuts: list[int]
 ) -> None:
@@ -74,9 +85,7 @@ def test_states_are_what_the_rules_make_of_the_results_however_they_are_cut(
 
     kept = every(engine, Result)
     states = {s.check_id: s for s in every(engine, CheckState)}
-    assert {i: (states[i].status, states[i].failures, states[i].successes) for i in ids} == {
-        i: fold(i, kept) for i in ids
-    }
+    assert {i: folded(states[i]) for i in ids} == {i: fold(i, kept) for i in ids}
     assert {p.pod_id: p.status for p in every(engine, PodStatus) if p.pod_id in {states[i].pod_id for i in ids}} == {
         states[pair[0]].pod_id: aggregate([view(states[i]) for i in pair]).status for pair in (first, second)
     }
@@ -99,6 +108,7 @@ def view(state: Any) -> CheckView:
 @pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=ROUNDS)
+@example(rounds=[dict.fromkeys(range(4), OK), {0: FAIL, 1: FAIL}])  # of which the first is the cause
 def test_one_chunk_or_many_give_the_same_transitions(engine: sa.Engine, rounds: list[dict[int, Finding]]) -> None:
     histories = []
     for size in (1, 100):

@@ -1,6 +1,6 @@
 """Results that come late, twice, or for a check that is gone change nothing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -16,12 +16,15 @@ from podhealth.store.record import Found
 from tests.store.record.brought import FAIL, OK, a_pod_with_checks, every, one, probe, probed, store
 
 
+@pytest.mark.parametrize("finding", [FAIL, OK], ids=["changing", "quiet"])
 @pytest.mark.parametrize("changed", [{"token": 1}, {"generation": 1}], ids=["token", "generation"])
-def test_a_late_result_is_kept_and_changes_nothing(engine: sa.Engine, changed: dict[str, int]) -> None:
+def test_a_late_result_is_kept_and_changes_nothing(
+    engine: sa.Engine, changed: dict[str, int], finding: Finding
+) -> None:
     _, (check_id,) = a_pod_with_checks(engine)
     probe(engine, check_id, OK)
     before = one(engine, PodStatus)
-    (found,) = probed(engine, {check_id: FAIL})
+    (found,) = probed(engine, {check_id: finding})
     late = found._replace(**{name: getattr(found, name) - by for name, by in changed.items()})
 
     done = store(engine, [late])
@@ -30,6 +33,19 @@ def test_a_late_result_is_kept_and_changes_nothing(engine: sa.Engine, changed: d
     assert one(engine, CheckState).failures == 0
     assert one(engine, PodStatus) == before
     assert [r.is_late for r in every(engine, Result)].count(True) == 1
+
+
+def test_what_ended_in_the_future_ended_now(engine: sa.Engine) -> None:
+    _, (check_id,) = a_pod_with_checks(engine)
+    (found,) = probed(engine, {check_id: OK})
+    hour = 3_600_000_000  # by which the clock is set back while the probe is under way
+    store(engine, [found._replace(begun_us=found.begun_us + hour, ended_us=found.ended_us + hour + 2_000_000)])
+    (result,), state = every(engine, Result), one(engine, CheckState)
+
+    assert result.checked_at <= clock.utcnow()
+    assert result.checked_at - result.begun_at == timedelta(seconds=2)
+    assert state.last_at == result.checked_at
+    assert state.fresh_until < result.checked_at + timedelta(hours=1)
 
 
 def test_what_a_freed_claim_brings_is_late(engine: sa.Engine) -> None:
