@@ -50,6 +50,9 @@ attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the runni
 machines: install-dev ## Live the long lives of the six state machines, play all interleavings, and count (ONLY=check; LIVES=5: longer)
 	HYPOTHESIS_PROFILE=deep MACHINES_LIVES=$(LIVES) $(BIN)/python -m pytest -q -n 2 --dist worksteal --machines tests/machines $(if $(ONLY),-k "$(ONLY)")
 
+mutants: install-dev ## Apply deliberate bugs to a copy of the tree and count those that no test notices (ONLY=name,name)
+	$(BIN)/python -m tests.mutants --only "$(ONLY)"
+
 soak: install-dev ## Half an hour at 1,000 checks a second with kills: nothing lost, doubled or grown (SOAK="--minutes 5")
 	$(BIN)/python -m tests.proofs.soak $(SOAK)
 
