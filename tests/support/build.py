@@ -4,6 +4,7 @@ They take what a test cares about by name and fill in the rest; they know no rul
 the product itself would never store.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -103,23 +104,34 @@ def a_result(
     conn: sa.Connection, check_id: int, outcome: str | Outcome = Outcome.OK, at: datetime | None = None, **columns: Any
 ) -> int:
     """A stored result of a check, with the next claim token; returns that token. Changes no state."""
-    at = at or db_now(conn)
+    return some_results(conn, check_id, outcome, [at or db_now(conn)], **columns)
+
+
+def some_results(
+    conn: sa.Connection, check_id: int, outcome: str | Outcome, moments: Sequence[datetime], **columns: Any
+) -> int:
+    """A stored result of a check at each of these moments, in few statements; returns the newest's claim token."""
     check = conn.execute(sa.select(Check.tenant_id, Check.pod_id, Check.generation).where(Check.id == check_id)).one()
     newest = conn.execute(sa.select(sa.func.max(Result.claim_token)).where(Result.check_id == check_id)).scalar()
-    values = {
-        "check_id": check_id,
-        "claim_token": (newest or 0) + 1,
-        "scheduled_at": at,
-        "tenant_id": check.tenant_id,
-        "pod_id": check.pod_id,
-        "begun_at": at,
-        "checked_at": at + timedelta(milliseconds=10),
-        "outcome": Outcome(outcome),
-        "generation": check.generation,
-    } | columns
-    ensure_day(conn, values["scheduled_at"].date())
-    conn.execute(sa.insert(Result).values(**values))
-    return int(values["claim_token"])
+    rows = [
+        {
+            "check_id": check_id,
+            "claim_token": token,
+            "scheduled_at": at,
+            "tenant_id": check.tenant_id,
+            "pod_id": check.pod_id,
+            "begun_at": at,
+            "checked_at": at + timedelta(milliseconds=10),
+            "outcome": Outcome(outcome),
+            "generation": check.generation,
+        }
+        | columns
+        for token, at in enumerate(moments, (newest or 0) + 1)
+    ]
+    for day in sorted({row["scheduled_at"].date() for row in rows}):
+        ensure_day(conn, day)
+    conn.execute(sa.insert(Result), rows)
+    return int(rows[-1]["claim_token"])
 
 
 def an_episode(conn: sa.Connection, pod_id: int, policy_id: int, **columns: Any) -> int:

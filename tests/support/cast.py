@@ -9,7 +9,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,12 +47,12 @@ from tests.support.build import (
     a_heal,
     a_pod,
     a_policy,
-    a_result,
     a_tenant,
     a_user,
     an_approval,
     an_episode,
     an_incident,
+    some_results,
 )
 from tests.support.databases import compiling_once
 from tests.support.windowing import a_window
@@ -220,16 +220,8 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
     with write(engine) as conn:
         tenant_id = a_tenant(conn, name)
         users = {who: a_user(conn, tenant_id, who, role) for who, role in people.items()}
-        tokens = {
-            role.value: accounts.create_token(conn, tenant_id, f"{canary} {role}", role, "test", None)
-            for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-        }
-        tokens |= {
-            w: accounts.create_token(conn, tenant_id, w, Role.ADMIN, "test", None) for w in ("revoked", "expired")
-        }
         past = clock.utcnow() - timedelta(minutes=1)
-        for column, which in ((ApiToken.revoked_at, "revoked"), (ApiToken.expires_at, "expired")):
-            conn.execute(sa.update(ApiToken).where(ApiToken.name == which).values({column: past}))
+        tokens = _tokens(conn, tenant_id, canary, past)
         policy_id = a_policy(conn, tenant_id, f"{canary} policy", is_default=True)
         gone_policy_id = a_policy(conn, tenant_id, f"{canary} gone", deleted_at=past)
         gone_pod_id = a_pod(conn, tenant_id, f"{canary}-gone", deleted_at=past)
@@ -265,6 +257,24 @@ def a_house(engine: sa.Engine, name: str, people: dict[str, Role]) -> House:
         node_id,
         shared_node_id,
     )
+
+
+def _tokens(conn: sa.Connection, tenant_id: int, canary: str, past: datetime) -> dict[str, str]:
+    """A token of each role, one that was revoked and one that has expired."""
+    kinds: dict[str, tuple[str, Role, datetime | None, datetime | None]] = {
+        role.value: (f"{canary} {role}", role, None, None) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+    }
+    kinds |= {"revoked": ("revoked", Role.ADMIN, past, None), "expired": ("expired", Role.ADMIN, None, past)}
+    plain = {kind: f"{accounts.TOKEN_PREFIX}{canary.removesuffix('-canary')}-{kind}" for kind in kinds}
+    of_all = {"tenant_id": tenant_id, "created_by": "test", "created_at": past}
+    rows = [
+        {"name": name, "role": role, "revoked_at": revoked, "expires_at": expires}
+        | {"token_hash": accounts.hash_of(plain[kind]), "hint": plain[kind][-4:]}
+        | of_all
+        for kind, (name, role, revoked, expires) in kinds.items()
+    ]
+    conn.execute(sa.insert(ApiToken), rows)
+    return plain
 
 
 def _windows(conn: sa.Connection, tenant_id: int, canary: str) -> tuple[int, int]:
@@ -308,10 +318,9 @@ def _troubled(
         "ping": a_check(conn, pod_id, "ping", status="healthy", fresh_until=fresh, successes=9),
         "http": a_check(conn, pod_id, "http", status="unhealthy", fresh_until=fresh, failures=4),
     }
-    for number in range(4):
-        at = now - timedelta(minutes=4 - number)
-        a_result(conn, checks["ping"], "ok", at, latency_ms=1.5)
-        a_result(conn, checks["http"], "fail", at, fail_class="down", error=f"{canary} refused")
+    moments = [now - timedelta(minutes=ago) for ago in (4, 3, 2, 1)]
+    some_results(conn, checks["ping"], "ok", moments, latency_ms=1.5)
+    some_results(conn, checks["http"], "fail", moments, fail_class="down", error=f"{canary} refused")
     episode_id = an_episode(conn, pod_id, policy_id, attempts=1)
     an_approval(conn, pod_id, episode_id, reason=f"{canary} wanted")
     an_incident(conn, pod_id, f"{canary}-pod is unhealthy")
