@@ -1,5 +1,6 @@
 """I6 and I8: changes of status and phase chain, and uptime accounts for every microsecond."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import Any
@@ -67,8 +68,9 @@ def _phases(conn: sa.Connection) -> Iterator[str]:
 def uptime_is_whole(conn: sa.Connection, _ledgers: Ledgers) -> Iterator[str]:
     """I8: up, down and excluded sum to the period exactly, also when it is cut in two anywhere."""
     end = db_now_us(conn)
+    successes = _successes(conn)
     for pod_id, created_at in conn.execute(sa.select(Pod.id, Pod.created_at)).all():
-        course = _course(conn, pod_id)
+        course = _course(conn, pod_id, successes[pod_id])
         begin = min(to_us(created_at), end)
         whole = uptime(begin, end, course)
         if sum(whole) != end - begin:
@@ -80,16 +82,24 @@ def uptime_is_whole(conn: sa.Connection, _ledgers: Ledgers) -> Iterator[str]:
                 yield f"I8: pod {pod_id}: cut at {cut} the parts do not add up"
 
 
-def _course(conn: sa.Connection, pod_id: int) -> Course:
+def _successes(conn: sa.Connection) -> defaultdict[int, list[int]]:
+    # All pods' at once: results have no index by pod, and there may be millions of them.
+    good = Result.outcome.in_([Outcome.OK, Outcome.SLOW])
+    query = sa.select(Result.pod_id, Result.checked_at).where(good).order_by(Result.pod_id, Result.checked_at)
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for pod_id, at in conn.execute(query):
+        found[pod_id].append(to_us(at))
+    return found
+
+
+def _course(conn: sa.Connection, pod_id: int, successes: list[int]) -> Course:
     t, p, e = Transition, PhaseChange, Episode
     own = sa.select(t.at, t.to_status, t.bad_since).where(t.pod_id == pod_id, t.check_id.is_(None)).order_by(t.at)
     turns = sa.select(p.at, p.to_phase).where(p.pod_id == pod_id).order_by(p.at)
     episodes = sa.select(e.opened_at, e.closed_at).where(e.pod_id == pod_id)
-    good = Result.outcome.in_([Outcome.OK, Outcome.SLOW])
-    successes = sa.select(Result.checked_at).where(Result.pod_id == pod_id, good).order_by(Result.checked_at)
     return Course(
         [Change(to_us(at), status, bad and to_us(bad)) for at, status, bad in conn.execute(own)],
         [PhaseTurn(to_us(at), phase) for at, phase in conn.execute(turns)],
         [Stretch(to_us(opened), closed and to_us(closed)) for opened, closed in conn.execute(episodes)],
-        [to_us(at) for at in conn.scalars(successes)],
+        successes,
     )
