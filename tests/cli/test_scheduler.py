@@ -32,7 +32,7 @@ def cluster(server: RedisServer, sqlite_engine: sa.Engine, tmp_path: Path) -> It
         yield cluster
 
 
-def take_runs(server: RedisServer, count: int, within_s: float = 15.0) -> list[float]:
+def take_runs(server: RedisServer, count: int, within_s: float = 60.0) -> list[float]:
     """Take so many runs of the tick as they come; return when, in monotonic seconds."""
     times: list[float] = []
 
@@ -52,7 +52,7 @@ def wait_out(seconds: float) -> None:
 
 def wait_until_cut_off(program: Program) -> None:
     """Wait until it has noticed, and its pauses between tries have grown to their longest."""
-    wait_for(lambda: program.said("redis not reached"), 15, what="it noticed")
+    wait_for(lambda: program.said("redis not reached"), 60, what="it noticed")
     wait_out(4)
 
 
@@ -63,7 +63,7 @@ def test_a_tick_comes_every_second_from_one_of_two_and_the_other_takes_over(
     first = cluster.start("scheduler")
     take_runs(server, 1)
     second = cluster.start("scheduler")
-    wait_for(lambda: second.said("scheduler started"), 15, what="the second runs")
+    wait_for(lambda: second.said("scheduler started"), 60, what="the second runs")
     server.client.delete(QUEUE)  # what came meanwhile
     times = take_runs(server, 5)
     first.kill()

@@ -6,9 +6,10 @@ with its result waits for it; ask for a row that the batch has by then; and each
 
 import sqlalchemy as sa
 
+from tests.proofs.living import wait_out
 from tests.support.wait import wait_for
 
-_MANY = 8
+_PILE_UP_S = 3.0
 _STATES = sa.table("check_states", sa.column("check_id"), sa.column("due_at"))
 _LAST_FIRST = sa.select(_STATES.c.check_id).order_by(_STATES.c.check_id.desc())
 _PROBED = _LAST_FIRST.where(_STATES.c.due_at.is_not(None))
@@ -33,10 +34,12 @@ def _cross(engine: sa.Engine) -> bool:
         last = _PROBED.limit(1).with_for_update(skip_locked=True)
         wait_for(lambda: conn.scalars(last).all(), 10, 0.001, what="a check is probed")
         wait_for(lambda: look.execute(_WAITING, {"pid": pid}).scalar_one(), 10, 0.01, what="its result waits for us")
-        free = set(conn.scalars(_LAST_FIRST.with_for_update(skip_locked=True)))
+        with conn.begin_nested() as looked:
+            free = set(conn.scalars(_LAST_FIRST.with_for_update(skip_locked=True)))
+            looked.rollback()  # lets go all but the one
         held = [check_id for check_id in look.scalars(_LAST_FIRST) if check_id not in free]
         if held:
             conn.execute(sa.select(_STATES).where(_STATES.c.check_id == held[0]).with_for_update()).all()
         else:
-            wait_for(lambda: len(look.scalars(_PROBED).all()) > _MANY, 10, 0.01, what="more results wait")
+            wait_out(_PILE_UP_S)  # meanwhile nothing is claimed, and then many checks at once
         return bool(held)

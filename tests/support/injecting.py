@@ -47,9 +47,10 @@ def inject() -> None:
     if wrong_s is not None:
         clock.shift(timedelta(seconds=float(wrong_s)))
         clock.shifted = lambda: timedelta(0)
-    for name, follow in (("TEST_CLOCK_FILE", _follow_clock), ("TEST_FAIL", _wait_to_fail)):
-        if name in os.environ:
-            threading.Thread(target=follow, args=(Path(os.environ[name]),), daemon=True).start()
+    if "TEST_CLOCK_FILE" in os.environ:
+        clock.shift(_Followed(Path(os.environ["TEST_CLOCK_FILE"])))  # type: ignore[arg-type]
+    if "TEST_FAIL" in os.environ:
+        threading.Thread(target=_wait_to_fail, args=(Path(os.environ["TEST_FAIL"]),), daemon=True).start()
 
 
 def _refuse_deferred(conn: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -67,10 +68,20 @@ def _forbid_writes(conn: sa.Connection, are_forbidden: bool) -> None:
         cursor.close()
 
 
-def _follow_clock(file: Path) -> None:
-    pause = threading.Event()
-    while not pause.wait(_LOOK_EVERY_S):
-        clock.shift(timedelta(seconds=float(file.read_text() or 0)))
+class _Followed:
+    """A shift of the clock that is looked up whenever it is asked for: all programs see its step at once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def _now(self) -> timedelta:
+        return timedelta(seconds=float(self._file.read_text()))
+
+    def __radd__(self, moment: Any) -> Any:
+        return moment + self._now()
+
+    def __floordiv__(self, unit: timedelta) -> int:
+        return self._now() // unit
 
 
 def _wait_to_fail(file: Path) -> None:

@@ -100,7 +100,7 @@ def running_web(
         )
     server = WebServer(process, port)
     try:
-        wait_for(lambda: process.poll() is not None or _answers(port), 30, what="the web process answers")
+        wait_for(lambda: process.poll() is not None or _answers(port), 90, what="the web process answers")
         assert process.poll() is None, Path(log.name).read_text()[-2000:]
         yield server
     finally:
