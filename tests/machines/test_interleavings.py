@@ -49,7 +49,7 @@ class Most(NamedTuple):
 
 
 _SHORT = Most(9, 9)
-_LONG = {"sqlite": Most(200, 250), "postgresql": Most(50, 30)}
+_LONG = {"sqlite": Most(200, 100), "postgresql": Most(200, 250)}
 
 
 class FarEnd:
