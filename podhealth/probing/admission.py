@@ -14,38 +14,47 @@ TENANT_SHARE = 0.4
 
 
 class Waiting:
-    """Probes not yet begun, in the order they came, except that a tenant at its share lets others pass."""
+    """Probes not yet begun: tenants take turns, and one that has its share of the slots lets others pass.
+
+    So a tenant's few probes do not wait behind thousands that were claimed of another's.
+    """
 
     def __init__(self, slots: int) -> None:
         """``slots``: how many probes may be under way at once."""
         self._slots = slots
         self._share = max(1, int(slots * TENANT_SHARE))
-        self._queue: deque[Item] = deque()
-        self._parked: dict[int, deque[Item]] = {}
+        self._queues: dict[int, deque[Item]] = {}
+        self._turns: deque[int] = deque()  # each tenant of which something waits, whose turn it is first
         self._running: dict[int, int] = {}
         self.running = 0
 
     def add(self, items: Iterable[Item]) -> None:
         """Queue probes."""
-        self._queue.extend(items)
+        for item in items:
+            queue = self._queues.get(item[1].tenant_id)
+            if queue is None:
+                self._queues[item[1].tenant_id] = deque((item,))
+                self._turns.append(item[1].tenant_id)
+            else:
+                queue.append(item)
 
     def take(self) -> Item | None:
         """Return the next probe and count it as running, or None if none may start now."""
-        if self.running >= self._slots:
+        if self.running >= self._slots or not self._turns:
             return None
-        item = self._unpark() if self._parked else None
-        while item is None and self._queue:
-            item = self._queue.popleft()
-            tenant_id = item[1].tenant_id
-            if self._running.get(tenant_id, 0) >= self._share:
-                self._parked.setdefault(tenant_id, deque()).append(item)
-                item = None
-        if item is None and self._parked:  # nobody else waits, so the share does not bind
-            item = self._from_park(next(iter(self._parked)))
-        if item is not None:
-            tenant_id = item[1].tenant_id
-            self._running[tenant_id] = self._running.get(tenant_id, 0) + 1
-            self.running += 1
+        for _ in range(len(self._turns)):
+            if self._running.get(self._turns[0], 0) < self._share:
+                break
+            self._turns.rotate(-1)  # nobody below the share: once around, and the first may all the same
+        tenant_id = self._turns.popleft()
+        queue = self._queues[tenant_id]
+        item = queue.popleft()
+        if queue:
+            self._turns.append(tenant_id)
+        else:
+            del self._queues[tenant_id]
+        self._running[tenant_id] = self._running.get(tenant_id, 0) + 1
+        self.running += 1
         return item
 
     def ended(self, tenant_id: int) -> None:
@@ -59,27 +68,14 @@ class Waiting:
 
     def has_startable(self) -> bool:
         """Whether ``take`` would give something."""
-        return self.running < self._slots and bool(self._queue or self._parked)
+        return self.running < self._slots and bool(self._turns)
 
     def empty(self) -> list[Item]:
         """Give up everything that waits."""
-        left = [*self._queue, *(item for queue in self._parked.values() for item in queue)]
-        self._queue.clear()
-        self._parked.clear()
+        left = [item for queue in self._queues.values() for item in queue]
+        self._queues.clear()
+        self._turns.clear()
         return left
-
-    def _unpark(self) -> Item | None:
-        for tenant_id in self._parked:
-            if self._running.get(tenant_id, 0) < self._share:
-                return self._from_park(tenant_id)
-        return None
-
-    def _from_park(self, tenant_id: int) -> Item:
-        queue = self._parked[tenant_id]
-        item = queue.popleft()
-        if not queue:
-            del self._parked[tenant_id]
-        return item
 
 
 class Pacing:

@@ -25,11 +25,21 @@ def test_a_tenant_alone_may_use_all_slots() -> None:
     assert taken(waiting) == [1] * 10
 
 
+def test_tenants_take_turns_however_much_one_of_them_wants() -> None:
+    waiting = Waiting(100)
+    waiting.add(items(1, 1000))
+    waiting.add(items(2, 3) + items(3, 1))
+
+    assert taken(waiting, 9) == [1, 2, 3, 1, 2, 1, 2, 1, 1]
+
+
 def test_a_tenant_gets_at_most_two_fifths_of_the_slots_while_another_waits() -> None:
     waiting = Waiting(10)
-    waiting.add(items(1, 20) + items(2, 3) + items(3, 2))
+    waiting.add(items(1, 20))
+    taken(waiting, 4)
+    waiting.add(items(2, 3) + items(3, 2))
 
-    assert taken(waiting) == [1] * 4 + [2] * 3 + [3] * 2 + [1]
+    assert taken(waiting) == [2, 3, 2, 3, 2, 1]
 
 
 def test_a_freed_slot_goes_to_the_tenant_below_its_share() -> None:
