@@ -72,4 +72,5 @@ def _panel(top: int, title: str, lines: list[_Line], ends: float, restarts: list
         yield f'<text x="{right - 90 * (len(named) - n)}" y="{top - 6}" fill="{line.colour}">{line.name}</text>'
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         minutes = ends / 60 * share
-        yield f'<text x="{x(ends * share)}" y="{top + _PANEL + 15}" text-anchor="middle">{minutes:.3g} min</text>'
+        anchor = "end" if share == 1.0 else "middle"
+        yield f'<text x="{x(ends * share)}" y="{top + _PANEL + 15}" text-anchor="{anchor}">{minutes:.2g} min</text>'
