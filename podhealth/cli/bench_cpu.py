@@ -48,11 +48,15 @@ def cpu_s(pids: Iterable[int], but: Iterable[int] = ()) -> float:
 
 def peak_rss_mb(pid: int) -> float:
     """Return the most memory a process ever held in RAM, in MB of 1,000,000 bytes; 0 when it is gone."""
+    return _told_mb(pid, "status", "VmHWM:")
+
+
+def _told_mb(pid: int, file: str, name: str) -> float:
     try:
-        lines = (_PROC / str(pid) / "status").read_text().splitlines()
+        lines = (_PROC / str(pid) / file).read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name)), 0.0)
 
 
 def rss_mb(pids: Iterable[int]) -> float:
@@ -62,15 +66,7 @@ def rss_mb(pids: Iterable[int]) -> float:
 
 def pss_mb(pids: Iterable[int]) -> float:
     """Return what these processes and their descendants hold now, in MB; a page that several share counts once."""
-    return sum(_pss_mb(pid) for pid in _family(pids))
-
-
-def _pss_mb(pid: int) -> float:
-    try:
-        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:")), 0.0)
+    return sum(_told_mb(pid, "smaps_rollup", "Pss:") for pid in _family(pids))
 
 
 def postmaster_of(backend_pid: int) -> int | None:

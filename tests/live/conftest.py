@@ -58,6 +58,13 @@ def tell(engine: sa.Engine, tenant_id: int, *pod_ids: int | None, kind: FeedKind
         return feed.append(conn, [FeedNote(tenant_id, kind, pod_id) for pod_id in pod_ids])[tenant_id]
 
 
+def opened(hub: Hub, place: Place, person_id: int | None = None, **watch: object) -> Browser:
+    """Give ``hub`` a socket of somebody of this place; return the browser's end."""
+    near, far = socket.socketpair()
+    hub.add(near, place.tenant_id, place.session, person_id)
+    return Browser(far).watch(**watch)
+
+
 Join = Callable[..., Browser]
 
 

@@ -79,7 +79,7 @@ DOORS = (
         "podhealth/live/hub.py",
         "[link for link in links if living.get(session) != link.tenant_id]",
         "[link for link in links if session in living and living.get(session) != link.tenant_id]",
-        ("tests/live/test_hub.py::test_a_socket_is_closed_when_its_access_ends_and_no_other[sqlite-_sign_out]",),
+        ("tests/live/test_admission.py::test_a_socket_is_closed_when_its_access_ends_and_no_other[sqlite-_sign_out]",),
     ),
     Mutant(
         "tokens-are-stored-in-clear",
