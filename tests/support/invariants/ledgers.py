@@ -27,6 +27,8 @@ class Ledgers:
 
     calls: tuple[Call, ...] = ()
     acked: tuple[Acked, ...] = field(default=())
+    # Somebody set the database's clock back: what came later may have an earlier time.
+    clock_went_back: bool = False
 
     @classmethod
     def read(cls, calls: Path | None = None, acked: Path | None = None) -> "Ledgers":

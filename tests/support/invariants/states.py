@@ -8,7 +8,7 @@ state be one of the ends. Everything else is exact.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,10 +24,25 @@ from tests.support.invariants.ledgers import Ledgers
 _TAKEN_IN_WITHIN_US = 20_000_000
 
 
-def checks_are_their_results(conn: sa.Connection, _ledgers: Ledgers) -> Iterator[str]:
-    """Fold each check's applied results from its last return to unknown and compare."""
+class _Since(NamedTuple):
+    """When a check was last forgotten: results up to ``earliest`` do not count, up to ``latest`` perhaps."""
+
+    earliest: int
+    latest: int
+
+
+_AT_ANY_TIME = _Since(0, 1 << 63)
+
+
+def checks_are_their_results(conn: sa.Connection, ledgers: Ledgers) -> Iterator[str]:
+    """Fold each check's applied results from its last return to unknown and compare.
+
+    Where the clock went back, time does not tell which results came after that return: it may have been after any.
+    """
     phases = _phases(conn)
     forgotten = _forgotten(conn)
+    if ledgers.clock_went_back:
+        forgotten = dict.fromkeys(forgotten, _AT_ANY_TIME)
     results = _results(conn)
     for check in _checks(conn):
         since = forgotten.get(check.check_id)
@@ -38,20 +53,20 @@ def checks_are_their_results(conn: sa.Connection, _ledgers: Ledgers) -> Iterator
             yield f"I5: check {check.check_id} is {stored[0]} f={stored[1]} s={stored[2]}; its results say {told}"
 
 
-def _fold(check: Any, results: list[Any], phases: list[tuple[int, Phase]], since: int | None) -> set[Counters]:
+def _fold(check: Any, results: list[Any], phases: list[tuple[int, Phase]], since: _Since | None) -> set[Counters]:
     ends = {FRESH_START}
     for result in results:
         if result.generation != check.generation:
             continue
         ended = to_us(result.checked_at)
-        if since is not None and ended <= since - _TAKEN_IN_WITHIN_US:
+        if since is not None and ended <= since.earliest:
             continue
         after = set()
         if _may_count(result.outcome, ended, phases):
             after = {advance(end, result.outcome, check.failure_threshold, check.success_threshold) for end in ends}
         if _may_be_ignored(result.outcome, ended, phases):
             after |= ends
-        if since is not None and ended <= since:
+        if since is not None and ended <= since.latest:
             after |= {FRESH_START}  # taken in before the check was forgotten, or after
         if check.success_threshold > 1 and any(end.status == Status.UNKNOWN for end in after):
             after |= {FRESH_START}  # forgotten once more while unknown, which leaves no transition
@@ -81,10 +96,11 @@ def _phases(conn: sa.Connection) -> dict[int, list[tuple[int, Phase]]]:
     return found
 
 
-def _forgotten(conn: sa.Connection) -> dict[int, int]:
+def _forgotten(conn: sa.Connection) -> dict[int, _Since]:
     query = sa.select(Transition.check_id, sa.func.max(Transition.at).label("at"))
     query = query.where(Transition.check_id.is_not(None), Transition.to_status == Status.UNKNOWN)
-    return {row.check_id: to_us(row.at) for row in conn.execute(query.group_by(Transition.check_id))}
+    last = {row.check_id: to_us(row.at) for row in conn.execute(query.group_by(Transition.check_id))}
+    return {check_id: _Since(at - _TAKEN_IN_WITHIN_US, at) for check_id, at in last.items()}
 
 
 def _results(conn: sa.Connection) -> dict[int, list[Any]]:
