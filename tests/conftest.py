@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from podhealth.cli.redis_program import redis_command
 from podhealth.store.db import make_engine
 from podhealth.store.secrets import hold_key
 from tests.support import guard, short
+from tests.support.cluster import Cluster
 from tests.support.databases import EmptyPostgres, Postgres, compiling_once, sqlite_template
-from tests.support.wait import wait_for
+from tests.support.redisserver import wait_until_up
 
 pytest_plugins = ["tests.proofs.plugin", "tests.machines.counting"]
 
@@ -171,6 +172,19 @@ def _unshifted_clock() -> Iterator[None]:
     clock.shift(timedelta(0))
 
 
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What a test enters here is left at its end."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def cluster(stack: ExitStack, database_url: str, redis_url: str, tmp_path: Path) -> Cluster:
+    """PodHealth's programs, none started yet, on this test's database and its own Redis."""
+    return stack.enter_context(Cluster(database_url, redis_url, tmp_path))
+
+
 @pytest.fixture(scope="session")
 def _redis_socket() -> Iterator[Path]:
     # A short path of its own: the kernel takes 107 bytes for a unix socket.
@@ -179,19 +193,12 @@ def _redis_socket() -> Iterator[Path]:
     process = guard.start(os.getpid(), folder, signal.SIGTERM, redis_command(socket, folder))
     try:
         client = redis.Redis(unix_socket_path=str(socket))
-        wait_for(lambda: _pings(client), 10, what="redis-server up")
+        wait_until_up(client)
         client.close()
         yield socket
     finally:
         guard.end(process.pid)
         process.wait()
-
-
-def _pings(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.exceptions.ConnectionError:
-        return False
 
 
 @pytest.fixture

@@ -125,12 +125,6 @@ class Punctual:
         return percentile_ms(lags, 99)
 
 
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
 @pytest.fixture(autouse=True)
 def _key_of_the_processes() -> Iterator[None]:
     hold_key(SECRET)

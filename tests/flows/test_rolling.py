@@ -8,7 +8,6 @@ import http.client
 import itertools
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -39,7 +38,7 @@ MORE = {
 }
 
 
-class Visitors:
+class BalancedVisitors:
     """Asks two web processes in turn, as a balancer would: the other one where one does not answer."""
 
     def __init__(self, ports: tuple[int, int], token: str) -> None:
@@ -48,7 +47,7 @@ class Visitors:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Visitors":
+    def __enter__(self) -> "BalancedVisitors":
         self._thread.start()
         return self
 
@@ -81,12 +80,6 @@ class Visitors:
             finally:
                 connection.close()
         return None
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def _sick_pods(engine: sa.Engine, host: ProcessHost) -> tuple[int, str]:
@@ -146,7 +139,7 @@ def test_restarted_one_after_another_they_lose_no_probe_no_heal_no_request(
     wait_for(lambda: len(target.counts()) == CHECKS, 40, what="all probed")
 
     codes = []
-    with Visitors(ports, token) as visitors:
+    with BalancedVisitors(ports, token) as visitors:
         for n in range(len(rolling)) if engine.dialect.name == "sqlite" else (0, 2, 4):  # of each role one is enough
             role, words, more = rolling[n]
             if role == "worker":

@@ -5,7 +5,6 @@ this process: both survive those that are killed.
 """
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,19 +30,8 @@ SLACK_S = 3.0
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def target(stack: ExitStack, tmp_path: Path) -> Target:
     return stack.enter_context(running_target(tmp_path, 20))
-
-
-@pytest.fixture
-def cluster(stack: ExitStack, database_url: str, redis_url: str, tmp_path: Path) -> Cluster:
-    return stack.enter_context(Cluster(database_url, redis_url, tmp_path))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from podhealth.queues import enqueue
 from podhealth.store.db import read
 from podhealth.web.tries import FailedTries, counters_at
 from tests.jobs.conftest import open_parts
-from tests.support.wait import wait_for
+from tests.support.redisserver import wait_until_up
 
 pytestmark = pytest.mark.slow
 
@@ -48,20 +48,13 @@ def server() -> Iterator[tuple[str, redis.Redis]]:
     process = subprocess.Popen([*redis_command(socket, folder), "--aclfile", str(folder / "users.acl")])
     root = redis.Redis(unix_socket_path=str(socket), username="root", password="root")
     try:
-        wait_for(lambda: _pings(root), 10, what="redis-server up")
+        wait_until_up(root)
         yield f"unix://podhealth:of-the-tests@{socket}", root
     finally:
         root.close()
         process.terminate()
         process.wait(10)
         shutil.rmtree(folder)
-
-
-def _pings(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.exceptions.ConnectionError:
-        return False
 
 
 @pytest.fixture

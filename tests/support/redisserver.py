@@ -17,6 +17,18 @@ from tests.support import guard
 from tests.support.wait import wait_for
 
 
+def wait_until_up(client: redis.Redis) -> None:
+    """Wait until the server of ``client``, which was just started, answers."""
+
+    def pings() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    wait_for(pings, 10, what="redis-server up")
+
+
 class RedisServer:
     """One address at which a redis-server is, or is not, answering."""
 
@@ -36,14 +48,8 @@ class RedisServer:
         run.mkdir()
         # A folder for each run: the guard removes its own when the server ends.
         self._guard = guard.start(os.getpid(), run, signal.SIGKILL, redis_command(self.socket, self.folder))
-        wait_for(self._pings, 10, what="redis-server up")
+        wait_until_up(self.client)
         (self._server,) = psutil.Process(self._guard.pid).children()
-
-    def _pings(self) -> bool:
-        try:
-            return bool(self.client.ping())
-        except redis.RedisError:
-            return False
 
     def kill(self) -> None:
         """End it as a power cut would."""
