@@ -34,6 +34,7 @@ demo: install ## Start PodHealth with eight real pods to break and watch heal (C
 test: install-dev ## Run the tests: SQLite, PostgreSQL, Redis, Podman and a browser, all real
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m tests.support.podman
+	$(BIN)/python -m tests.support.strace
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --short
 
 test-deep: install-dev ## Run each test on both databases, and the slow proofs in their long forms (about an hour)
@@ -41,9 +42,10 @@ test-deep: install-dev ## Run each test on both databases, and the slow proofs i
 
 faults: install-dev ## Inject every fault of tests/proofs/faults.py into real processes and count (ONLY=F1,F2; ONLY=quick; TABLE=docs/faults.md)
 	$(BIN)/python -m tests.support.podman
+	$(BIN)/python -m tests.support.strace
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs faults --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
 
-attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the running server and count (ONLY=A1,A2)
+attacks: install-dev ## Try every attack of tests/proofs/attacks.py on the running server and count (ONLY=A1,A2; TABLE=docs/attacks.md)
 	$(BIN)/python -m tests.support.browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --proofs attacks --only "$(ONLY)" $(if $(TABLE),--table $(TABLE))
 

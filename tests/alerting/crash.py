@@ -1,4 +1,4 @@
-"""Relays and delivers until nothing is due, in a process that a test may kill (``python -m tests.alerting.crash``).
+"""Relays and delivers until nothing is due, in a process that a test may kill.
 
 With ``PODHEALTH_CRASH_AT`` it dies at that crash point, as a power cut would have it.
 """
@@ -27,7 +27,3 @@ def main() -> None:
     hold_key("a key of the tests, of 32 characters")
     egress.open_networks(["127.0.0.0/8"])
     relay_and_deliver(make_engine(os.environ["TEST_DATABASE"]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Judges and steps until nothing is due, in a process that a test may kill (healer_process.py starts it).
+"""Judges and steps until nothing is due, in a process that a test may kill (``world.run_healer`` starts it).
 
 With ``PODHEALTH_CRASH_AT`` it dies at that crash point, as a power cut would have it.
 """

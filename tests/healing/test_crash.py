@@ -8,8 +8,9 @@ import signal
 import pytest
 
 from podhealth.store import healsteps
-from tests.healing.healer_process import run_healer
-from tests.healing.world import World
+from tests.healing.world import World, run_healer
+from tests.support.invariants import Call, Ledgers, assert_invariants
+from tests.support.strace import sweep
 
 pytestmark = pytest.mark.slow
 
@@ -102,3 +103,27 @@ def test_a_process_host_that_was_killed_too_still_knows_what_it_did(world: World
 
     assert len(world.host.ledger()) == 1
     assert [h.state for h in world.heals()] == ["succeeded"]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.fault("F3", "F4", "F5")
+def test_killed_at_any_system_call_the_pod_is_restarted_once(world: World) -> None:
+    illnesses = 0
+
+    def fall_ill_and_heal(kill_at: int) -> int:
+        nonlocal illnesses
+        illnesses += 1
+        world.advance(86_400)  # another day, another budget
+        world.probe("ok", times=3)
+        run_healer(world)
+        world.probe("fail", times=4)
+        return run_healer(world, kill_at=kill_at)
+
+    for _ in sweep(fall_ill_and_heal):
+        finish(world)
+    finish(world)
+    calls = tuple(Call(row["key"]) for row in world.host.ledger())
+
+    assert len({call.key for call in calls}) == len(calls) == illnesses
+    assert [heal.state for heal in world.heals()] == ["succeeded"] * illnesses
+    assert_invariants(world.engine, Ledgers(calls=calls))

@@ -26,9 +26,10 @@ from podhealth.store.claim import Claim, claim_due
 from podhealth.store.db import db_now_us, read, write
 from podhealth.store.record import Found, record
 from podhealth.store.tenancy import Scope
-from tests.support import build
+from tests.support import build, nursery
 from tests.support.wait import wait_for
 
+_TURNS = 40
 SLEEPER = [sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]
 
 
@@ -189,6 +190,12 @@ def newest_hold(world: World) -> Any:
     """The hold that stands for the world's pod; null where there is none."""
     with read(world.engine) as conn:
         return decisions.newest_hold(conn, world.pod_id)
+
+
+def run_healer(world: World, crash_at: str = "", kill_at: int = 0) -> int:
+    """Run the healer until nothing is due, or until it is killed; return how it ended, as subprocess does."""
+    own = environment(world, crash_at)
+    return nursery.run("tests.healing.crash:main", world.pod_id, _TURNS, kill_at=kill_at, **own)
 
 
 def environment(world: World, crash_at: str = "") -> dict[str, str]:

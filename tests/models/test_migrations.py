@@ -22,9 +22,11 @@ from podhealth.store.db import make_engine, read, write
 from podhealth.store.partitions import existing_days
 from tests.models import killing
 from tests.models.filling import fill
+from tests.support import nursery
 from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant, an_episode
 from tests.support.databases import Postgres
 from tests.support.depth import is_deep
+from tests.support.strace import sweep
 
 MIGRATE = [sys.executable, "-c", "import sys; from podhealth.store import schema; schema.migrate(sys.argv[1])"]
 
@@ -208,6 +210,27 @@ def test_killed_after_any_statement_a_migration_leaves_all_as_it_was_and_a_rerun
     assert min(killed.values()) >= 1
     assert sum(killed.values()) > (600 if is_deep() else len(killed))
     assert revision.is_current(_engine(url))
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.fault("F87")
+def test_killed_at_any_system_call_a_migration_is_whole_or_has_not_been(url):
+    schema.migrate(url)
+    below = killing.revisions()[-3]
+
+    def migrate(kill_at: int) -> int:
+        killing.to(url, below)
+        return nursery.run("podhealth.store.schema:migrate", url, kill_at=kill_at)
+
+    killing.to(url, below)
+    _fill(url)
+    before = killing.dump(url)
+    schema.migrate(url)
+    after = killing.dump(url)
+    for kill_at in sweep(migrate):
+        assert killing.dump(url) in (before, after), f"killed at call {kill_at}"
+        schema.migrate(url)
+        assert killing.dump(url) == after
 
 
 def test_postgresql_has_days_for_results_ahead_and_none_for_the_rest(postgres_engine):

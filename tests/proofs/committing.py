@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 
+import sqlalchemy as sa
+
 from podhealth.core.probe import Finding
 from podhealth.core.words import Outcome
 from podhealth.store.db import db_now_us, make_engine, write
@@ -24,12 +26,25 @@ _FINE = Finding(Outcome.OK, latency_ms=1.0)
 def _commit_for_ever(ledger: int, ready: int) -> None:
     engine = make_engine(os.environ["TEST_DATABASE"])
     while True:
-        with write(engine) as conn:
-            claims, now = claim_all(conn), db_now_us(conn)
-        with write(engine) as conn:
-            record(conn, [Found(c.check_id, c.token, c.generation, c.due_us, now, now, _FINE) for c in claims])
-        os.write(ledger, "".join(f'{{"check_id": {c.check_id}, "claim_token": {c.token}}}\n' for c in claims).encode())
+        _commit(engine, ledger)
         os.write(ready, b".")
+
+
+def _commit(engine: sa.Engine, ledger: int) -> None:
+    with write(engine) as conn:
+        claims, now = claim_all(conn), db_now_us(conn)
+    with write(engine) as conn:
+        record(conn, [Found(c.check_id, c.token, c.generation, c.due_us, now, now, _FINE) for c in claims])
+    os.write(ledger, "".join(f'{{"check_id": {c.check_id}, "claim_token": {c.token}}}\n' for c in claims).encode())
+
+
+def commit_once(ledger: str) -> None:
+    """Claim and record all checks once, from the first connection on."""
+    _commit(make_engine(os.environ["TEST_DATABASE"]), _opened(ledger))
+
+
+def _opened(ledger: str) -> int:
+    return os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 def main(ledger: int, kills: int) -> None:
@@ -50,4 +65,4 @@ def main(ledger: int, kills: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    main(os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT), int(sys.argv[2]))
+    main(_opened(sys.argv[1]), int(sys.argv[2]))

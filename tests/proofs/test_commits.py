@@ -10,28 +10,32 @@ import sqlalchemy as sa
 
 from podhealth.models import Result
 from podhealth.store.db import read, write
-from tests.healing.healer_process import run_healer
-from tests.healing.world import SLEEPER, ProcessHost, World
-from tests.support import build
+from tests.healing.world import SLEEPER, ProcessHost, World, run_healer
+from tests.support import build, nursery
 from tests.support.depth import is_deep
 from tests.support.invariants import Call, Ledgers, assert_invariants
+from tests.support.strace import sweep
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if is_deep() else 300)]
 
 KILLS = 500 if is_deep() else 30
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.fault("F34")
-def test_killed_in_commits_nothing_that_was_acknowledged_is_lost(
-    engine: sa.Engine, database_url: str, tmp_path: Path
-) -> None:
+def _twenty_checks(engine: sa.Engine) -> None:
     with write(engine) as conn:
         tenant_id = build.a_tenant(conn)
         for n in range(5):
             pod_id = build.a_pod(conn, tenant_id, f"web-{n}")
             for k in range(4):
                 build.a_check(conn, pod_id, name=f"http-{k}")
+
+
+@pytest.mark.fault("F34")
+def test_killed_in_commits_nothing_that_was_acknowledged_is_lost(
+    engine: sa.Engine, database_url: str, tmp_path: Path
+) -> None:
+    _twenty_checks(engine)
     ledger = tmp_path / "acked"
     command = [sys.executable, "-m", "tests.proofs.committing", str(ledger), str(KILLS)]
     subprocess.run(command, cwd=_ROOT, env=os.environ | {"TEST_DATABASE": database_url}, timeout=280, check=True)
@@ -44,6 +48,24 @@ def test_killed_in_commits_nothing_that_was_acknowledged_is_lost(
 
     assert len(ledgers.acked) >= KILLS * 20
     assert_invariants(engine, ledgers)
+
+
+@pytest.mark.fault("F1", "F34")
+def test_killed_at_any_system_call_of_recording_nothing_that_was_acknowledged_is_lost(
+    engine: sa.Engine, database_url: str, tmp_path: Path
+) -> None:
+    _twenty_checks(engine)
+    ledger = tmp_path / "acked"
+
+    def commit(kill_at: int) -> int:
+        deed = "tests.proofs.committing:commit_once"
+        return nursery.run(deed, str(ledger), kill_at=kill_at, TEST_DATABASE=database_url)
+
+    for kill_at in sweep(commit):
+        acked = len(Ledgers.read(acked=ledger).acked)
+        assert commit(0) == 0
+        assert len(Ledgers.read(acked=ledger).acked) == acked + 20, f"not taken over after it was killed at {kill_at}"
+    assert_invariants(engine, Ledgers.read(acked=ledger))
 
 
 @pytest.mark.fault("F33")

@@ -3,7 +3,7 @@
 import http.client
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from podhealth.store import accounts
 from podhealth.store.db import db_now, read, write
 from tests.healing.world import SLEEPER, ProcessHost
 from tests.proofs.living import Living, a_visitor, wait_out
-from tests.support import build
+from tests.support import build, nursery
 from tests.support.cluster import Cluster, Program, Witness
 from tests.support.depth import is_deep
 from tests.support.fleet import INTERVAL_S, a_fleet, results
@@ -27,6 +27,7 @@ from tests.support.invariants import Ledgers, assert_invariants
 from tests.support.ledger import Target, running_target
 from tests.support.ports import free_port
 from tests.support.redisserver import RedisServer
+from tests.support.strace import sweep
 from tests.support.wait import wait_for
 from tests.support.webserver import cookie_of, running_web
 
@@ -36,19 +37,8 @@ Back = Callable[[float], None]
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def target(stack: ExitStack, tmp_path: Path) -> Target:
     return stack.enter_context(running_target(tmp_path, 10))
-
-
-@pytest.fixture
-def cluster(stack: ExitStack, database_url: str, redis_url: str, tmp_path: Path) -> Cluster:
-    return stack.enter_context(Cluster(database_url, redis_url, tmp_path))
 
 
 def eager(engine: sa.Engine, host: ProcessHost) -> None:
@@ -133,6 +123,29 @@ def test_a_request_whose_process_was_killed_is_done_once_when_it_is_sent_again(
     assert answers[1] is not None
     assert answers[1].headers["Idempotency-Replayed"] == "true"
     assert (len(windows), len(audited)) == (1, 1)
+    assert_invariants(engine)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.fault("F14")
+def test_killed_at_any_system_call_a_request_is_done_once_when_it_is_sent_again(
+    engine: sa.Engine, database_url: str, redis_url: str
+) -> None:
+    with write(engine) as conn:
+        tenant_id = build.a_tenant(conn)
+        token = accounts.create_token(conn, tenant_id, "ops", Role.OPERATOR, "test", None)
+
+    def post(kill_at: int, key: int) -> int:
+        return nursery.run("tests.proofs.posting:make_window", database_url, redis_url, token, key, kill_at=kill_at)
+
+    kills = [kill_at for kill_at in sweep(lambda kill_at: post(kill_at, kill_at)) if post(0, kill_at) == 0]
+    with read(engine) as conn:
+        names = list(conn.scalars(sa.select(Window.name)))
+        audited = conn.execute(sa.select(AuditEntry.what).where(AuditEntry.what.like("%window%"))).all()
+
+    assert {*names} >= {f"disks-{kill_at}" for kill_at in kills}
+    assert len({*names}) == len(names) == len(audited)
+    assert len(names) <= len(kills) + 1
     assert_invariants(engine)
 
 

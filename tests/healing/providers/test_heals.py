@@ -16,8 +16,7 @@ from podhealth.store import sources
 from podhealth.store.db import write
 from podhealth.store.limits import hold_limits, limits
 from podhealth.store.tenancy import system_scope
-from tests.healing.healer_process import run_healer
-from tests.healing.world import World
+from tests.healing.world import World, run_healer
 from tests.support.podman import LIVES_ON, Podman
 from tests.support.pve import Running
 from tests.support.wait import wait_for
