@@ -155,6 +155,18 @@ def database_url(engine: sa.Engine) -> str:
     return engine.url.render_as_string(hide_password=False)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name = f"empty_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    yield server.create(name, "template1")
+    server.drop(name)
+
+
 @pytest.fixture
 def now() -> datetime:
     """One present moment for the whole test; near the databases' own time, which also counts."""

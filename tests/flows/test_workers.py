@@ -16,7 +16,7 @@ from podhealth.models import CheckState, Worker
 from podhealth.store import claim
 from podhealth.store.db import read, write
 from tests.support.cluster import Cluster, Program, Witness
-from tests.support.fleet import INTERVAL_S, a_fleet, results
+from tests.support.fleet import INTERVAL_S, a_fleet, results, surplus
 from tests.support.invariants import Ledgers, assert_invariants
 from tests.support.ledger import Target, running_target
 from tests.support.wait import wait_for
@@ -92,14 +92,6 @@ def _lock_file(path: str) -> None:
 
 def late_results(engine: sa.Engine, worker_id: str) -> dict[int, int]:
     return {row.check_id: row.claim_token for row in results(engine) if row.is_late and row.worker_id == worker_id}
-
-
-def surplus(target: Target, engine: sa.Engine, ids: dict[str, int]) -> dict[int, int]:
-    """Return by check how many requests more than results there were, where these differ."""
-    counts = {check_id: target.counts()[name] for name, check_id in ids.items()}
-    for row in results(engine):
-        counts[row.check_id] -= 1
-    return {check_id: count for check_id, count in counts.items() if count}
 
 
 @pytest.mark.fault("F1")

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,23 +22,15 @@ from tests.models import killing
 from tests.models.filling import fill
 from tests.support import nursery
 from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant, an_episode
-from tests.support.databases import Postgres
 from tests.support.depth import is_deep
 from tests.support.strace import sweep
 
 MIGRATE = [sys.executable, "-c", "import sys; from podhealth.store import schema; schema.migrate(sys.argv[1])"]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database with nothing in it."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'empty.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres_server")
-    name = f"empty_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    yield server.create(name, "template1")
-    server.drop(name)
+@pytest.fixture
+def url(empty_url: str) -> str:
+    return empty_url
 
 
 def _engine(url: str) -> sa.Engine:

@@ -19,7 +19,7 @@ from tests.support.wait import wait_for
 from tests.support.webserver import SECRET
 
 TICKET_S = 2.0
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Program:
@@ -61,12 +61,12 @@ class Program:
 
 
 class Cluster:
-    """The processes of one test. Leaving the block kills what still runs."""
+    """The processes of one test, of the checkout ``root``. Leaving the block kills what still runs."""
 
-    def __init__(self, database_url: str, redis_url: str, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, database_url: str, redis_url: str, folder: Path, root: Path = ROOT) -> None:
+        self.folder, self._root = folder, root
         self.programs: list[Program] = []
-        self._own = {
+        self.environment = {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "SECRET_KEY": SECRET,
@@ -76,7 +76,7 @@ class Cluster:
     @property
     def settings(self) -> Settings:
         """The settings of its processes, for those who put jobs into its queues."""
-        return Settings(**self._own)
+        return Settings(**self.environment)
 
     def __enter__(self) -> "Cluster":
         return self
@@ -96,8 +96,8 @@ class Cluster:
         log = self.folder / f"{name}.log"
         command = [sys.executable, "-m", "tests.support.program", str(ticket_s), *words]
         with log.open("wb") as file:
-            environment = os.environ | self._own | more
-            process = subprocess.Popen(command, env=environment, cwd=_ROOT, stdout=file, stderr=file)
+            environment = os.environ | {"PYTHONPATH": str(self._root)} | self.environment | more
+            process = subprocess.Popen(command, env=environment, cwd=self._root, stdout=file, stderr=file)
         program = Program(name, log, process)
         self.programs.append(program)
         return program

@@ -50,3 +50,11 @@ def results(engine: sa.Engine, check_ids: list[int] | None = None) -> list[sa.Ro
     with read(engine) as conn:
         rows = list(conn.execute(query))
     return rows if check_ids is None else [row for row in rows if row.check_id in set(check_ids)]
+
+
+def surplus(target: Target, engine: sa.Engine, ids: dict[str, int]) -> dict[int, int]:
+    """Return by check how many requests more than results there were, where these differ."""
+    counts = {check_id: target.counts()[name] for name, check_id in ids.items()}
+    for row in results(engine):
+        counts[row.check_id] -= 1
+    return {check_id: count for check_id, count in counts.items() if count}

@@ -3,6 +3,7 @@
 ``TEST_WALL_SHIFT``: its clock is so many seconds wrong, while the database's own is right (PostgreSQL on another host).
 ``TEST_CLOCK_FILE``: the machine's clock is so many seconds wrong as that file says at the moment, the database's too.
 ``TEST_FAIL``: a file; once it is there, the system calls it names fail (``fsync EIO``, ``thread EAGAIN``), for good.
+``TEST_EAT``: a file; once it is there, it takes more and more memory.
 ``TEST_READ_ONLY``: a file; while it is there, SQLite takes no writes of this program (``query_only``).
 Always: who writes in a transaction that began as a reader's is ended. SQLite refuses such writes at once, but only
 where another writer came between (hazards M15).
@@ -51,6 +52,8 @@ def inject() -> None:
         clock.shift(_Followed(Path(os.environ["TEST_CLOCK_FILE"])))  # type: ignore[arg-type]
     if "TEST_FAIL" in os.environ:
         threading.Thread(target=_wait_to_fail, args=(Path(os.environ["TEST_FAIL"]),), daemon=True).start()
+    if "TEST_EAT" in os.environ:
+        threading.Thread(target=_wait_to_eat, args=(Path(os.environ["TEST_EAT"]),), daemon=True).start()
 
 
 def _refuse_deferred(conn: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -90,6 +93,15 @@ def _wait_to_fail(file: Path) -> None:
         if file.exists():
             fail_calls(*file.read_text().split())
             return
+
+
+def _wait_to_eat(file: Path) -> None:
+    pause = threading.Event()
+    while not file.exists():
+        pause.wait(_LOOK_EVERY_S)
+    eaten = []
+    while True:
+        eaten.append(bytearray(os.urandom(1 << 20)))  # of zeros the kernel would give none
 
 
 def fail_calls(name: str, error: str) -> None:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from podhealth import clock
 from podhealth.models import CheckState, Heal, KillSwitch, PhaseChange, PodStatus, PolicyVersion, Snooze
 from podhealth.store.db import db_now, write
+from tests.support import invariants
 from tests.support.build import a_check, a_heal, a_pod, a_policy, a_tenant
 from tests.support.invariants import check_invariants
 from tests.support.invariants.holds import most_in_an_hour
@@ -103,6 +105,18 @@ def test_i16_nothing_waits_where_all_work(engine, healed):
         conn.execute(sa.update(PodStatus).values(judge_at=late))
         conn.execute(sa.update(CheckState).where(CheckState.check_id == check_id).values(next_at=late))
     assert (numbers(engine), numbers(engine, at_work=True)) == (set(), {"I16"})
+
+
+def test_i16_is_of_the_moment_the_database_was_read_however_long_the_other_rules_take(engine, healed, monkeypatch):
+    with write(engine) as conn:
+        a_check(conn, healed["pod_id"])
+
+    def takes_minutes(_conn, _ledgers):
+        clock.shift(5 * MINUTE)
+        yield from ()
+
+    monkeypatch.setattr(invariants, "RULES", (takes_minutes, *invariants.RULES))
+    assert numbers(engine, at_work=True) == set()
 
 
 def test_i17_old_evidence_shown_as_if_it_were_fresh(engine, healed):
