@@ -248,7 +248,8 @@ def main() -> None:
         svg.write_text(draw(samples))
     wrong = faults_of(figures)
     print(json.dumps(figures | {"violations": len(figures["violations"])}, indent=1))  # type: ignore[arg-type]
-    print("\n".join(wrong[:_MOST_SAID]))
+    more = [f"and {len(wrong) - _MOST_SAID} more"] if len(wrong) > _MOST_SAID else []
+    print("\n".join(wrong[:_MOST_SAID] + more))
     print(f"{0 if wrong else 1} passed, {1 if wrong else 0} failed")
     sys.exit(bool(wrong))
 

@@ -1,7 +1,7 @@
 """A checkout of the release after this one: the same programs, and one more revision of the schema.
 
-What it adds is of the kinds that a release may add while the one before still runs: a table, a column that may be
-empty, one with a default, an index (docs/operations.md).
+What it adds is what a release may add while the one before still runs (CONTRIBUTING.md): a table, a column that may be
+empty, one with a default, an index.
 """
 
 import os
