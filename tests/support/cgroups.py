@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PLACES = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+# The old kind's, then the new kind's; the second of each counts what is swapped, and only where the kernel does.
+_LIMITS = (("memory.limit_in_bytes", None), ("memory.memsw.limit_in_bytes", None), ("memory.max", None))
+_LIMITS += (("memory.swap.max", 0),)
 
 
 class MemoryGroup(NamedTuple):
@@ -22,8 +25,9 @@ class MemoryGroup(NamedTuple):
 
     def limit(self, size: int) -> None:
         """Whoever takes more than so many bytes is killed; nothing is swapped."""
-        old = self.folder / "memory.limit_in_bytes"
-        (old if old.exists() else self.folder / "memory.max").write_text(str(size))
+        for name, most in _LIMITS:
+            if (self.folder / name).exists():
+                (self.folder / name).write_text(str(size if most is None else most))
 
     @property
     def kills(self) -> int:

@@ -38,7 +38,12 @@ def kill_at(pid: int, number: int) -> "subprocess.Popen[bytes]":
     words = ["-f", "-qq", "-o", "/dev/null", "-e", f"trace={_CALLS}", "-e", fault, "-p", str(pid)]
     tracer = subprocess.Popen([ensure(), *words])
     status = Path(f"/proc/{pid}/status")
-    wait_for(lambda: "TracerPid:\t0\n" not in status.read_text(), 10, every_s=0.002, what="strace has got hold of it")
+
+    def is_held() -> bool:
+        assert tracer.poll() is None, "strace may not trace other processes here"
+        return "TracerPid:\t0\n" not in status.read_text()
+
+    wait_for(is_held, 10, every_s=0.002, what="strace has got hold of it")
     return tracer
 
 
