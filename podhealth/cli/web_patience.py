@@ -1,7 +1,8 @@
-"""gunicorn's worker with threads, of which none waits for a client: requests arrive, and connections end, in its loop.
+"""gunicorn's worker with threads, of which none waits for a client: requests arrive, and answers leave, in its loop.
 
-A thread is given a request when all of it is there; whoever sends slowly keeps a place in the loop's list and nothing
-else, and is refused after a while (F85). Uses the insides of gunicorn's worker (pyproject.toml holds its version).
+A thread is given a request when all of it is there, and the next one when its answer is written; whoever sends or reads
+slowly keeps a place in the loop's list and nothing else, and is left after a while (F85). Uses the insides of
+gunicorn's worker (pyproject.toml holds its version).
 """
 
 import contextlib
@@ -9,13 +10,14 @@ import socket
 import struct
 from concurrent.futures import Future
 from functools import partial
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from podhealth import clock
 from podhealth.cli.web_arrival import Arrival, Patient
+from podhealth.cli.web_outgoing import MOST_OF_ALL, PATIENCE_S, Outgoing, Room
 
 # All that is kept of requests that are not whole yet: those who could fill it are refused first.
 _MOST_KEPT = 64 << 20
@@ -27,9 +29,9 @@ _LEAVE_WITHIN_S = 2.0
 _MOST_UNREAD = 1 << 20
 _STOP_WITHIN_S = 2.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# A page of any size of ours goes into the kernel at once, also where its reader takes it slowly or not at all.
+# A page of nearly any size of ours goes into the kernel at once, also where its reader takes it slowly or not at all.
 _KERNEL_BYTES = 256 * 1024
-_SEND_WITHIN = struct.pack("ll", 20, 0)
+_SEND_WITHIN = struct.pack("ll", int(PATIENCE_S), 0)
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -39,6 +41,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **more)
         self._arriving: dict[TConn, Arrival] = {}
         self._leaving: dict[TConn, tuple[float, int]] = {}
+        self._answered: dict[TConn, tuple[float, Future[Any]]] = {}
+        self._room = Room(MOST_OF_ALL, max(1, self.cfg.threads // 4))
         self._kept = 0
         self._looked_at = 0.0
         self._stop_at: float | None = None
@@ -50,7 +54,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: TConn) -> None:
         """Take a connection of which a request is expected; a thread has it when the request is whole."""
         if not conn.initialized:
-            _set_up(conn)
+            _set_up(conn, self._room)
         conn.sock.setblocking(False)
         now = clock.monotonic()
         arrival = Arrival(now)
@@ -97,7 +101,30 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         return bool(super()._keepalive_after(conn, keepalive and conn.parser.unreader.is_whole))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Take a connection back from a thread: for its next request, or to end it."""
+        """Take a connection back from a thread: to bring its answer to its reader first, if he is slow."""
+        if isinstance(conn.sock, Outgoing) and conn.sock.waits:
+            self._answered[conn] = clock.monotonic() + conn.sock.patience_s, fs
+            self.poller.register(conn.sock, EVENT_WRITE, partial(self._on_room, conn))
+        else:
+            self._finish(conn, fs)
+
+    def _on_room(self, conn: TConn, _sock: socket.socket) -> None:
+        try:
+            conn.sock.flush()
+        except OSError:
+            self._give_up(conn)
+            return
+        if not conn.sock.waits:
+            self.poller.unregister(conn.sock)
+            self._finish(conn, self._answered.pop(conn)[1])
+
+    def _give_up(self, conn: TConn) -> None:
+        del self._answered[conn]
+        self.poller.unregister(conn.sock)
+        self._close(conn)
+
+    def _finish(self, conn: TConn, fs: "Future[Any]") -> None:
+        # For its next request, or to end it.
         if fs.cancelled() or fs.exception() is not None or fs.result():
             super().finish_request(conn, fs)
         else:
@@ -116,6 +143,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         for conn in [conn for conn, arrival in self._arriving.items() if is_over or arrival.until <= now]:
             self._taken(conn)
             self._refuse(conn, 408)
+        for conn in [conn for conn, (until, _) in self._answered.items() if is_over or until <= now]:
+            self._give_up(conn)
         for conn in [conn for conn, (until, _) in self._leaving.items() if until <= now]:
             self._leave(conn)
 
@@ -150,7 +179,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         conn.close()
 
 
-def _set_up(conn: TConn) -> None:
+def _set_up(conn: TConn, room: Room) -> None:
+    conn.sock = Outgoing(conn.sock, room, clock.monotonic)
     conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
     conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_WITHIN)
     conn.init()

@@ -4,6 +4,7 @@ Proxies pass that on. Where the server shows no plain connection (in tests, say)
 """
 
 import socket
+import ssl
 from collections.abc import Callable
 
 import structlog
@@ -24,7 +25,8 @@ class Gone(Conflict):
 def look_for_caller() -> Callable[[], None]:
     """Return what raises Gone once the caller of this request is gone; it may be called as often as one likes."""
     connection = request.environ.get("gunicorn.socket")
-    if type(connection) is not socket.socket:  # one with TLS cannot be looked into without reading
+    # One with TLS cannot be looked into without reading.
+    if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
         return lambda: None
     look_at = clock.monotonic() + LOOK_EVERY_S
 
