@@ -69,6 +69,7 @@ class Checks(OnDatabase):
         self.cut = 0
         self.hung: list[Found] = []
         self.newest: Found | None = None
+        self.has_late = False
         rules = {
             "interval_seconds": interval,
             "timeout_seconds": 10.0,
@@ -121,6 +122,7 @@ class Checks(OnDatabase):
         with write(self.engine) as conn:
             now = db_now_us(conn)
             is_current = self._record(conn, [one._replace(begun_us=now, ended_us=now) for one in late])
+        self.has_late = True
         for one in late:
             if one[:2] in is_current:
                 self._of(one.check_id).told.result(one.finding.outcome.value, self._now())
@@ -188,9 +190,13 @@ class Checks(OnDatabase):
 
     @rule(days=st.sampled_from([1, 12, 31]))
     def what_is_old_is_removed(self, days: int) -> None:
-        """As the tick does it, relay included; results without which a count cannot be told again are counted anew."""
-        if any(known.told.status == "unknown" for known in self.known.values()):
+        """As the tick does it, relay included; results without which a count cannot be told again are counted anew.
+
+        One that came late is as old as the moment for which it was claimed, and goes before those that came with it.
+        """
+        if self.has_late or any(known.told.status == "unknown" for known in self.known.values()):
             self.reset()
+            self.has_late = False
         self._pass(days * 86_400)
         expiry.expire_stale(self.engine)
         relay.run(self.engine)
