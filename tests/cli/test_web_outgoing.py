@@ -1,6 +1,7 @@
 """Answers that their readers do not take: nobody waits for them, and no reader has more than his share."""
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,6 +29,7 @@ class Time:
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
     theirs.settimeout(10)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 200_000))
     with closing(theirs):
         yield ours, theirs
 
@@ -97,7 +99,7 @@ def test_of_many_readers_few_are_waited_for(pair) -> None:
     room = Room(0, 1)
     room.begin_waiting()
     with (
-        closing(Outgoing(pair[0], room, Time())) as outgoing,
+        closing(Outgoing(pair[0], room, Time(30.0))) as outgoing,
         pytest.raises(ConnectionResetError, match="too many"),
     ):
         outgoing.sendall(b"x" * (2 * MIB))

@@ -214,4 +214,20 @@ DOORS = (
         "if len(numbers) < count or any(abs(n) >= _LARGEST for n in numbers):",
         ("tests/web/test_cursors.py::test_a_cursor_of_another_list_is_refused",),
     ),
+    Mutant(
+        "slow-readers-are-never-left",
+        "slow readers: who takes less than the slowest may is left",
+        "podhealth/cli/web_outgoing.py",
+        "if waited > PATIENCE_S + sent / SLOWEST_BYTES_S:",
+        "if waited < 0:",
+        ("tests/cli/test_web_outgoing.py::test_an_answer_too_long_to_wait_is_sent_as_long_as_its_reader_keeps_pace",),
+    ),
+    Mutant(
+        "all-threads-wait-for-readers",
+        "slow readers: few threads wait for them",
+        "podhealth/cli/web_outgoing.py",
+        "may_wait = self._threads > 0",
+        "may_wait = True",
+        ("tests/cli/test_web_outgoing.py::test_of_many_readers_few_are_waited_for",),
+    ),
 )
