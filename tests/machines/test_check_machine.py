@@ -70,6 +70,7 @@ class Checks(OnDatabase):
         self.hung: list[Found] = []
         self.newest: Found | None = None
         self.has_late = False
+        self.ledgers = Ledgers()
         rules = {
             "interval_seconds": interval,
             "timeout_seconds": 10.0,
@@ -182,6 +183,7 @@ class Checks(OnDatabase):
 
     @rule(seconds=st.sampled_from([0.5, 4]))
     def the_clock_steps_back(self, seconds: float) -> None:
+        self.ledgers = Ledgers(clock_went_back=True)
         self._pass(-seconds)  # as far as a clock drifts; further is told to all (store/setback, fault F44)
 
     @rule()
@@ -237,13 +239,13 @@ class Checks(OnDatabase):
     @invariant()
     def the_invariants_hold(self) -> None:
         if self.nth % _EVERY == 0:
-            assert holds(self.engine, _QUICK_RULES, Ledgers()) == []
+            assert holds(self.engine, _QUICK_RULES, self.ledgers) == []
         if self.nth % (4 * _EVERY) == _EVERY - 1:
-            assert_invariants(self.engine)
+            assert_invariants(self.engine, self.ledgers)
 
     def teardown(self) -> None:
         try:
-            assert_invariants(self.engine)
+            assert_invariants(self.engine, self.ledgers)
         finally:
             super().teardown()
 
