@@ -198,8 +198,10 @@ class Migrations(OnDatabase):
             tenant = {"name": f"{name}-{self.count}", "at": 1}
             conn.execute(sa.text("INSERT INTO tenants (name, created_at) VALUES (:name, :at)"), tenant)
             of_it = sa.text(
-                "INSERT INTO pods (tenant_id, name, address, created_at, updated_at)"
-                " SELECT id, :name, '10.0.0.1', :at, :at FROM tenants WHERE name = :name"
+                "INSERT INTO pods (tenant_id, name, address, provider, tags, desired_state, actual_state,"
+                " created_at, updated_at)"
+                " SELECT id, :name, '10.0.0.1', 'none', '[]', 'running', 'unknown', :at, :at"
+                " FROM tenants WHERE name = :name"
             )
             conn.execute(of_it, tenant)
 
