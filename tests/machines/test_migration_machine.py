@@ -91,7 +91,7 @@ class Migrations(OnDatabase):
     @rule(name=names)
     def a_pod_is_renamed(self, name: str) -> None:
         with self._writing() as conn:
-            conn.execute(sa.text("UPDATE pods SET name = :name || id"), {"name": name})
+            conn.execute(sa.text("UPDATE pods SET name = 'renamed-' || id || '-' || :name"), {"name": name})
         self.rows = self._rows()
 
     # What must hold
@@ -200,7 +200,7 @@ class Migrations(OnDatabase):
             of_it = sa.text(
                 "INSERT INTO pods (tenant_id, name, address, provider, tags, desired_state, actual_state,"
                 " created_at, updated_at)"
-                " SELECT id, :name, '10.0.0.1', 'none', '[]', 'running', 'unknown', :at, :at"
+                " SELECT id, name, '10.0.0.1', 'none', '[]', 'running', 'unknown', created_at, created_at"
                 " FROM tenants WHERE name = :name"
             )
             conn.execute(of_it, tenant)
