@@ -45,7 +45,10 @@ LONGEST_GAP_S = 30.0  # without a result beyond the interval: lease 15 s, tick, 
 
 
 class Plan(NamedTuple):
-    """How long and how hard: how often a worker is killed, Redis ends, and a sample is taken."""
+    """How long and how hard: how often a worker is killed, Redis ends, and a sample is taken.
+
+    ``spare``: so many files and threads more are no growth; in two minutes a pool may still get its second connection.
+    """
 
     minutes: float = 30
     rate: int = 1_000
@@ -54,6 +57,7 @@ class Plan(NamedTuple):
     kill_every_s: float = 60
     redis_every_s: float = 300
     sample_s: float = 5
+    spare: int = 0
 
     @property
     def warm_up_s(self) -> float:
@@ -155,7 +159,7 @@ class _Soak:
             "doubled": sum(many - 1 for many in slots.values()),
             "longestGapSeconds": self._longest_gap_s(),
             "kills": dict(self.kills),
-            "growth": growth(self.sampler.samples, _STEADY, self.plan.warm_up_s),
+            "growth": growth(self.sampler.samples, _STEADY, self.plan.warm_up_s, self.plan.spare),
         }
 
     def _longest_gap_s(self) -> float:

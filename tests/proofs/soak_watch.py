@@ -69,22 +69,25 @@ def _held(pid: int) -> Held:
     return total
 
 
-def growth(samples: list[Sample], names: tuple[str, ...], warm_up_s: float) -> dict[str, dict[str, float]]:
+def growth(
+    samples: list[Sample], names: tuple[str, ...], warm_up_s: float, spare: int = 0
+) -> dict[str, dict[str, float]]:
     """Return for each process by how many percent it grew in memory, files and threads after the warm-up.
 
     Compared are the first and the last quarter of what follows the warm-up: the medians of memory, and the fewest files
-    and threads, as probes under way hold some for a moment.
+    and threads, as probes under way hold some for a moment. ``spare``: so many of these more count as none.
     """
     after = [sample for sample in samples if sample.at >= warm_up_s]
     many = max(1, int(len(after) * _SPAN))
     first, last = after[:many], after[-many:]
-    return {
-        name: {
-            field: round(100 * (_typical(last, name, field) / _typical(first, name, field) - 1), 1)
-            for field in Held._fields
-        }
-        for name in names
-    }
+    return {name: {field: _grown(first, last, name, field, spare) for field in Held._fields} for name in names}
+
+
+def _grown(first: list[Sample], last: list[Sample], name: str, field: str, spare: int) -> float:
+    was, is_now = _typical(first, name, field), _typical(last, name, field)
+    if field != "rss_mb" and is_now - was <= spare:
+        is_now = min(was, is_now)
+    return round(100 * (is_now / was - 1), 1)
 
 
 def _typical(samples: list[Sample], name: str, field: str) -> float:

@@ -6,7 +6,7 @@ from tests.proofs import soak
 from tests.proofs.soak_plot import draw
 from tests.support.databases import Postgres
 
-SHORT = soak.Plan(minutes=2, rate=50, pods=200, sockets=50, kill_every_s=25, redis_every_s=50, sample_s=2)
+SHORT = soak.Plan(minutes=2, rate=50, pods=200, sockets=50, kill_every_s=25, redis_every_s=50, sample_s=2, spare=2)
 
 
 @pytest.mark.slow
