@@ -64,7 +64,7 @@ class Outgoing(socket.socket):
     @property
     def patience_s(self) -> float:
         """How long a reader may take for what waits now."""
-        return PATIENCE_S + self.waits / SLOWEST_BYTES_S
+        return _patience_s(self.waits)
 
     def sendall(self, data: bytes, flags: int = 0, /) -> None:  # type: ignore[override]
         """Give the kernel what it takes and keep the rest, or wait for the reader.
@@ -118,5 +118,9 @@ class Outgoing(socket.socket):
                 except BlockingIOError:  # nothing at all within the socket's own limit of time
                     taken = 0
                 at, sent, waited = at + taken, sent + taken, waited + self._now() - began
-                if waited > PATIENCE_S + sent / SLOWEST_BYTES_S:
+                if waited > _patience_s(sent):
                     raise ConnectionResetError(errno.ECONNRESET, "read too slowly")
+
+
+def _patience_s(size: int) -> float:
+    return PATIENCE_S + size / SLOWEST_BYTES_S

@@ -218,7 +218,7 @@ DOORS = (
         "slow-readers-are-never-left",
         "slow readers: who takes less than the slowest may is left",
         "podhealth/cli/web_outgoing.py",
-        "if waited > PATIENCE_S + sent / SLOWEST_BYTES_S:",
+        "if waited > _patience_s(sent):",
         "if waited < 0:",
         ("tests/cli/test_web_outgoing.py::test_an_answer_too_long_to_wait_is_sent_as_long_as_its_reader_keeps_pace",),
     ),
